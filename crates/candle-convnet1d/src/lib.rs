@@ -1,2 +1,8 @@
-//! 1-D convolutional layers for candle with correct gradients and fast CPU kernels: convolution, batch norm, pooling, squeeze-and-excitation, dropout, losses
-#![forbid(unsafe_code)]
+//! 1-D convolutional layers for candle with gradients of their own.
+//!
+//! Every tensor is `(batch, channels, length)`.
+#![deny(unsafe_code)]
+
+mod extractor;
+
+pub use extractor::{Extractor, Pass};
