@@ -1,0 +1,329 @@
+//! What the user typed: the flags of `train`, each a key of the same name in the TOML config. The flag wins.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How the target takes part in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Domain-adversarial training (Ganin et al. 2016)
+    Dann,
+    /// Source rows alone; the target is only scored
+    SourceOnly,
+}
+
+/// What the network sees of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// The samples
+    Raw,
+    /// The magnitude spectrum (periodic Hann window, bins 1 to n/2)
+    Spectrum,
+    /// The natural logarithm of the magnitude spectrum + 0.001
+    LogSpectrum,
+}
+
+/// Over what a signal is scaled before its representation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Not at all: the level of the signal is information
+    None,
+    /// Each window by itself
+    Window,
+    /// Each recording as a whole
+    Recording,
+}
+
+/// By what a signal is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScaleBy {
+    /// (x - mean) / standard deviation
+    MeanStd,
+    /// (x - min) / (max - min)
+    MinMax,
+    /// (x - median) / (1.4826 median absolute deviation)
+    Robust,
+}
+
+/// Whose statistics standardise the representation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standardise {
+    /// Nobody's
+    None,
+    /// Those of the source's training windows, for all domains
+    Source,
+    /// Those of each domain's own training windows
+    Domain,
+}
+
+/// Which windows of the target are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// The test part, which adaptation never saw
+    Test,
+    /// All windows, those adapted on among them (transductive)
+    All,
+}
+
+/// How the domain losses are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum DomainLoss {
+    /// The sum over domains of each domain's mean (the paper's)
+    PerDomainMeans,
+    /// The mean over all rows
+    MeanOverRows,
+}
+
+/// Over what batch norm takes its statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchNorm {
+    /// All rows of the batch
+    Joint,
+    /// Each domain's rows by themselves
+    PerDomain,
+}
+
+/// How source windows are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// As they are
+    None,
+    /// Each class equally often
+    Class,
+}
+
+/// The optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimiserName {
+    /// Adam, weight decay as L2 in the gradient
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Stochastic gradient descent, momentum 0.9
+    Sgd,
+}
+
+/// The name of an extractor, or a table of its name and its own options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ExtractorOption {
+    /// `extractor = "light-cnn"`
+    Name(String),
+    /// `[extractor]` with `name` and options
+    Table(ExtractorTable),
+}
+
+/// The `[extractor]` table of a config. What is not given keeps the named network's value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExtractorTable {
+    /// light-cnn, seresnext26-small, seresnext26, seresnext50, seresnext101 or seresnext152.
+    pub name: Option<String>,
+    /// Filters of the stem.
+    pub stem: Option<usize>,
+    /// Blocks of each stage.
+    pub blocks: Option<Vec<usize>>,
+    /// Width of the grouped convolution in each stage.
+    pub widths: Option<Vec<usize>>,
+    /// Output channels of each stage.
+    pub outputs: Option<Vec<usize>>,
+    /// Groups of the grouped convolution (cardinality).
+    pub groups: Option<usize>,
+    /// Reduction of the squeeze-and-excitation gate.
+    pub reduction: Option<usize>,
+}
+
+fn extractor_name(text: &str) -> Result<ExtractorOption, std::convert::Infallible> {
+    Ok(ExtractorOption::Name(text.to_owned()))
+}
+
+/// The flags of `train`, none of them checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrainOptions {
+    /// Data set manifest (TOML), or a folder laid out as FOLDER/<domain>/<class>/<files>
+    #[arg(long, value_name = "MANIFEST|FOLDER", help_heading = "Data")]
+    pub data: Option<PathBuf>,
+    /// Folder that holds the recordings [default: $CROSSRIG_DATA/<root>, else beside the manifest]
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    pub root: Option<PathBuf>,
+    /// Labelled domains, e.g. load0
+    #[arg(long, value_name = "DOMAIN", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
+    pub source: Option<Vec<String>>,
+    /// Domains to carry the diagnosis to; their labels, if any, are only used to score
+    #[arg(long, value_name = "DOMAIN", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
+    pub target: Option<Vec<String>>,
+    /// New or empty folder for models, metrics and the report
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Seed of weights, splits, batches and dropout [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub seed: Option<u64>,
+    /// Classes of the source to learn and to score; a leading ! excludes [default: all]
+    #[arg(long, value_name = "GLOB", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
+    pub classes: Option<Vec<String>>,
+    /// File names of the target recordings that take part; a leading ! excludes [default: all]
+    #[arg(long, value_name = "GLOB", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
+    pub target_recordings: Option<Vec<String>>,
+    /// light-cnn, seresnext26-small, seresnext26, seresnext50, seresnext101, seresnext152 [default: light-cnn]
+    #[arg(long, value_name = "NAME", value_parser = extractor_name, help_heading = "Network")]
+    pub extractor: Option<ExtractorOption>,
+    /// How the target takes part [default: dann]
+    #[arg(long, value_enum, help_heading = "Adaptation")]
+    pub method: Option<Method>,
+    /// What the network sees of a window [default: raw]
+    #[arg(long, value_enum, help_heading = "Signal")]
+    pub input: Option<Input>,
+    /// Over what a signal is scaled [default: window for raw, none for spectra]
+    #[arg(long, value_enum, help_heading = "Signal")]
+    pub scale: Option<Scale>,
+    /// By what a signal is scaled [default: mean-std]
+    #[arg(long, value_enum, help_heading = "Signal")]
+    pub scale_by: Option<ScaleBy>,
+    /// Whose statistics standardise the input [default: none for raw, domain for spectra]
+    #[arg(long, value_enum, help_heading = "Signal")]
+    pub standardise: Option<Standardise>,
+    /// Variable, column or dataset to read where the manifest names none
+    #[arg(long, value_name = "GLOB", help_heading = "Data")]
+    pub key: Option<String>,
+    /// Common sampling rate in Hz [default: the lowest rate in use]
+    #[arg(long, value_name = "HZ", help_heading = "Signal")]
+    pub rate: Option<f64>,
+    /// Channels by name or number (from 0) [default: those of the manifest]
+    #[arg(long, value_name = "NAME|N", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
+    pub channels: Option<Vec<String>>,
+    /// recordings, units, blocks or windows (leaky) [default: recordings where possible, else blocks]
+    #[arg(long, value_name = "KIND", help_heading = "Data")]
+    pub split: Option<String>,
+    /// Shares of training, validation and test [default: 0.6,0.2,0.2]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "Data")]
+    pub fractions: Option<Vec<f64>>,
+    /// Which windows of the target are scored [default: test]
+    #[arg(long, value_enum, help_heading = "Data")]
+    pub score: Option<Score>,
+    /// Samples in a window [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Signal")]
+    pub window: Option<usize>,
+    /// Samples from one window to the next [default: the window's length]
+    #[arg(long, value_name = "N", help_heading = "Signal")]
+    pub hop: Option<usize>,
+    /// Passes over the largest source domain [default: 30]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub epochs: Option<usize>,
+    /// First epochs on source rows alone [default: a third of the epochs]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub warmup_epochs: Option<usize>,
+    /// Windows of each domain in a step [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch: Option<usize>,
+    /// Optimiser [default: adam]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub optimiser: Option<OptimiserName>,
+    /// Learning rate [default: 1e-3]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub lr: Option<f64>,
+    /// Weight decay [default: 1e-5]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub weight_decay: Option<f64>,
+    /// constant, step:N:FACTOR, cosine or dann[:ALPHA:BETA] [default: constant]
+    #[arg(long, value_name = "SCHEDULE", help_heading = "Training")]
+    pub lr_schedule: Option<String>,
+    /// Largest norm of the gradient [default: not clipped]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub clip_norm: Option<f64>,
+    /// linear or hidden:N [default: hidden:256 for light-cnn, else linear]
+    #[arg(long, value_name = "HEAD", help_heading = "Network")]
+    pub label_head: Option<String>,
+    /// linear or hidden:N [default: hidden:256]
+    #[arg(long, value_name = "HEAD", help_heading = "Network")]
+    pub domain_head: Option<String>,
+    /// Width of a linear projection before both heads [default: none]
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub projection: Option<usize>,
+    /// Dropout on the features before both heads [default: 0]
+    #[arg(long, value_name = "P", help_heading = "Network")]
+    pub dropout: Option<f64>,
+    /// How the domain losses are put together [default: per-domain-means]
+    #[arg(long, value_enum, help_heading = "Adaptation")]
+    pub domain_loss: Option<DomainLoss>,
+    /// Over what batch norm takes its statistics [default: joint]
+    #[arg(long, value_enum, help_heading = "Network")]
+    pub batch_norm: Option<BatchNorm>,
+    /// How source windows are drawn [default: none]
+    #[arg(long, value_enum, help_heading = "Training")]
+    pub balance: Option<Balance>,
+    /// constant:X or dann:LO:HI:GAMMA [default: dann:0:1:10]
+    #[arg(long, value_name = "SCHEDULE", help_heading = "Adaptation")]
+    pub lambda: Option<String>,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub threads: Option<usize>,
+    /// Do not train the source-only twin
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
+    pub no_twin: Option<bool>,
+    /// Go on from the newest checkpoint in --out
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
+    pub resume: Option<bool>,
+    /// Show what would be trained and on what, and train nothing
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
+    pub dry_run: Option<bool>,
+}
+
+#[derive(clap::Parser)]
+struct OptionNames {
+    #[command(flatten)]
+    options: TrainOptions,
+}
+
+impl TrainOptions {
+    /// These flags over the keys of a config file.
+    ///
+    /// # Errors
+    /// Unreadable file, TOML that does not parse (with its line), an unknown key (with the nearest known one).
+    pub fn over_config(&self, file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Error::input(format!("cannot read the config {}: {e}", file.display())))?;
+        let at = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", file.display()));
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| at(&e))?;
+        let command = OptionNames::command();
+        let known: Vec<&str> = command.get_arguments().filter_map(|a| a.get_long()).collect();
+        for key in table.keys() {
+            if !known.contains(&key.as_str()) {
+                let hint = nearest(key, known.iter().copied()).map_or_else(
+                    || format!("known keys: {}", known.join(", ")),
+                    |k| format!("did you mean `{k}`?"),
+                );
+                return Err(Error::input_with_hint(
+                    format!("{}: unknown key `{key}`", file.display()),
+                    hint,
+                ));
+            }
+        }
+        let flags = toml::Table::try_from(self).map_err(|e| Error::Machine(e.to_string()))?;
+        table.extend(flags);
+        table.try_into().map_err(|e: toml::de::Error| at(&e))
+    }
+}
+
+/// The name among `known` that is spelled most like `name`, if any is close.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|k| (strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase()), k))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
+}

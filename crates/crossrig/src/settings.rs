@@ -1,0 +1,356 @@
+//! What the user typed, checked and with every default filled in: the form that runs and is saved with the run.
+
+use std::path::PathBuf;
+
+use candle_convnet1d::{BatchNormConfig, Extractor, Statistics};
+use candle_dann::Head;
+use candle_gradient_reversal::Schedule;
+use candle_nn::VarBuilder;
+use candle_seresnext1d::{Architecture, SeResNeXt, SeResNeXtConfig};
+use candle_trainer::LrSchedule;
+use serde::{Deserialize, Serialize};
+use signal_conditioning::Recipe;
+use signal_domains::SplitKind;
+
+use crate::error::{Error, Result};
+use crate::options::{
+    Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
+    Score, Standardise, TrainOptions,
+};
+
+/// Everything that fixes a run but its recordings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Manifest or folder.
+    pub data: PathBuf,
+    /// Folder of the recordings.
+    pub root: Option<PathBuf>,
+    /// Labelled domains.
+    pub source: Vec<String>,
+    /// Unlabelled domains.
+    pub target: Vec<String>,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Globs over class names.
+    pub classes: Vec<String>,
+    /// Globs over the target's file names.
+    pub target_recordings: Vec<String>,
+    /// The network.
+    pub extractor: ExtractorTable,
+    /// How the target takes part.
+    pub method: Method,
+    /// What the network sees.
+    pub signal: SignalSettings,
+    /// Variable where the manifest names none.
+    pub key: Option<String>,
+    /// Channels asked for.
+    pub channels: Option<Vec<String>>,
+    /// Kind of split; `None`: recordings where possible, else blocks.
+    pub split: Option<String>,
+    /// Shares of training, validation and test.
+    pub fractions: [f64; 3],
+    /// Which target windows are scored.
+    pub score: Score,
+    /// Passes over the largest source domain.
+    pub epochs: usize,
+    /// First epochs on source rows alone.
+    pub warmup_epochs: usize,
+    /// Windows of each domain in a step.
+    pub batch: usize,
+    /// Optimiser.
+    pub optimiser: OptimiserName,
+    /// Learning rate.
+    pub lr: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Schedule of the learning rate.
+    pub lr_schedule: String,
+    /// Largest norm of the gradient.
+    pub clip_norm: Option<f64>,
+    /// Label head.
+    pub label_head: String,
+    /// Domain head.
+    pub domain_head: String,
+    /// Width of the projection before both heads.
+    pub projection: Option<usize>,
+    /// Dropout on the features.
+    pub dropout: f64,
+    /// How the domain losses are put together.
+    pub domain_loss: DomainLoss,
+    /// Over what batch norm takes its statistics.
+    pub batch_norm: BatchNorm,
+    /// How source windows are drawn.
+    pub balance: Balance,
+    /// Schedule of lambda.
+    pub lambda: String,
+    /// Whether the source-only twin is trained.
+    pub twin: bool,
+}
+
+/// From the samples of a recording to what the network sees; the part of the settings that prediction needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalSettings {
+    /// What the network sees of a window.
+    pub input: Input,
+    /// Common sampling rate; `None`: the lowest rate in use.
+    pub rate: Option<f64>,
+    /// Samples in a window.
+    pub window: usize,
+    /// Samples from one window to the next.
+    pub hop: usize,
+    /// Over what a signal is scaled.
+    pub scale: Scale,
+    /// By what a signal is scaled.
+    pub scale_by: ScaleBy,
+    /// Whose statistics standardise the input.
+    pub standardise: Standardise,
+}
+
+impl Settings {
+    /// Checks the flags and fills in the defaults.
+    ///
+    /// # Errors
+    /// A value that is missing or makes no sense; the message names the flag.
+    pub fn new(o: &TrainOptions) -> Result<Self> {
+        let need = |what: &str, example: &str| {
+            Error::input_with_hint(format!("--{what} is missing"), format!("for example --{what} {example}"))
+        };
+        let data = o.data.clone().ok_or_else(|| need("data", "datasets/cwru.toml"))?;
+        let source = o.source.clone().filter(|s| !s.is_empty()).ok_or_else(|| need("source", "load0"))?;
+        let target = o.target.clone().filter(|s| !s.is_empty()).ok_or_else(|| need("target", "load3"))?;
+        let input = o.input.unwrap_or(Input::Raw);
+        let raw = input == Input::Raw;
+        let window = o.window.unwrap_or(1024);
+        let epochs = o.epochs.unwrap_or(30);
+        let mut extractor = match &o.extractor {
+            None => ExtractorTable::default(),
+            Some(ExtractorOption::Name(name)) => ExtractorTable { name: Some(name.clone()), ..ExtractorTable::default() },
+            Some(ExtractorOption::Table(table)) => table.clone(),
+        };
+        let architecture: Architecture = match &extractor.name {
+            None => Architecture::LightCnn,
+            Some(name) => name.parse().map_err(|e| Error::input(format!("--extractor: {e}")))?,
+        };
+        extractor.name = Some(architecture.to_string());
+        let label_head = match architecture {
+            Architecture::LightCnn => Head::Hidden(256),
+            _ => Head::Linear,
+        };
+        let settings = Self {
+            data,
+            root: o.root.clone(),
+            source,
+            target,
+            seed: o.seed.unwrap_or(0),
+            classes: o.classes.clone().unwrap_or_default(),
+            target_recordings: o.target_recordings.clone().unwrap_or_default(),
+            extractor,
+            method: o.method.unwrap_or(Method::Dann),
+            signal: SignalSettings {
+                input,
+                rate: o.rate,
+                window,
+                hop: o.hop.unwrap_or(window),
+                scale: o.scale.unwrap_or(if raw { Scale::Window } else { Scale::None }),
+                scale_by: o.scale_by.unwrap_or(ScaleBy::MeanStd),
+                standardise: o.standardise.unwrap_or(if raw { Standardise::None } else { Standardise::Domain }),
+            },
+            key: o.key.clone(),
+            channels: o.channels.clone(),
+            split: o.split.clone(),
+            fractions: match o.fractions.as_deref() {
+                None => [0.6, 0.2, 0.2],
+                Some(&[a, b, c]) => [a, b, c],
+                Some(other) => return Err(Error::input(format!("--fractions takes three numbers, found {}", other.len()))),
+            },
+            score: o.score.unwrap_or(Score::Test),
+            epochs,
+            warmup_epochs: o.warmup_epochs.unwrap_or(epochs / 3),
+            batch: o.batch.unwrap_or(64),
+            optimiser: o.optimiser.unwrap_or(OptimiserName::Adam),
+            lr: o.lr.unwrap_or(1e-3),
+            weight_decay: o.weight_decay.unwrap_or(1e-5),
+            lr_schedule: o.lr_schedule.clone().unwrap_or_else(|| "constant".into()),
+            clip_norm: o.clip_norm,
+            label_head: o.label_head.clone().unwrap_or_else(|| label_head.to_string()),
+            domain_head: o.domain_head.clone().unwrap_or_else(|| "hidden:256".into()),
+            projection: o.projection,
+            dropout: o.dropout.unwrap_or(0.0),
+            domain_loss: o.domain_loss.unwrap_or(DomainLoss::PerDomainMeans),
+            batch_norm: o.batch_norm.unwrap_or(BatchNorm::Joint),
+            balance: o.balance.unwrap_or(Balance::None),
+            lambda: o.lambda.clone().unwrap_or_else(|| "dann:0:1:10".into()),
+            twin: !o.no_twin.unwrap_or(false),
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::input(message));
+        for d in &self.target {
+            if self.source.contains(d) {
+                return fail(format!(
+                    "domain `{d}` is given as source and as target: the same recordings cannot be both"
+                ));
+            }
+        }
+        for list in [&self.source, &self.target] {
+            if let Some(twice) = list.iter().enumerate().find(|(i, d)| list[..*i].contains(d)) {
+                return fail(format!("domain `{}` is given twice", twice.1));
+            }
+        }
+        let at_least_one = [
+            ("window", self.signal.window),
+            ("hop", self.signal.hop),
+            ("epochs", self.epochs),
+            ("batch", self.batch),
+            ("projection", self.projection.unwrap_or(1)),
+        ];
+        for (flag, n) in at_least_one {
+            if n == 0 {
+                return fail(format!("--{flag} must be at least 1"));
+            }
+        }
+        if self.batch == 1 {
+            return fail("--batch must be at least 2: batch norm has no variance over one window".into());
+        }
+        let positive = [
+            ("lr", Some(self.lr)),
+            ("rate", self.signal.rate),
+            ("clip-norm", self.clip_norm),
+        ];
+        for (flag, x) in positive {
+            if let Some(x) = x.filter(|x| !(x.is_finite() && *x > 0.0)) {
+                return fail(format!("--{flag} must be a positive number, found {x}"));
+            }
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return fail(format!("--weight-decay must not be negative, found {}", self.weight_decay));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return fail(format!("--dropout must be at least 0 and below 1, found {}", self.dropout));
+        }
+        let sum: f64 = self.fractions.iter().sum();
+        if self.fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-9 || self.fractions[0] == 0.0 {
+            return fail(format!("--fractions must be three shares that add up to 1, the first above 0; found {:?}", self.fractions));
+        }
+        if self.score == Score::Test && self.fractions[2] == 0.0 {
+            return Err(Error::input_with_hint(
+                "--fractions leave no test part to score",
+                "give the last share a value above 0, or use --score all (transductive)",
+            ));
+        }
+        if self.warmup_epochs > self.epochs {
+            return fail(format!("--warmup-epochs {} is more than --epochs {}", self.warmup_epochs, self.epochs));
+        }
+        if self.method == Method::Dann && self.warmup_epochs == self.epochs {
+            return Err(Error::input_with_hint(
+                format!("--warmup-epochs {} leaves no adversarial epoch", self.warmup_epochs),
+                "use --method source-only, or fewer warm-up epochs",
+            ));
+        }
+        self.heads()?;
+        self.schedules()?;
+        self.split_kind()?;
+        self.architecture()?;
+        Ok(())
+    }
+
+    /// Label head and domain head.
+    pub fn heads(&self) -> Result<(Head, Head)> {
+        let parse = |flag: &str, text: &str| text.parse().map_err(|e| Error::input(format!("--{flag}: {e}")));
+        Ok((parse("label-head", &self.label_head)?, parse("domain-head", &self.domain_head)?))
+    }
+
+    /// Schedules of lambda and of the learning rate.
+    pub fn schedules(&self) -> Result<(Schedule, LrSchedule)> {
+        Ok((
+            self.lambda.parse().map_err(|e| Error::input(format!("--lambda: {e}")))?,
+            self.lr_schedule.parse().map_err(|e| Error::input(format!("--lr-schedule: {e}")))?,
+        ))
+    }
+
+    /// The kind of split asked for.
+    pub fn split_kind(&self) -> Result<Option<SplitKind>> {
+        self.split
+            .as_deref()
+            .map(|s| s.parse().map_err(|e| Error::input(format!("--split: {e}"))))
+            .transpose()
+    }
+
+    /// The named network.
+    pub fn architecture(&self) -> Result<Architecture> {
+        self.extractor
+            .name
+            .as_deref()
+            .unwrap_or("light-cnn")
+            .parse()
+            .map_err(|e| Error::input(format!("--extractor: {e}")))
+    }
+
+    /// Batch norm for `domains` domains.
+    pub fn batch_norm(&self, domains: usize) -> BatchNormConfig {
+        BatchNormConfig {
+            statistics: match self.batch_norm {
+                BatchNorm::Joint => Statistics::Joint,
+                BatchNorm::PerDomain => Statistics::PerDomain(domains),
+            },
+            ..BatchNormConfig::default()
+        }
+    }
+
+    /// Builds the extractor for windows of `channels` channels.
+    pub fn build_extractor(&self, channels: usize, domains: usize, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
+        let architecture = self.architecture()?;
+        let e = &self.extractor;
+        let options = e.stem.is_some()
+            || e.blocks.is_some()
+            || e.widths.is_some()
+            || e.outputs.is_some()
+            || e.groups.is_some()
+            || e.reduction.is_some();
+        if !options {
+            return Ok(architecture.build(channels, self.batch_norm(domains), vb)?);
+        }
+        let mut config = match architecture {
+            Architecture::LightCnn => return Err(Error::input("[extractor]: light-cnn has no options of its own")),
+            Architecture::SeResNeXt26Small => SeResNeXtConfig::small26(channels),
+            Architecture::SeResNeXt26 => SeResNeXtConfig::depth(26, channels)?,
+            Architecture::SeResNeXt50 => SeResNeXtConfig::depth(50, channels)?,
+            Architecture::SeResNeXt101 => SeResNeXtConfig::depth(101, channels)?,
+            Architecture::SeResNeXt152 => SeResNeXtConfig::depth(152, channels)?,
+        };
+        config.batch_norm = self.batch_norm(domains);
+        config.stem = e.stem.unwrap_or(config.stem);
+        config.blocks = e.blocks.clone().unwrap_or(config.blocks);
+        config.widths = e.widths.clone().unwrap_or(config.widths);
+        config.outputs = e.outputs.clone().unwrap_or(config.outputs);
+        config.groups = e.groups.unwrap_or(config.groups);
+        config.reduction = e.reduction.unwrap_or(config.reduction);
+        let built = SeResNeXt::new(&config, vb).map_err(|e| Error::input(format!("[extractor]: {e}")))?;
+        Ok(Box::new(built))
+    }
+}
+
+impl SignalSettings {
+    /// The representation of a window.
+    pub fn recipe(&self) -> Recipe {
+        let scale = (self.scale == Scale::Window).then_some(self.scale_by.into());
+        match self.input {
+            Input::Raw => Recipe::raw(scale),
+            Input::Spectrum => Recipe::spectrum(scale),
+            Input::LogSpectrum => Recipe::log_spectrum(scale),
+        }
+    }
+}
+
+impl From<ScaleBy> for signal_conditioning::ScaleBy {
+    fn from(by: ScaleBy) -> Self {
+        match by {
+            ScaleBy::MeanStd => Self::MeanStd,
+            ScaleBy::MinMax => Self::MinMax,
+            ScaleBy::Robust => Self::Robust,
+        }
+    }
+}
