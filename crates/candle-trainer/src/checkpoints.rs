@@ -76,7 +76,7 @@ impl Checkpoints {
     ) -> Result<PathBuf> {
         let path = self.folder.join(format!("step-{step:08}.safetensors"));
         sealed::save(&path, tensors, metadata, &self.prefix)?;
-        let (files, scratch) = self.list()?;
+        let Listing { files, scratch } = self.list()?;
         let (older, newer): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|(number, _)| *number <= step);
         let surplus = older.len().saturating_sub(self.keep);
@@ -95,7 +95,7 @@ impl Checkpoints {
     /// The newest checkpoint that is whole, its tensors on `device`, and what is wrong with newer ones.
     pub fn latest(&self, device: &Device) -> Result<Latest> {
         let mut latest = Latest::default();
-        for (step, path) in self.list()?.0.into_iter().rev() {
+        for (step, path) in self.list()?.files.into_iter().rev() {
             match sealed::load(&path, &self.prefix, device) {
                 Ok((tensors, metadata)) => {
                     latest.checkpoint = Some(Checkpoint {
@@ -113,8 +113,7 @@ impl Checkpoints {
         Ok(latest)
     }
 
-    /// Checkpoints by ascending number, and scratch files of saves that never finished.
-    fn list(&self) -> Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+    fn list(&self) -> Result<Listing> {
         let failed = "listing the folder";
         let (mut files, mut scratch) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.folder).map_err(machine(&self.folder, failed))? {
@@ -129,8 +128,16 @@ impl Checkpoints {
             }
         }
         files.sort();
-        Ok((files, scratch))
+        Ok(Listing { files, scratch })
     }
+}
+
+/// What lies in the folder.
+struct Listing {
+    /// Checkpoints by ascending number.
+    files: Vec<(u64, PathBuf)>,
+    /// Scratch files of saves that never finished.
+    scratch: Vec<PathBuf>,
 }
 
 fn step_of(name: &str) -> Option<u64> {

@@ -16,7 +16,7 @@ pub fn clip_grad_norm(
     grads: &mut GradStore,
     max_norm: f64,
 ) -> Result<f64> {
-    if !(max_norm > 0.0) {
+    if max_norm.is_nan() || max_norm <= 0.0 {
         return Err(wrap(Error::Argument(format!(
             "the largest gradient norm must be above 0, not {max_norm}"
         ))));

@@ -1,6 +1,6 @@
 //! Initial values: a pure function of seed, name, shape and distribution.
 //!
-//! A ChaCha8 stream is keyed by SHA-256 of seed, name and shape, so no parameter's values depend on which others
+//! A `ChaCha8` stream is keyed by SHA-256 of seed, name and shape, so no parameter's values depend on which others
 //! were made before it. All arithmetic is IEEE double precision without library functions, so the values are the
 //! same on every platform; an f32 network holds the rounded values of the f64 one.
 
@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
 
-/// He et al. (2015), normal: standard deviation `sqrt(2 / fan_in)`, for layers that a ReLU follows.
+/// He et al. (2015), normal: standard deviation `sqrt(2 / fan_in)`, for layers before a `ReLU`.
 ///
 /// `fan_in` is taken from the weight's shape `(out, in / groups, kernel..)`: `in / groups * kernel`.
 pub const HE_NORMAL: Init = DEFAULT_KAIMING_NORMAL;

@@ -226,10 +226,13 @@ fn checksum<'a>(
         }
         text(&mut hash, tensor.data);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text
 }
 
 /// The safetensors header. The crate's own writer puts metadata in an order that changes from run to run.

@@ -147,7 +147,7 @@ fn momentum<T: Real>(param: &mut [T], grad: &[T], buffer: &mut [T], rule: Rule) 
                 let g = *g + decay * *p;
                 *b = momentum * *b + g;
                 let direction = if nesterov { g + momentum * *b } else { *b };
-                *p = *p - lr * direction;
+                *p -= lr * direction;
             }
         });
 }
@@ -162,7 +162,7 @@ fn descend<T: Real>(param: &mut [T], grad: &[T], rule: Rule) {
         .zip(grad.par_chunks(CHUNK))
         .for_each(|(param, grad)| {
             for (p, g) in param.iter_mut().zip(grad) {
-                *p = *p - lr * (*g + decay * *p);
+                *p -= lr * (*g + decay * *p);
             }
         });
 }

@@ -55,6 +55,13 @@ impl OptimiserKind {
         nesterov: false,
     };
 
+    /// What is meant by a name alone.
+    const SHORT: [(&str, Self); 3] = [
+        ("adam", Self::ADAM),
+        ("adamw", Self::ADAMW),
+        ("sgd", Self::SGD),
+    ];
+
     /// Names of the buffers kept for each parameter.
     pub(super) fn buffers(self) -> &'static [&'static str] {
         match self {
@@ -99,10 +106,10 @@ impl OptimiserKind {
 
 impl fmt::Display for OptimiserKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((name, _)) = Self::SHORT.iter().find(|(_, kind)| kind == self) {
+            return f.write_str(name);
+        }
         match *self {
-            k if k == Self::ADAM => f.write_str("adam"),
-            k if k == Self::ADAMW => f.write_str("adamw"),
-            k if k == Self::SGD => f.write_str("sgd"),
             Self::Adam { beta1, beta2, eps } => write!(f, "adam:{beta1}:{beta2}:{eps}"),
             Self::AdamW { beta1, beta2, eps } => write!(f, "adamw:{beta1}:{beta2}:{eps}"),
             Self::Sgd {
@@ -128,10 +135,10 @@ impl FromStr for OptimiserKind {
             ))
         };
         let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
+        if let Some((_, kind)) = Self::SHORT.iter().find(|(name, _)| *name == s) {
+            return Ok(*kind);
+        }
         let kind = match *s.split(':').collect::<Vec<_>>().as_slice() {
-            ["adam"] => Self::ADAM,
-            ["adamw"] => Self::ADAMW,
-            ["sgd"] => Self::SGD,
             ["adam", b1, b2, eps] => Self::Adam {
                 beta1: number(b1)?,
                 beta2: number(b2)?,
