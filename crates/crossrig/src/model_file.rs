@@ -1,0 +1,138 @@
+//! A saved model: one safetensors file that any reader opens, with all that prediction needs in its metadata.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::Device;
+use candle_trainer::sealed;
+use serde::{Deserialize, Serialize};
+use signal_conditioning::{Recipe, Standardiser};
+
+use crate::error::{Error, Result};
+use crate::network::{Network, Shape};
+use crate::settings::Settings;
+use crate::training::file_error;
+
+/// Version of the metadata.
+const SCHEMA: &str = "1";
+const PREFIX: &str = "crossrig";
+
+/// What a model must remember beside its tensors (`crossrig.recipe`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecipe {
+    /// How the model was trained: `dann` or `source-only`.
+    pub method: String,
+    /// Settings of the run: the architecture, the signal's preparation and more.
+    pub settings: Settings,
+    /// Representation of a window.
+    pub representation: Recipe,
+    /// Sizes of the network.
+    pub shape: Shape,
+    /// Classes in the order of the label head.
+    pub classes: Vec<String>,
+    /// Sampling rate in Hz; `None`: the recordings stated none.
+    pub rate_hz: Option<f64>,
+    /// Variable, column or dataset of each channel in the training files.
+    pub channel_keys: Vec<String>,
+    /// Domains in the order of their numbers.
+    pub domains: Vec<DomainMemory>,
+    /// Kind of split that the run scored on.
+    pub split: String,
+    /// SHA-256 over the training data.
+    pub data_digest: String,
+    /// Version of the program that trained it.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// What a model remembers of a domain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DomainMemory {
+    /// Name of the domain.
+    pub name: String,
+    /// Part in training.
+    pub role: Role,
+    /// Statistics of its training windows, where the settings standardise.
+    pub standardiser: Option<Standardiser>,
+    /// File and SHA-256 of its recordings.
+    pub recordings: Vec<(String, String)>,
+}
+
+/// Part of a domain in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Labelled.
+    Source,
+    /// Unlabelled.
+    Target,
+}
+
+/// A model read back.
+pub struct Model {
+    /// Its memory.
+    pub recipe: ModelRecipe,
+    /// Its network.
+    pub network: Network,
+}
+
+/// Writes a model: to a temporary name, then in place.
+pub fn save(path: &Path, network: &Network, recipe: &ModelRecipe) -> Result<()> {
+    let text = serde_json::to_string(recipe).map_err(|e| Error::Machine(e.to_string()))?;
+    let metadata = BTreeMap::from([
+        ("crossrig.schema".to_owned(), SCHEMA.to_owned()),
+        ("crossrig.recipe".to_owned(), text),
+    ]);
+    sealed::save(path, &network.store.tensors(), &metadata, PREFIX).map_err(file_error)
+}
+
+/// Reads a model.
+///
+/// # Errors
+/// A file that is no model of crossrig, is damaged, or comes from a newer version.
+pub fn load(path: &Path) -> Result<Model> {
+    let (tensors, metadata) = sealed::load(path, PREFIX, &Device::Cpu).map_err(|e| Error::input(e.to_string()))?;
+    let bad = |what: String| Error::input(format!("{}: {what}", path.display()));
+    match metadata.get("crossrig.schema").map(String::as_str) {
+        Some(SCHEMA) => {}
+        Some(other) => return Err(bad(format!("model of schema {other}, this program reads schema {SCHEMA}"))),
+        None => return Err(bad("no model of crossrig: `crossrig.schema` is missing in its metadata".into())),
+    }
+    let text = metadata.get("crossrig.recipe").ok_or_else(|| bad("`crossrig.recipe` is missing in its metadata".into()))?;
+    let recipe: ModelRecipe = serde_json::from_str(text).map_err(|e| bad(format!("`crossrig.recipe`: {e}")))?;
+    let network = Network::new(&recipe.settings, recipe.shape)?;
+    network.store.load(&tensors).map_err(|e| bad(e.to_string()))?;
+    Ok(Model { recipe, network })
+}
+
+impl ModelRecipe {
+    /// Number of the domain whose statistics serve: the one named, else the only target.
+    ///
+    /// # Errors
+    /// A name the model does not know; no name and several targets. Both list the domains.
+    pub fn statistics(&self, name: Option<&str>) -> Result<usize> {
+        let list = || {
+            let names: Vec<String> = self
+                .domains
+                .iter()
+                .map(|d| format!("{} ({})", d.name, if d.role == Role::Source { "source" } else { "target" }))
+                .collect();
+            format!("domains of the model: {}", names.join(", "))
+        };
+        if let Some(name) = name {
+            return self
+                .domains
+                .iter()
+                .position(|d| d.name == name)
+                .ok_or_else(|| Error::input_with_hint(format!("--statistics: the model knows no domain `{name}`"), list()));
+        }
+        let targets: Vec<usize> =
+            (0..self.domains.len()).filter(|&i| self.domains[i].role == Role::Target).collect();
+        match targets[..] {
+            [only] => Ok(only),
+            _ => Err(Error::input_with_hint(
+                format!("the model has {} targets: say whose statistics to use with --statistics", targets.len()),
+                list(),
+            )),
+        }
+    }
+}

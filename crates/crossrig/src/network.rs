@@ -1,0 +1,121 @@
+//! The network of a run: parameters by name, extractor, heads; and what it says about windows.
+
+use candle_convnet1d::{Extractor, softmax};
+use candle_core::{DType, Device, Tensor};
+use candle_dann::{Dann, DannConfig};
+use candle_trainer::ParameterStore;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::options::DomainLoss;
+use crate::settings::Settings;
+
+/// Rows that go through the network at once when nothing is learnt.
+const ROWS: usize = 256;
+
+/// Sizes that fix a network together with the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Channels of a window.
+    pub channels: usize,
+    /// Values of a channel as the network sees it.
+    pub length: usize,
+    /// Classes of the label head.
+    pub classes: usize,
+    /// Domains of the domain head.
+    pub domains: usize,
+}
+
+/// A network and the store that owns its parameters.
+pub struct Network {
+    /// All parameters and running statistics by name.
+    pub store: ParameterStore,
+    /// Extractor, reversal and heads.
+    pub dann: Dann<Box<dyn Extractor>>,
+}
+
+/// What a network says about some windows.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// Class probabilities, one row a window.
+    pub probabilities: Vec<f32>,
+    /// Number of classes.
+    pub classes: usize,
+    /// Features, one row a window.
+    pub features: Vec<f32>,
+    /// Width of a feature row.
+    pub width: usize,
+    /// Domain that the domain head names, one a window.
+    pub domain: Vec<usize>,
+}
+
+impl Network {
+    /// A network with the initial weights of `settings.seed`.
+    ///
+    /// # Errors
+    /// A window that is too short for the extractor, extractor options that make no network.
+    pub fn new(settings: &Settings, shape: Shape) -> Result<Self> {
+        let architecture = settings.architecture()?;
+        if shape.length < architecture.min_length() {
+            return Err(Error::input_with_hint(
+                format!(
+                    "{architecture} needs at least {} values a window, --window {} gives {}",
+                    architecture.min_length(),
+                    settings.signal.window,
+                    shape.length
+                ),
+                "give a longer --window",
+            ));
+        }
+        let store = ParameterStore::new(settings.seed, DType::F32, Device::Cpu);
+        let vb = store.builder();
+        let extractor = settings.build_extractor(shape.channels, shape.domains, vb.pp("extractor"))?;
+        let (label_head, domain_head) = settings.heads()?;
+        let config = DannConfig {
+            classes: shape.classes,
+            domains: shape.domains,
+            feature_len: extractor.feature_len(shape.length),
+            label_head,
+            domain_head,
+            projection: settings.projection,
+            dropout: settings.dropout,
+            domain_loss: match settings.domain_loss {
+                DomainLoss::PerDomainMeans => candle_dann::DomainLoss::PerDomainMeans { weights: Vec::new() },
+                DomainLoss::MeanOverRows => candle_dann::DomainLoss::MeanOverRows,
+            },
+        };
+        let dann = Dann::new(extractor, config, vb)?;
+        Ok(Self { store, dann })
+    }
+
+    /// Runs windows `(n, channels, length)` through extractor and heads, with the running statistics of domain number
+    /// `domain` where batch norm keeps them per domain.
+    pub fn run(&self, x: &Tensor, domain: Option<usize>) -> Result<Outputs> {
+        let n = x.dim(0)?;
+        let mut out = Outputs { probabilities: Vec::new(), classes: 0, features: Vec::new(), width: 0, domain: Vec::new() };
+        for start in (0..n).step_by(ROWS) {
+            let rows = x.narrow(0, start, ROWS.min(n - start))?;
+            let features = self.dann.features(&rows, domain)?.detach();
+            let probabilities = softmax(&self.dann.label_logits(&features)?)?;
+            let domains = self.dann.domain_logits(&features)?.argmax(1)?.to_vec1::<u32>()?;
+            out.classes = probabilities.dim(1)?;
+            out.width = features.dim(1)?;
+            out.probabilities.extend(probabilities.flatten_all()?.to_vec1::<f32>()?);
+            out.features.extend(features.flatten_all()?.to_vec1::<f32>()?);
+            out.domain.extend(domains.into_iter().map(|d| d as usize));
+        }
+        Ok(out)
+    }
+}
+
+impl Outputs {
+    /// The most probable class of each window.
+    pub fn labels(&self) -> Vec<usize> {
+        self.probabilities.chunks_exact(self.classes.max(1)).map(argmax).collect()
+    }
+}
+
+/// Position of the largest value; the first of equals.
+pub fn argmax(row: &[f32]) -> usize {
+    row.iter().enumerate().fold(0, |best, (i, v)| if *v > row[best] { i } else { best })
+}

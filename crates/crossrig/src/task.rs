@@ -1,0 +1,331 @@
+//! From recordings to a task: one rate, windows, splits, and the classes a model can learn.
+//!
+//! Sources carry labels, targets do not: what a target's label says stands apart in [`Truth`], which only scoring takes.
+
+use sha2::{Digest, Sha256};
+use signal_conditioning::{Windowing, resample};
+use signal_domains::{Fractions, Item, LabelledItem, Part, SplitKind, SplitPlan, split_source, split_target};
+
+use crate::corpus::{Corpus, DomainSignals, Globs, Signal};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+
+/// One window of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowRef {
+    /// Number of the recording in its domain.
+    pub recording: usize,
+    /// First sample.
+    pub start: usize,
+}
+
+/// A domain cut into windows and parts. It knows no class.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// Name of the domain.
+    pub name: String,
+    /// Its recordings, at the task's rate.
+    pub signals: Vec<Signal>,
+    /// Windows to train on.
+    pub train: Vec<WindowRef>,
+    /// Windows to watch training by.
+    pub validation: Vec<WindowRef>,
+    /// Windows that training never sees.
+    pub test: Vec<WindowRef>,
+}
+
+/// A source: a domain and the class of each recording.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The windows.
+    pub domain: Domain,
+    /// Class of each recording, as a number into [`Task::classes`].
+    pub classes: Vec<usize>,
+}
+
+/// What a run trains on.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Classes that the sources have; their order fixes the label numbers.
+    pub classes: Vec<String>,
+    /// Sampling rate of every recording; `None`: only samples exist.
+    pub rate_hz: Option<f64>,
+    /// Channels of every recording.
+    pub channels: usize,
+    /// Samples in a window.
+    pub window: usize,
+    /// Kind of split of every domain.
+    pub split: SplitKind,
+    /// Labelled domains.
+    pub sources: Vec<Source>,
+    /// Unlabelled domains.
+    pub targets: Vec<Domain>,
+    /// SHA-256 over names and contents of the recordings.
+    pub digest: String,
+}
+
+/// The labels of the targets, for scoring alone.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    /// The task's classes, then those that only targets have.
+    pub classes: Vec<String>,
+    /// For each target, the class of each recording; `None`: no label, or not asked for.
+    pub targets: Vec<Vec<Option<usize>>>,
+}
+
+impl Task {
+    /// Builds the task from recordings, and keeps the truth about the targets apart.
+    ///
+    /// # Errors
+    /// Rates or channels that do not go together, a source with one class only, windows longer than every recording, a
+    /// split that the recordings do not allow.
+    pub fn new(corpus: Corpus, settings: &Settings) -> Result<(Self, Truth, Vec<String>)> {
+        let mut warnings = corpus.warnings.clone();
+        let digest = digest(&corpus);
+        let wanted = Globs::new(&settings.classes, "classes")?;
+        let (classes, truth) = class_lists(&corpus, &wanted, &mut warnings)?;
+        let channels = common_channels(&corpus)?;
+        let signals = corpus.sources.iter().chain(&corpus.targets).flat_map(|d| &d.signals);
+        let rate_hz = common_rate(signals, settings.signal.rate)?;
+
+        let windowing = Windowing::new(settings.signal.window, settings.signal.hop);
+        let fractions = Fractions::new(settings.fractions).map_err(crate::corpus::data_error)?;
+        let resampled = |d: DomainSignals| -> Result<DomainSignals> {
+            let mut d = d;
+            for s in &mut d.signals {
+                at_rate(s, rate_hz)?;
+            }
+            Ok(d)
+        };
+        let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(resampled).collect::<Result<_>>()?;
+        let targets: Vec<DomainSignals> = corpus.targets.into_iter().map(resampled).collect::<Result<_>>()?;
+        long_enough(sources.iter().chain(&targets), windowing.length)?;
+
+        let labels: Vec<Vec<usize>> = sources
+            .iter()
+            .map(|d| {
+                d.classes
+                    .iter()
+                    .flatten()
+                    .map(|&c| classes.iter().position(|n| *n == corpus.classes[c]).unwrap_or_default())
+                    .collect()
+            })
+            .collect();
+        let plans = |kind: SplitKind| -> Result<(Vec<SplitPlan>, Vec<SplitPlan>), signal_domains::Error> {
+            let source = sources
+                .iter()
+                .zip(&labels)
+                .map(|(d, l)| {
+                    let items: Vec<LabelledItem> =
+                        d.signals.iter().zip(l).map(|(s, &class)| LabelledItem { item: item(s), class }).collect();
+                    split_source(&d.name, &items, kind, &windowing, &fractions, settings.seed)
+                })
+                .collect::<Result<_, _>>()?;
+            let target = targets
+                .iter()
+                .map(|d| {
+                    let items: Vec<Item> = d.signals.iter().map(item).collect();
+                    split_target(&d.name, &items, kind, &windowing, &fractions, settings.seed)
+                })
+                .collect::<Result<_, _>>()?;
+            Ok((source, target))
+        };
+        let (split, (source_plans, target_plans)) = match settings.split_kind()? {
+            Some(kind) => (kind, plans(kind).map_err(crate::corpus::data_error)?),
+            None => match plans(SplitKind::Recordings) {
+                Ok(p) => (SplitKind::Recordings, p),
+                Err(_) => (SplitKind::Blocks, plans(SplitKind::Blocks).map_err(crate::corpus::data_error)?),
+            },
+        };
+        let sources: Vec<Source> = sources
+            .into_iter()
+            .zip(labels)
+            .zip(&source_plans)
+            .map(|((d, classes), plan)| Source { domain: Domain::new(d, plan), classes })
+            .collect();
+        let targets: Vec<Domain> = targets.into_iter().zip(&target_plans).map(|(d, plan)| Domain::new(d, plan)).collect();
+        for (domain, count) in sources.iter().map(|s| &s.domain).chain(&targets).map(|d| (d, d.train.len())) {
+            if count == 0 {
+                return Err(Error::input_with_hint(
+                    format!("domain `{}` has no training window", domain.name),
+                    "give longer recordings, a shorter --window, or other --fractions",
+                ));
+            }
+        }
+        let task = Self { classes, rate_hz, channels, window: windowing.length, split, sources, targets, digest };
+        Ok((task, truth, warnings))
+    }
+
+    /// All domains, sources first: their order is their number.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.sources.iter().map(|s| &s.domain).chain(&self.targets)
+    }
+}
+
+impl Domain {
+    fn new(d: DomainSignals, plan: &SplitPlan) -> Self {
+        let part = |part: Part| -> Vec<WindowRef> {
+            plan.recordings
+                .iter()
+                .enumerate()
+                .flat_map(|(recording, r)| r.part(part).iter().map(move |&start| WindowRef { recording, start }))
+                .collect()
+        };
+        let (train, validation, test) = (part(Part::Train), part(Part::Validation), part(Part::Test));
+        Self { name: d.name, signals: d.signals, train, validation, test }
+    }
+
+    /// Training, validation and test windows together.
+    pub fn all(&self) -> Vec<WindowRef> {
+        let mut all: Vec<WindowRef> = self.train.iter().chain(&self.validation).chain(&self.test).copied().collect();
+        all.sort_by_key(|w| (w.recording, w.start));
+        all
+    }
+}
+
+fn item(s: &Signal) -> Item {
+    Item { file: s.file.clone(), unit: s.unit.clone(), samples: s.channels.first().map_or(0, Vec::len) }
+}
+
+/// The model's classes, and the truth over those and the ones only targets have.
+fn class_lists(corpus: &Corpus, wanted: &Globs, warnings: &mut Vec<String>) -> Result<(Vec<String>, Truth)> {
+    let has = |domains: &[DomainSignals], class: usize| domains.iter().any(|d| d.classes.contains(&Some(class)));
+    let mut classes = Vec::new();
+    let mut only_target = Vec::new();
+    for (c, name) in corpus.classes.iter().enumerate() {
+        if !wanted.pass(name) {
+            continue;
+        }
+        if has(&corpus.sources, c) {
+            classes.push(name.clone());
+        } else if has(&corpus.targets, c) {
+            only_target.push(name.clone());
+        }
+    }
+    if classes.len() < 2 {
+        return Err(Error::input_with_hint(
+            format!(
+                "the source has {} only: a diagnosis needs at least two",
+                classes.first().map_or_else(|| "no class".into(), |c| format!("the class `{c}`"))
+            ),
+            "give more source domains or recordings, or widen --classes",
+        ));
+    }
+    for d in &corpus.sources {
+        let missing: Vec<&str> = classes
+            .iter()
+            .filter(|n| !d.classes.iter().flatten().any(|&c| corpus.classes[c] == **n))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            warnings.push(format!("source `{}` has no recording of {}", d.name, missing.join(", ")));
+        }
+    }
+    if !only_target.is_empty() {
+        warnings.push(format!(
+            "the target has {} that no source has: every window of it is scored as wrong",
+            only_target.join(", ")
+        ));
+    }
+    let mut all = classes.clone();
+    all.extend(only_target);
+    let targets = corpus
+        .targets
+        .iter()
+        .map(|d| {
+            d.classes
+                .iter()
+                .map(|c| c.and_then(|c| all.iter().position(|n| *n == corpus.classes[c])))
+                .collect()
+        })
+        .collect();
+    Ok((classes, Truth { classes: all, targets }))
+}
+
+fn common_channels(corpus: &Corpus) -> Result<usize> {
+    let mut all = corpus.sources.iter().chain(&corpus.targets).flat_map(|d| d.signals.iter().map(move |s| (d, s)));
+    let Some((_, first)) = all.next() else { return Err(Error::input("there is no recording")) };
+    for (d, s) in all {
+        if s.channels.len() != first.channels.len() {
+            return Err(Error::input_with_hint(
+                format!(
+                    "{} of `{}` has {} channels, {} has {}",
+                    s.file,
+                    d.name,
+                    s.channels.len(),
+                    first.file,
+                    first.channels.len()
+                ),
+                "choose the same number with --channels",
+            ));
+        }
+    }
+    Ok(first.channels.len())
+}
+
+/// The rate asked for, else the lowest in use; `None` where no recording states one.
+fn common_rate<'a>(signals: impl Iterator<Item = &'a Signal>, asked: Option<f64>) -> Result<Option<f64>> {
+    let (with, without): (Vec<&Signal>, Vec<&Signal>) = signals.partition(|s| s.meta.rate_hz.is_some());
+    match (with.first(), without.first()) {
+        (Some(a), Some(b)) => Err(Error::input_with_hint(
+            format!("{} has no sampling rate, {} has {} Hz", b.file, a.file, a.meta.rate_hz.unwrap_or(0.0)),
+            "state `rate_hz` for every recording in the manifest, or for none",
+        )),
+        (None, Some(b)) if asked.is_some() => Err(Error::input_with_hint(
+            format!("--rate needs recordings with a sampling rate, {} has none", b.file),
+            "state `rate_hz` in the manifest; without a rate only samples exist",
+        )),
+        (None, _) => Ok(None),
+        (Some(_), None) => {
+            let lowest = with.iter().filter_map(|s| s.meta.rate_hz).fold(f64::INFINITY, f64::min);
+            Ok(Some(asked.unwrap_or(lowest)))
+        }
+    }
+}
+
+/// Resamples a signal to the task's rate.
+pub fn at_rate(s: &mut Signal, rate_hz: Option<f64>) -> Result<()> {
+    if let (Some(from), Some(to)) = (s.meta.rate_hz, rate_hz) {
+        if from != to {
+            for c in &mut s.channels {
+                *c = resample(c, from, to).map_err(|e| Error::input(format!("{}: {e}", s.file)))?;
+            }
+            s.meta.rate_hz = Some(to);
+        }
+    }
+    Ok(())
+}
+
+fn long_enough<'a>(domains: impl Iterator<Item = &'a DomainSignals>, window: usize) -> Result<()> {
+    for d in domains {
+        let longest = d.signals.iter().map(|s| s.channels[0].len()).max().unwrap_or(0);
+        if longest < window {
+            return Err(Error::input_with_hint(
+                format!("--window {window} is longer than every recording of `{}`; the longest has {longest} samples", d.name),
+                "give a shorter --window",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Names and contents of the recordings, in an order of their own.
+fn digest(corpus: &Corpus) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for (role, domains) in [("source", &corpus.sources), ("target", &corpus.targets)] {
+        for d in domains {
+            lines.extend(d.signals.iter().map(|s| format!("{role}\t{}\t{}\t{}\n", d.name, s.file, s.sha256)));
+        }
+    }
+    lines.sort();
+    let mut hash = Sha256::new();
+    for line in &lines {
+        hash.update(line.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,324 @@
+//! The training loop: warm-up on source rows, then adversarial steps; the source-only twin is the same loop that
+//! never asks for a target row.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{Device, Tensor};
+use candle_dann::{Batch, LabelledRows, Losses, UnlabelledRows};
+use candle_gradient_reversal::progress;
+use candle_trainer::{Checkpoints, Missing, Optimiser, OptimiserKind, clip_grad_norm};
+use serde::{Deserialize, Serialize};
+use signal_domains::{Sampler, SamplerConfig, SamplerState, SourceRows, TargetRows};
+
+use crate::error::{Error, Result};
+use crate::network::{Network, Shape};
+use crate::options::{Balance, OptimiserName};
+use crate::preprocess::DomainInput;
+use crate::settings::Settings;
+use crate::task::Task;
+
+/// Which of the two models is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// With target rows after the warm-up.
+    Adapted,
+    /// Without target rows, ever.
+    SourceOnly,
+}
+
+/// What an epoch came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Number of the epoch, from 1.
+    pub epoch: usize,
+    /// Mean label loss.
+    pub label_loss: f64,
+    /// Mean domain loss; `None` in the warm-up.
+    pub domain_loss: Option<f64>,
+    /// Lambda at the last step; `None` in the warm-up.
+    pub lambda: Option<f64>,
+    /// Learning rate at the last step.
+    pub lr: f64,
+    /// Mean accuracy of the domain head on the rows of the steps.
+    pub domain_accuracy: Option<f64>,
+    /// Mean accuracy of the label head on the source rows of the steps.
+    pub source_accuracy: f64,
+    /// Accuracy on the source's validation windows.
+    pub source_validation: Option<f64>,
+}
+
+/// Told of every step; says whether to stop.
+pub trait Watcher {
+    /// After a step: number of the step from 1, of how many, and the running epoch's means.
+    fn step(&self, step: u64, total: u64, running: &EpochRecord);
+}
+
+/// What the loop needs beside task and settings.
+pub struct Run<'a> {
+    /// Which model.
+    pub kind: Kind,
+    /// Set when the user asks to stop.
+    pub stop: &'a AtomicBool,
+    /// Told of every step.
+    pub watcher: &'a dyn Watcher,
+    /// Where checkpoints go; `None`: none are kept.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether the newest checkpoint is taken up.
+    pub resume: bool,
+}
+
+/// A trained network and how it came about.
+pub struct Trained {
+    /// The network.
+    pub network: Network,
+    /// One record an epoch.
+    pub history: Vec<EpochRecord>,
+}
+
+/// Source windows to watch training by: inputs and classes, source by source.
+pub struct Validation {
+    /// Windows and their classes; the position is the domain's number.
+    pub domains: Vec<(Tensor, Vec<usize>)>,
+}
+
+/// Where a loop stands; everything but tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    step: u64,
+    sampler: SamplerState,
+    sums: Sums,
+    history: Vec<EpochRecord>,
+    settings: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Sums {
+    steps: usize,
+    label: f64,
+    domain: f64,
+    domain_accuracy: f64,
+    source_accuracy: f64,
+    adversarial: bool,
+    lambda: f64,
+    lr: f64,
+}
+
+impl Sums {
+    fn add(&mut self, losses: &Losses, label: f64, domain: Option<f64>, lambda: f64, lr: f64) {
+        self.steps += 1;
+        self.label += label;
+        self.source_accuracy += losses.label_accuracy;
+        self.adversarial = domain.is_some();
+        self.domain += domain.unwrap_or(0.0);
+        self.domain_accuracy += losses.domain_accuracy.unwrap_or(0.0);
+        (self.lambda, self.lr) = (lambda, lr);
+    }
+
+    fn record(&self, epoch: usize) -> EpochRecord {
+        let n = self.steps.max(1) as f64;
+        let adversarial = |x: f64| self.adversarial.then_some(x);
+        EpochRecord {
+            epoch,
+            label_loss: self.label / n,
+            domain_loss: adversarial(self.domain / n),
+            lambda: adversarial(self.lambda),
+            lr: self.lr,
+            domain_accuracy: adversarial(self.domain_accuracy / n),
+            source_accuracy: self.source_accuracy / n,
+            source_validation: None,
+        }
+    }
+}
+
+/// Number of optimiser steps of a run: the same for both kinds.
+pub fn total_steps(task: &Task, settings: &Settings) -> Result<u64> {
+    Ok((sampler(task, settings)?.steps_per_epoch() * settings.epochs) as u64)
+}
+
+/// Trains one model.
+///
+/// # Errors
+/// A loss that is no longer a number, a checkpoint that does not belong to this run, a disk that is full, an interruption.
+pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, settings: &Settings, run: &Run) -> Result<Trained> {
+    let network = Network::new(settings, shape(task, inputs)?)?;
+    let (lambda_schedule, lr_schedule) = settings.schedules()?;
+    let trainable = network.store.trainable();
+    let mut optimiser = Optimiser::new(optimiser_kind(settings.optimiser), settings.weight_decay, trainable.clone())?;
+    let mut sampler = sampler(task, settings)?;
+    let labels: Vec<Tensor> = task
+        .sources
+        .iter()
+        .map(|s| Tensor::new(training_classes(s).iter().map(|&c| c as u32).collect::<Vec<_>>(), &Device::Cpu))
+        .collect::<Result<_, _>>()?;
+    let per_epoch = sampler.steps_per_epoch() as u64;
+    let total = per_epoch * settings.epochs as u64;
+    let first_adversarial = per_epoch * settings.warmup_epochs as u64;
+
+    // what must be the same for a checkpoint to belong to this run
+    let identity = serde_json::to_string(&(settings, &task.digest)).map_err(|e| Error::Machine(e.to_string()))?;
+    let mut state = State {
+        step: 0,
+        sampler: sampler.state(),
+        sums: Sums::default(),
+        history: Vec::new(),
+        settings: identity,
+    };
+    let checkpoints = run.checkpoints.as_ref().map(|dir| Checkpoints::new(dir, 2)).transpose().map_err(file_error)?;
+    if let Some(c) = checkpoints.as_ref().filter(|_| run.resume) {
+        if let Some(found) = restore(c, &state.settings, &network, &mut optimiser)? {
+            state = found;
+            sampler.restore(&state.sampler).map_err(|e| Error::Machine(e.to_string()))?;
+        }
+    }
+
+    while state.step < total {
+        let step = state.step;
+        let rows = sampler.next_sources();
+        let sources: Vec<LabelledRows> = rows
+            .iter()
+            .zip(inputs)
+            .zip(&labels)
+            .map(|((rows, input), labels)| {
+                let rows = index(rows)?;
+                LabelledRows::new(input.train.index_select(&rows, 0)?, labels.index_select(&rows, 0)?)
+            })
+            .collect::<candle_core::Result<_>>()?;
+        let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
+        let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
+        let losses = if adversarial {
+            let targets: Vec<UnlabelledRows> = sampler
+                .next_targets()
+                .iter()
+                .zip(&inputs[task.sources.len()..])
+                .map(|(rows, input)| UnlabelledRows::new(input.train.index_select(&index(rows)?, 0)?))
+                .collect::<candle_core::Result<_>>()?;
+            network.dann.adversarial_step(&Batch { sources, targets }, lambda, settings.seed, step)?
+        } else {
+            network.dann.source_step(&sources, settings.seed, step)?
+        };
+        let label = f64::from(losses.label.to_scalar::<f32>()?);
+        let domain = losses.domain.as_ref().map(Tensor::to_scalar::<f32>).transpose()?.map(f64::from);
+        if !(label.is_finite() && domain.is_none_or(f64::is_finite)) {
+            return Err(Error::input_with_hint(
+                format!("the loss is no longer a number at step {} of {total}", step + 1),
+                "give a lower --lr, --clip-norm 1, or a smaller --lambda",
+            ));
+        }
+        let mut gradients = losses.total.backward()?;
+        if let Some(limit) = settings.clip_norm {
+            clip_grad_norm(&trainable, &mut gradients, limit)?;
+        }
+        let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
+        // in the warm-up the domain head has no gradient, and is left as it is
+        optimiser.step(&gradients, lr, Missing::Skip)?;
+
+        state.sums.add(&losses, label, domain, lambda, lr);
+        state.step += 1;
+        let epoch = (step / per_epoch) as usize + 1;
+        let mut record = state.sums.record(epoch);
+        if state.step % per_epoch == 0 {
+            record.source_validation = validation.accuracy(&network)?;
+            state.history.push(record.clone());
+            state.sums = Sums::default();
+        }
+        run.watcher.step(state.step, total, &record);
+        let stop = run.stop.load(Ordering::Relaxed);
+        if let Some(c) = checkpoints.as_ref().filter(|_| stop || state.step % per_epoch == 0) {
+            state.sampler = sampler.state();
+            save(c, &state, &network, &optimiser)?;
+        }
+        if stop && state.step < total {
+            return Err(Error::Interrupted { checkpoint: run.checkpoints.clone() });
+        }
+    }
+    Ok(Trained { network, history: state.history })
+}
+
+/// Sizes of the network for a task.
+pub fn shape(task: &Task, inputs: &[DomainInput]) -> Result<Shape> {
+    let (_, channels, length) = inputs[0].train.dims3()?;
+    Ok(Shape { channels, length, classes: task.classes.len(), domains: task.sources.len() + task.targets.len() })
+}
+
+fn index(rows: &[usize]) -> candle_core::Result<Tensor> {
+    Tensor::new(rows.iter().map(|&r| r as u32).collect::<Vec<_>>(), &Device::Cpu)
+}
+
+/// Class of each training window of a source.
+fn training_classes(source: &crate::task::Source) -> Vec<usize> {
+    source.domain.train.iter().map(|w| source.classes[w.recording]).collect()
+}
+
+fn sampler(task: &Task, settings: &Settings) -> Result<Sampler> {
+    let sources = task
+        .sources
+        .iter()
+        .map(|s| SourceRows { name: s.domain.name.clone(), labels: training_classes(s) })
+        .collect();
+    let targets = task.targets.iter().map(|t| TargetRows { name: t.name.clone(), windows: t.train.len() }).collect();
+    let config = SamplerConfig {
+        batch: settings.batch,
+        seed: settings.seed,
+        balance: settings.balance == Balance::Class,
+    };
+    Sampler::new(sources, targets, config).map_err(crate::corpus::data_error)
+}
+
+fn optimiser_kind(name: OptimiserName) -> OptimiserKind {
+    match name {
+        OptimiserName::Adam => OptimiserKind::adam(),
+        OptimiserName::Adamw => OptimiserKind::adamw(),
+        OptimiserName::Sgd => OptimiserKind::sgd(0.9),
+    }
+}
+
+impl Validation {
+    /// Share of windows whose class the network names; `None` without windows.
+    pub fn accuracy(&self, network: &Network) -> Result<Option<f64>> {
+        let (mut right, mut all) = (0, 0);
+        for (domain, (x, classes)) in self.domains.iter().enumerate() {
+            let labels = network.run(x, Some(domain))?.labels();
+            right += labels.iter().zip(classes).filter(|(a, b)| a == b).count();
+            all += classes.len();
+        }
+        Ok((all > 0).then(|| right as f64 / all as f64))
+    }
+}
+
+fn save(checkpoints: &Checkpoints, state: &State, network: &Network, optimiser: &Optimiser) -> Result<()> {
+    let mut tensors = std::collections::BTreeMap::new();
+    tensors.extend(network.store.tensors().into_iter().map(|(k, v)| (format!("network.{k}"), v)));
+    tensors.extend(optimiser.state()?.into_iter().map(|(k, v)| (format!("optimiser.{k}"), v)));
+    let text = serde_json::to_string(state).map_err(|e| Error::Machine(e.to_string()))?;
+    let metadata = std::collections::BTreeMap::from([("crossrig.state".to_owned(), text)]);
+    checkpoints.save(state.step, &tensors, &metadata).map_err(file_error)
+}
+
+fn restore(checkpoints: &Checkpoints, identity: &str, network: &Network, optimiser: &mut Optimiser) -> Result<Option<State>> {
+    let Some(found) = checkpoints.latest().map_err(file_error)? else { return Ok(None) };
+    let bad = |what: &str| Error::input(format!("{}: {what}", found.path.display()));
+    let text = found.metadata.get("crossrig.state").ok_or_else(|| bad("this is no checkpoint of crossrig"))?;
+    let state: State = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
+    if state.settings != identity {
+        return Err(Error::input_with_hint(
+            format!("{} belongs to a run with other settings or other data", found.path.display()),
+            "resume with the settings in config.toml of that folder, or start in a new --out",
+        ));
+    }
+    let part = |prefix: &str| {
+        found
+            .tensors
+            .iter()
+            .filter_map(|(k, v)| k.strip_prefix(prefix).map(|k| (k.to_owned(), v.clone())))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    network.store.load(&part("network."))?;
+    optimiser.load_state(&part("optimiser."))?;
+    Ok(Some(state))
+}
+
+/// An error of the files of candle-trainer: a damaged file is the user's to replace, the rest is the machine.
+pub fn file_error(e: candle_trainer::Error) -> Error {
+    if e.is_machine() { Error::Machine(e.to_string()) } else { Error::input(e.to_string()) }
+}
