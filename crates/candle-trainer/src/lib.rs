@@ -13,6 +13,7 @@ mod optimiser;
 mod schedule;
 mod store;
 
+pub use atomic::write as write_atomic;
 pub use checkpoints::{Checkpoint, Checkpoints, Latest};
 pub use clip::clip_grad_norm;
 pub use error::{Error, Result};

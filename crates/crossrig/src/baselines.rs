@@ -35,8 +35,8 @@ pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u6
     let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
     let k = task.classes.len();
 
-    let (x, y, width) = source_rows(task, level, seed)?;
-    let centroid = NearestCentroid::fit(&x, width, &y, k).map_err(machine)?;
+    let (x, y) = source_rows(task, level, seed)?;
+    let centroid = NearestCentroid::fit(&x, &y, k).map_err(machine)?;
     let by_level = predict_targets(task, scored, level, seed, |rows| centroid.predict(rows).map_err(machine))?;
 
     let counts = y.iter().fold(vec![0_usize; k], |mut n, &c| {
@@ -45,9 +45,9 @@ pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u6
     });
     let majority = (0..k).rev().max_by_key(|&c| counts[c]).unwrap_or(0);
 
-    let (x, y, width) = source_rows(task, spectrum, seed)?;
+    let (x, y) = source_rows(task, spectrum, seed)?;
     let config = LogisticConfig { c: 0.1, ..LogisticConfig::default() };
-    let logistic = LogisticRegression::fit(&x, width, &y, k, &config).map_err(machine)?;
+    let logistic = LogisticRegression::fit(&x, &y, k, &config).map_err(machine)?;
     let by_spectrum = predict_targets(task, scored, spectrum, seed, |rows| logistic.predict(rows).map_err(machine))?;
 
     let by_majority: Vec<Vec<usize>> = scored.iter().map(|w| vec![majority; w.len()]).collect();
@@ -81,17 +81,16 @@ pub fn score_targets(
 }
 
 /// Standardised rows of all sources with their classes.
-fn source_rows(task: &Task, features: fn(&[f64]) -> Vec<f64>, seed: u64) -> Result<(Vec<f64>, Vec<usize>, usize)> {
-    let (mut x, mut y, mut width) = (Vec::new(), Vec::new(), 0);
+fn source_rows(task: &Task, features: fn(&[f64]) -> Vec<f64>, seed: u64) -> Result<(Vec<f64>, Vec<usize>)> {
+    let (mut x, mut y) = (Vec::new(), Vec::new());
     for s in &task.sources {
         let windows = at_most(&s.domain.train, MOST_WINDOWS, seed);
         let mut rows = rows_of(&s.domain, &windows, task.window, features);
         statistics(&rows)?.apply_rows(&mut rows)?;
-        width = rows.width;
         x.extend(rows.values);
         y.extend(windows.iter().map(|w| s.classes[w.recording]));
     }
-    Ok((x, y, width))
+    Ok((x, y))
 }
 
 /// Predictions for the scored windows of each target, standardised by the target's own training windows.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
@@ -48,6 +49,8 @@ pub struct Corpus {
     pub sources: Vec<DomainSignals>,
     /// Domains to carry the diagnosis to.
     pub targets: Vec<DomainSignals>,
+    /// Variable, column or dataset of each channel, for reading further files alike.
+    pub channel_keys: Vec<String>,
     /// What the user should know about the data.
     pub warnings: Vec<String>,
 }
@@ -111,7 +114,10 @@ pub fn open(data: &Path, root: Option<&Path>, key: Option<&str>, channels: Optio
 
 /// An error of the data crates as one of this program.
 pub fn data_error(e: signal_domains::Error) -> Error {
-    Error::input(e.to_string())
+    match e {
+        signal_domains::Error::Machine { .. } => Error::Machine(e.to_string()),
+        _ => Error::input(e.to_string()),
+    }
 }
 
 /// Reads the selected recordings, several at a time, and looks them over.
@@ -119,31 +125,48 @@ pub fn data_error(e: signal_domains::Error) -> Error {
 /// # Errors
 /// A domain that is not there, recordings that are absent or damaged, NaN or constant signals: all of them at once.
 pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Corpus> {
+    let labelled = |r: &RecordingEntry| r.class.is_some_and(|c| selection.classes.pass(&dataset.classes[c]));
+    let by_name = |r: &RecordingEntry| selection.target_recordings.pass(r.name());
+    let mut chosen = choose(dataset, &selection.sources, &labelled)?;
+    chosen.extend(choose(dataset, &selection.targets, &by_name)?);
+    let channel_keys = chosen.first().map(|(_, entries)| entries[0].channel_keys()).unwrap_or_default();
+    let mut domains = load(chosen, progress)?;
+    let targets = domains.split_off(selection.sources.len());
+    same_recordings(&domains, &targets)?;
+    Ok(Corpus {
+        name: dataset.name.clone(),
+        classes: dataset.classes.clone(),
+        sources: domains,
+        targets,
+        channel_keys,
+        warnings: dataset.warnings.clone(),
+    })
+}
+
+/// Reads those recordings of some domains that `wanted` accepts.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_domains(dataset: &Dataset, names: &[String], wanted: impl Fn(&RecordingEntry) -> bool) -> Result<Vec<DomainSignals>> {
+    load(choose(dataset, names, &wanted)?, &|_, _| {})
+}
+
+type Chosen<'a> = Vec<(String, Vec<&'a RecordingEntry>)>;
+
+/// The entries of each domain that `wanted` accepts, sorted by file.
+fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&RecordingEntry) -> bool) -> Result<Chosen<'a>> {
     let known: BTreeSet<&str> = dataset.recordings.iter().map(|r| r.domain.as_str()).collect();
-    for name in selection.sources.iter().chain(&selection.targets) {
-        if !known.contains(name.as_str()) {
-            let list = known.iter().copied().collect::<Vec<_>>().join(", ");
-            let hint = nearest(name, known.iter().copied())
-                .map_or_else(|| format!("domains: {list}"), |n| format!("did you mean `{n}`? domains: {list}"));
-            return Err(Error::input_with_hint(format!("no domain `{name}` in {}", dataset.name), hint));
-        }
-    }
-    let mut warnings = dataset.warnings.clone();
-    let mut chosen: Vec<(bool, &str, Vec<&RecordingEntry>)> = Vec::new();
-    for (is_source, names) in [(true, &selection.sources), (false, &selection.targets)] {
-        for name in names {
-            let mut entries: Vec<&RecordingEntry> = dataset
-                .recordings
-                .iter()
-                .filter(|r| r.domain == *name)
-                .filter(|r| {
-                    if is_source {
-                        r.class.is_some_and(|c| selection.classes.pass(&dataset.classes[c]))
-                    } else {
-                        selection.target_recordings.pass(r.name())
-                    }
-                })
-                .collect();
+    names
+        .iter()
+        .map(|name| {
+            if !known.contains(name.as_str()) {
+                let list = known.iter().copied().collect::<Vec<_>>().join(", ");
+                let hint = nearest(name, known.iter().copied())
+                    .map_or_else(|| format!("domains: {list}"), |n| format!("did you mean `{n}`? domains: {list}"));
+                return Err(Error::input_with_hint(format!("no domain `{name}` in {}", dataset.name), hint));
+            }
+            let mut entries: Vec<&RecordingEntry> =
+                dataset.recordings.iter().filter(|r| r.domain == *name && wanted(r)).collect();
             entries.sort_by(|a, b| a.file.cmp(&b.file));
             if entries.is_empty() {
                 return Err(Error::input_with_hint(
@@ -151,21 +174,24 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
                     "look at the domain with `crossrig inspect`, then at --classes and --target-recordings",
                 ));
             }
-            chosen.push((is_source, name, entries));
-        }
-    }
+            Ok((name.clone(), entries))
+        })
+        .collect()
+}
 
-    let flat: Vec<&RecordingEntry> = chosen.iter().flat_map(|c| c.2.iter().copied()).collect();
-    let done = std::sync::atomic::AtomicUsize::new(0);
+/// Reads chosen entries, several at a time; all faults are told at once.
+fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<DomainSignals>> {
+    let flat: Vec<&RecordingEntry> = chosen.iter().flat_map(|c| c.1.iter().copied()).collect();
+    let done = AtomicUsize::new(0);
     let read: Vec<Result<Signal, String>> = flat
         .par_iter()
         .map(|entry| {
             let signal = read_one(entry);
-            progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, flat.len());
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, flat.len());
             signal
         })
         .collect();
-    let faults: Vec<String> = read.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
+    let faults: Vec<&String> = read.iter().filter_map(|r| r.as_ref().err()).collect();
     if !faults.is_empty() {
         let shown: Vec<String> = faults.iter().take(10).map(|f| format!("  {f}")).collect();
         let more = if faults.len() > 10 { format!("\n  and {} more", faults.len() - 10) } else { String::new() };
@@ -175,18 +201,14 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
         ));
     }
     let mut signals = read.into_iter().flatten();
-    let (mut sources, mut targets) = (Vec::new(), Vec::new());
-    for (is_source, name, entries) in chosen {
-        let domain = DomainSignals {
-            name: name.to_owned(),
+    Ok(chosen
+        .into_iter()
+        .map(|(name, entries)| DomainSignals {
+            name,
             signals: signals.by_ref().take(entries.len()).collect(),
             classes: entries.iter().map(|e| e.class).collect(),
-        };
-        if is_source { sources.push(domain) } else { targets.push(domain) }
-    }
-    same_recordings(&sources, &targets)?;
-    warnings.dedup();
-    Ok(Corpus { name: dataset.name.clone(), classes: dataset.classes.clone(), sources, targets, warnings })
+        })
+        .collect())
 }
 
 /// One recording, or what is wrong with it.

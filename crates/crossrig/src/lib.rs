@@ -1,2 +1,35 @@
-//! Carry a fault diagnosis from one machine to another: train, evaluate and predict with domain adaptation on vibration recordings
+//! Carry a fault diagnosis from one machine to another, and see honestly how far to trust it.
+//!
+//! This is the library behind the program `crossrig`: every command is callable from Rust, see [`commands`].
+//!
+//! Data flows one way: [`options`] (what the user typed) -> [`settings`] (checked) -> [`corpus`] (recordings) ->
+//! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`] and [`baselines`] ->
+//! [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
 #![forbid(unsafe_code)]
+
+pub mod commands;
+
+pub mod options;
+pub mod settings;
+
+pub mod corpus;
+pub mod preprocess;
+pub mod task;
+
+pub mod baselines;
+pub mod experiment;
+pub mod network;
+pub mod training;
+
+pub mod inference;
+pub mod metrics;
+pub mod model_file;
+pub mod report;
+pub mod report_data;
+pub mod summary;
+
+mod error;
+mod output;
+mod progress;
+
+pub use error::{Error, Result};

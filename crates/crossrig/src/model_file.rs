@@ -82,7 +82,7 @@ pub fn save(path: &Path, network: &Network, recipe: &ModelRecipe) -> Result<()> 
         ("crossrig.schema".to_owned(), SCHEMA.to_owned()),
         ("crossrig.recipe".to_owned(), text),
     ]);
-    sealed::save(path, &network.store.tensors(), &metadata, PREFIX).map_err(file_error)
+    sealed::save(path, &network.store.tensors()?, &metadata, PREFIX).map_err(file_error)
 }
 
 /// Reads a model.

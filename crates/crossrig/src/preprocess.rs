@@ -68,12 +68,12 @@ impl Represented {
     /// Statistics of these rows: per bin for spectra, per channel for samples.
     pub fn statistics(parts: &[&Self], input: Input) -> Result<Standardiser> {
         let first = parts.first().ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
-        let grouping = match input {
-            Input::Raw => Grouping::PerChannel { channels: first.channels },
-            Input::Spectrum | Input::LogSpectrum => Grouping::PerBin,
+        let (grouping, groups) = match input {
+            Input::Raw => (Grouping::PerChannel, first.channels),
+            Input::Spectrum | Input::LogSpectrum => (Grouping::PerBin, first.channels * first.length),
         };
         let width = first.channels * first.length;
-        let mut builder = StandardiserBuilder::new(width, grouping);
+        let mut builder = StandardiserBuilder::new(groups, grouping);
         for part in parts {
             for row in part.values.chunks_exact(width) {
                 builder.push(row).map_err(|e| Error::Machine(e.to_string()))?;

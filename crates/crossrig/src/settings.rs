@@ -9,7 +9,7 @@ use candle_nn::VarBuilder;
 use candle_seresnext1d::{Architecture, SeResNeXt, SeResNeXtConfig};
 use candle_trainer::LrSchedule;
 use serde::{Deserialize, Serialize};
-use signal_conditioning::Recipe;
+use signal_conditioning::{Recipe, Tail, Windowing};
 use signal_domains::SplitKind;
 
 use crate::error::{Error, Result};
@@ -334,13 +334,18 @@ impl Settings {
 }
 
 impl SignalSettings {
+    /// How a recording is cut into windows.
+    pub fn windowing(&self) -> Windowing {
+        Windowing { length: self.window, hop: self.hop, tail: Tail::Drop }
+    }
+
     /// The representation of a window.
     pub fn recipe(&self) -> Recipe {
         let scale = (self.scale == Scale::Window).then_some(self.scale_by.into());
         match self.input {
-            Input::Raw => Recipe::raw(scale),
-            Input::Spectrum => Recipe::spectrum(scale),
-            Input::LogSpectrum => Recipe::log_spectrum(scale),
+            Input::Raw => Recipe::Raw { scale },
+            Input::Spectrum => Recipe::Spectrum { scale },
+            Input::LogSpectrum => Recipe::LogSpectrum { scale },
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Sources carry labels, targets do not: what a target's label says stands apart in [`Truth`], which only scoring takes.
 
 use sha2::{Digest, Sha256};
-use signal_conditioning::{Windowing, resample};
-use signal_domains::{Fractions, Item, LabelledItem, Part, SplitKind, SplitPlan, split_source, split_target};
+use signal_conditioning::resample;
+use signal_domains::{Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target};
 
-use crate::corpus::{Corpus, DomainSignals, Globs, Signal};
+use crate::corpus::{Corpus, DomainSignals, Globs, Signal, data_error};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
@@ -88,10 +88,8 @@ impl Task {
         let signals = corpus.sources.iter().chain(&corpus.targets).flat_map(|d| &d.signals);
         let rate_hz = common_rate(signals, settings.signal.rate)?;
 
-        let windowing = Windowing::new(settings.signal.window, settings.signal.hop);
-        let fractions = Fractions::new(settings.fractions).map_err(crate::corpus::data_error)?;
-        let resampled = |d: DomainSignals| -> Result<DomainSignals> {
-            let mut d = d;
+        let window = settings.signal.window;
+        let resampled = |mut d: DomainSignals| -> Result<DomainSignals> {
             for s in &mut d.signals {
                 at_rate(s, rate_hz)?;
             }
@@ -99,7 +97,7 @@ impl Task {
         };
         let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(resampled).collect::<Result<_>>()?;
         let targets: Vec<DomainSignals> = corpus.targets.into_iter().map(resampled).collect::<Result<_>>()?;
-        long_enough(sources.iter().chain(&targets), windowing.length)?;
+        long_enough(sources.iter().chain(&targets), window)?;
 
         let labels: Vec<Vec<usize>> = sources
             .iter()
@@ -111,48 +109,15 @@ impl Task {
                     .collect()
             })
             .collect();
-        let plans = |kind: SplitKind| -> Result<(Vec<SplitPlan>, Vec<SplitPlan>), signal_domains::Error> {
-            let source = sources
-                .iter()
-                .zip(&labels)
-                .map(|(d, l)| {
-                    let items: Vec<LabelledItem> =
-                        d.signals.iter().zip(l).map(|(s, &class)| LabelledItem { item: item(s), class }).collect();
-                    split_source(&d.name, &items, kind, &windowing, &fractions, settings.seed)
-                })
-                .collect::<Result<_, _>>()?;
-            let target = targets
-                .iter()
-                .map(|d| {
-                    let items: Vec<Item> = d.signals.iter().map(item).collect();
-                    split_target(&d.name, &items, kind, &windowing, &fractions, settings.seed)
-                })
-                .collect::<Result<_, _>>()?;
-            Ok((source, target))
-        };
-        let (split, (source_plans, target_plans)) = match settings.split_kind()? {
-            Some(kind) => (kind, plans(kind).map_err(crate::corpus::data_error)?),
-            None => match plans(SplitKind::Recordings) {
-                Ok(p) => (SplitKind::Recordings, p),
-                Err(_) => (SplitKind::Blocks, plans(SplitKind::Blocks).map_err(crate::corpus::data_error)?),
-            },
-        };
+        let (split, source_splits, target_splits) = split(&sources, &labels, &targets, settings)?;
         let sources: Vec<Source> = sources
             .into_iter()
             .zip(labels)
-            .zip(&source_plans)
-            .map(|((d, classes), plan)| Source { domain: Domain::new(d, plan), classes })
+            .zip(&source_splits)
+            .map(|((d, classes), split)| Source { domain: Domain::new(d, split), classes })
             .collect();
-        let targets: Vec<Domain> = targets.into_iter().zip(&target_plans).map(|(d, plan)| Domain::new(d, plan)).collect();
-        for (domain, count) in sources.iter().map(|s| &s.domain).chain(&targets).map(|d| (d, d.train.len())) {
-            if count == 0 {
-                return Err(Error::input_with_hint(
-                    format!("domain `{}` has no training window", domain.name),
-                    "give longer recordings, a shorter --window, or other --fractions",
-                ));
-            }
-        }
-        let task = Self { classes, rate_hz, channels, window: windowing.length, split, sources, targets, digest };
+        let targets: Vec<Domain> = targets.into_iter().zip(&target_splits).map(|(d, split)| Domain::new(d, split)).collect();
+        let task = Self { classes, rate_hz, channels, window, split, sources, targets, digest };
         Ok((task, truth, warnings))
     }
 
@@ -163,13 +128,9 @@ impl Task {
 }
 
 impl Domain {
-    fn new(d: DomainSignals, plan: &SplitPlan) -> Self {
+    fn new(d: DomainSignals, split: &Split) -> Self {
         let part = |part: Part| -> Vec<WindowRef> {
-            plan.recordings
-                .iter()
-                .enumerate()
-                .flat_map(|(recording, r)| r.part(part).iter().map(move |&start| WindowRef { recording, start }))
-                .collect()
+            split.windows(part).into_iter().map(|(recording, start)| WindowRef { recording, start }).collect()
         };
         let (train, validation, test) = (part(Part::Train), part(Part::Validation), part(Part::Test));
         Self { name: d.name, signals: d.signals, train, validation, test }
@@ -183,8 +144,48 @@ impl Domain {
     }
 }
 
-fn item(s: &Signal) -> Item {
-    Item { file: s.file.clone(), unit: s.unit.clone(), samples: s.channels.first().map_or(0, Vec::len) }
+/// One kind of split for all domains; the targets are split without their classes.
+fn split(
+    sources: &[DomainSignals],
+    labels: &[Vec<usize>],
+    targets: &[DomainSignals],
+    settings: &Settings,
+) -> Result<(SplitKind, Vec<Split>, Vec<Split>)> {
+    let [a, b, c] = settings.fractions;
+    let fractions = Fractions::new(a, b, c).map_err(data_error)?;
+    let source_items: Vec<Vec<LabelledItem>> = sources
+        .iter()
+        .zip(labels)
+        .map(|(d, l)| d.signals.iter().zip(l).map(|(s, &class)| LabelledItem { item: item(s), class }).collect())
+        .collect();
+    let target_items: Vec<Vec<Item>> = targets.iter().map(|d| d.signals.iter().map(item).collect()).collect();
+    let kind = settings.split_kind()?.unwrap_or_else(|| {
+        let s: Vec<&[LabelledItem]> = source_items.iter().map(Vec::as_slice).collect();
+        let t: Vec<&[Item]> = target_items.iter().map(Vec::as_slice).collect();
+        default_kind(&s, &t, &fractions)
+    });
+    let plan = SplitPlan {
+        kind,
+        fractions,
+        window: settings.signal.window,
+        hop: settings.signal.hop,
+        seed: settings.seed,
+    };
+    let source_splits = sources
+        .iter()
+        .zip(&source_items)
+        .map(|(d, items)| split_source(&d.name, items, &plan).map_err(data_error))
+        .collect::<Result<_>>()?;
+    let target_splits = targets
+        .iter()
+        .zip(&target_items)
+        .map(|(d, items)| split_target(&d.name, items, &plan).map_err(data_error))
+        .collect::<Result<_>>()?;
+    Ok((kind, source_splits, target_splits))
+}
+
+fn item(s: &Signal) -> Item<'_> {
+    Item { file: &s.file, unit: s.unit.as_deref(), samples: s.channels.first().map_or(0, Vec::len) }
 }
 
 /// The model's classes, and the truth over those and the ones only targets have.

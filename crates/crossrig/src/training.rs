@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Device, Tensor};
 use candle_dann::{Batch, LabelledRows, Losses, UnlabelledRows};
 use candle_gradient_reversal::progress;
-use candle_trainer::{Checkpoints, Missing, Optimiser, OptimiserKind, clip_grad_norm};
+use candle_trainer::{Checkpoints, Latest, Missing, Optimiser, OptimiserKind, clip_grad_norm};
 use serde::{Deserialize, Serialize};
-use signal_domains::{Sampler, SamplerConfig, SamplerState, SourceRows, TargetRows};
+use signal_domains::{Sampler, SamplerState, SourceRows, TargetRows};
 
 use crate::error::{Error, Result};
 use crate::network::{Network, Shape};
@@ -164,7 +164,7 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
         history: Vec::new(),
         settings: identity,
     };
-    let checkpoints = run.checkpoints.as_ref().map(|dir| Checkpoints::new(dir, 2)).transpose().map_err(file_error)?;
+    let checkpoints = run.checkpoints.as_ref().map(|dir| Checkpoints::new(dir, "crossrig")).transpose().map_err(file_error)?;
     if let Some(c) = checkpoints.as_ref().filter(|_| run.resume) {
         if let Some(found) = restore(c, &state.settings, &network, &mut optimiser)? {
             state = found;
@@ -174,8 +174,10 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
 
     while state.step < total {
         let step = state.step;
-        let rows = sampler.next_sources();
+        let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
+        let rows = if adversarial { sampler.next_batch() } else { sampler.next_source_batch() };
         let sources: Vec<LabelledRows> = rows
+            .sources
             .iter()
             .zip(inputs)
             .zip(&labels)
@@ -184,11 +186,10 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
                 LabelledRows::new(input.train.index_select(&rows, 0)?, labels.index_select(&rows, 0)?)
             })
             .collect::<candle_core::Result<_>>()?;
-        let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
         let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
         let losses = if adversarial {
-            let targets: Vec<UnlabelledRows> = sampler
-                .next_targets()
+            let targets: Vec<UnlabelledRows> = rows
+                .targets
                 .iter()
                 .zip(&inputs[task.sources.len()..])
                 .map(|(rows, input)| UnlabelledRows::new(input.train.index_select(&index(rows)?, 0)?))
@@ -207,7 +208,7 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
         }
         let mut gradients = losses.total.backward()?;
         if let Some(limit) = settings.clip_norm {
-            clip_grad_norm(&trainable, &mut gradients, limit)?;
+            clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
         }
         let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
         // in the warm-up the domain head has no gradient, and is left as it is
@@ -251,25 +252,25 @@ fn training_classes(source: &crate::task::Source) -> Vec<usize> {
 }
 
 fn sampler(task: &Task, settings: &Settings) -> Result<Sampler> {
-    let sources = task
+    let sources: Vec<SourceRows> = task
         .sources
         .iter()
-        .map(|s| SourceRows { name: s.domain.name.clone(), labels: training_classes(s) })
+        .map(|s| SourceRows { domain: s.domain.name.clone(), classes: training_classes(s) })
         .collect();
-    let targets = task.targets.iter().map(|t| TargetRows { name: t.name.clone(), windows: t.train.len() }).collect();
-    let config = SamplerConfig {
-        batch: settings.batch,
-        seed: settings.seed,
-        balance: settings.balance == Balance::Class,
+    let targets: Vec<TargetRows> =
+        task.targets.iter().map(|t| TargetRows { domain: t.name.clone(), rows: t.train.len() }).collect();
+    let balance = match settings.balance {
+        Balance::None => signal_domains::Balance::None,
+        Balance::Class => signal_domains::Balance::Class,
     };
-    Sampler::new(sources, targets, config).map_err(crate::corpus::data_error)
+    Sampler::new(settings.seed, settings.batch, balance, &sources, &targets).map_err(crate::corpus::data_error)
 }
 
 fn optimiser_kind(name: OptimiserName) -> OptimiserKind {
     match name {
-        OptimiserName::Adam => OptimiserKind::adam(),
-        OptimiserName::Adamw => OptimiserKind::adamw(),
-        OptimiserName::Sgd => OptimiserKind::sgd(0.9),
+        OptimiserName::Adam => OptimiserKind::ADAM,
+        OptimiserName::Adamw => OptimiserKind::ADAMW,
+        OptimiserName::Sgd => OptimiserKind::SGD,
     }
 }
 
@@ -288,15 +289,20 @@ impl Validation {
 
 fn save(checkpoints: &Checkpoints, state: &State, network: &Network, optimiser: &Optimiser) -> Result<()> {
     let mut tensors = std::collections::BTreeMap::new();
-    tensors.extend(network.store.tensors().into_iter().map(|(k, v)| (format!("network.{k}"), v)));
+    tensors.extend(network.store.tensors()?.into_iter().map(|(k, v)| (format!("network.{k}"), v)));
     tensors.extend(optimiser.state()?.into_iter().map(|(k, v)| (format!("optimiser.{k}"), v)));
     let text = serde_json::to_string(state).map_err(|e| Error::Machine(e.to_string()))?;
     let metadata = std::collections::BTreeMap::from([("crossrig.state".to_owned(), text)]);
-    checkpoints.save(state.step, &tensors, &metadata).map_err(file_error)
+    checkpoints.save(state.step, &tensors, &metadata).map_err(file_error)?;
+    Ok(())
 }
 
 fn restore(checkpoints: &Checkpoints, identity: &str, network: &Network, optimiser: &mut Optimiser) -> Result<Option<State>> {
-    let Some(found) = checkpoints.latest().map_err(file_error)? else { return Ok(None) };
+    let Latest { checkpoint, damaged } = checkpoints.latest(&Device::Cpu).map_err(file_error)?;
+    for fault in damaged {
+        eprintln!("warning: passed over a damaged checkpoint: {fault}");
+    }
+    let Some(found) = checkpoint else { return Ok(None) };
     let bad = |what: &str| Error::input(format!("{}: {what}", found.path.display()));
     let text = found.metadata.get("crossrig.state").ok_or_else(|| bad("this is no checkpoint of crossrig"))?;
     let state: State = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
@@ -320,5 +326,8 @@ fn restore(checkpoints: &Checkpoints, identity: &str, network: &Network, optimis
 
 /// An error of the files of candle-trainer: a damaged file is the user's to replace, the rest is the machine.
 pub fn file_error(e: candle_trainer::Error) -> Error {
-    if e.is_machine() { Error::Machine(e.to_string()) } else { Error::input(e.to_string()) }
+    match e {
+        candle_trainer::Error::Damaged { .. } | candle_trainer::Error::NotFound { .. } => Error::input(e.to_string()),
+        _ => Error::Machine(e.to_string()),
+    }
 }

@@ -1,0 +1,170 @@
+//! `crossrig evaluate`: a saved model on labelled recordings.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Context;
+use crate::corpus::{self, DomainSignals, Globs};
+use crate::error::{Error, Result};
+use crate::inference::{Statistics, choose_statistics, classify, prepare};
+use crate::metrics::{Scored, Scores, score};
+use crate::model_file::{self, Model, Role};
+use crate::{output, summary};
+
+/// Flags of `evaluate`.
+#[derive(Clone, Debug, Args)]
+pub struct EvaluateArgs {
+    /// Model that `train` saved (model.safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Data set manifest (TOML), or a folder laid out as FOLDER/<domain>/<class>/<files>
+    #[arg(long, value_name = "MANIFEST|FOLDER")]
+    pub data: PathBuf,
+    /// Folder that holds the recordings [default: $CROSSRIG_DATA/<root>, else beside the manifest]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Domains of the data to score
+    #[arg(long, value_name = "DOMAIN", num_args = 1.., value_delimiter = ',', required = true)]
+    pub domain: Vec<String>,
+    /// Domain of the model whose statistics prepare the recordings [default: the one of the same name]
+    #[arg(long, value_name = "DOMAIN")]
+    pub statistics: Option<String>,
+    /// Take statistics from these recordings themselves
+    #[arg(long)]
+    pub restandardise: bool,
+    /// Print the scores as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
+    let model = model_file::load(&args.model)?;
+    let settings = &model.recipe.settings;
+    let dataset = corpus::open(&args.data, args.root.as_deref(), settings.key.as_deref(), settings.channels.as_deref())?;
+    let wanted = Globs::new(&settings.classes, "classes")?;
+    let domains = corpus::read_domains(&dataset, &args.domain, |r| {
+        r.class.is_none_or(|c| wanted.pass(&dataset.classes[c]))
+    })?;
+
+    let mut classes = model.recipe.classes.clone();
+    for d in &domains {
+        for c in d.classes.iter().flatten() {
+            if !classes.contains(&dataset.classes[*c]) {
+                classes.push(dataset.classes[*c].clone());
+            }
+        }
+    }
+    let mut notes = Vec::new();
+    let mut parts = Vec::new();
+    for d in domains {
+        let statistics = statistics_for(&model, &d.name, args)?;
+        notes.extend(remarks(&model, &d));
+        let mut signals = d.signals;
+        for s in &mut signals {
+            prepare(&model, s)?;
+        }
+        let (windows, outputs) = classify(&model, &signals, statistics)?;
+        let truth: Vec<Option<usize>> =
+            d.classes.iter().map(|c| c.and_then(|c| classes.iter().position(|n| *n == dataset.classes[c]))).collect();
+        let files: Vec<String> = signals.iter().map(|s| s.file.clone()).collect();
+        let recording: Vec<usize> = windows.iter().map(|w| w.recording).collect();
+        parts.push((d.name, files, recording, truth, outputs.labels()));
+    }
+    let scored: Vec<Scored> = parts
+        .iter()
+        .map(|(domain, files, recording, truth, predicted)| Scored { domain, files, recording, truth, predicted })
+        .collect();
+    let mut scores = score(&scored, classes.len(), Some(settings.epochs))?;
+    scores.chosen_by = Some("last epoch".to_owned());
+    if classes.len() > model.recipe.classes.len() {
+        notes.push(format!(
+            "the model does not know {}: every window of it is scored as wrong",
+            classes[model.recipe.classes.len()..].join(", ")
+        ));
+    }
+    if args.json {
+        let text = serde_json::json!({
+            "schema": 1,
+            "model": args.model,
+            "split": "none: all windows of the recordings",
+            "classes": classes,
+            "scores": scores,
+            "remarks": notes,
+        });
+        output::print(&format!("{text:#}\n"));
+    } else {
+        output::print(&table(&scores, &classes, &notes));
+    }
+    Ok(())
+}
+
+/// The statistics for a domain of the data: asked for, or those of the model's domain of that name.
+fn statistics_for(model: &Model, name: &str, args: &EvaluateArgs) -> Result<Statistics> {
+    let known = model.recipe.domains.iter().any(|d| d.name == name);
+    if args.statistics.is_none() && !args.restandardise && !known {
+        let list: Vec<&str> = model.recipe.domains.iter().map(|d| d.name.as_str()).collect();
+        return Err(Error::input_with_hint(
+            format!("the model knows no domain `{name}`: whose statistics should prepare it?"),
+            format!("give --statistics with one of {}, or --restandardise", list.join(", ")),
+        ));
+    }
+    let named = args.statistics.as_deref().or(known.then_some(name));
+    choose_statistics(model, named, args.restandardise)
+}
+
+/// Which of the recordings the model was trained on.
+fn remarks(model: &Model, d: &DomainSignals) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (role, what) in [
+        (Role::Source, "with their labels: this score says nothing about new recordings"),
+        (Role::Target, "without labels (transductive)"),
+    ] {
+        let seen: BTreeSet<&str> = model
+            .recipe
+            .domains
+            .iter()
+            .filter(|m| m.role == role)
+            .flat_map(|m| m.recordings.iter().map(|r| r.1.as_str()))
+            .collect();
+        let n = d.signals.iter().filter(|s| seen.contains(s.sha256.as_str())).count();
+        if n > 0 {
+            notes.push(format!("{n} of {} recordings of `{}` took part in training {what}", d.signals.len(), d.name));
+        }
+    }
+    notes
+}
+
+fn table(scores: &Scores, classes: &[String], notes: &[String]) -> String {
+    let mut out = String::from("all windows of the recordings, no split\n");
+    let _ = writeln!(out, "{:<20}  {:>9}  {:>9}  {:>8}  {:>10}", "domain", "accuracy", "macro-F1", "windows", "recordings");
+    for (name, d) in &scores.domains {
+        let _ = writeln!(
+            out,
+            "{name:<20}  {:>9}  {:>9}  {:>8}  {:>10}",
+            summary::percent(d.accuracy),
+            summary::percent(d.macro_f1),
+            d.windows,
+            d.recordings
+        );
+    }
+    for (name, d) in &scores.domains {
+        let Some(recall) = &d.recall else {
+            let _ = writeln!(out, "{name}: no labels: accuracy unknown");
+            continue;
+        };
+        let shown: Vec<String> = classes
+            .iter()
+            .zip(recall)
+            .filter_map(|(c, r)| r.map(|r| format!("{c} {:.0} %", 100.0 * r)))
+            .collect();
+        let _ = writeln!(out, "recall in {name}: {}", shown.join(", "));
+    }
+    for n in notes {
+        let _ = writeln!(out, "note: {n}");
+    }
+    out
+}

@@ -1,0 +1,15 @@
+//! The commands of the program, each callable from Rust.
+
+pub mod demo;
+pub mod evaluate;
+pub mod inspect;
+pub mod predict;
+pub mod train;
+
+/// What a command needs of the program that runs it.
+pub struct Context {
+    /// The command line, for the record.
+    pub command: String,
+    /// Set when the user asks to stop.
+    pub stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}

@@ -1,0 +1,167 @@
+//! `crossrig train`: from labelled and unlabelled recordings to models, scores and a report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+
+use super::Context;
+use crate::corpus::{self, Globs, Selection};
+use crate::error::{Error, Result};
+use crate::experiment::{Conduct, Outcome, conduct, metrics, recipe};
+use crate::metrics::Metrics;
+use crate::options::TrainOptions;
+use crate::report_data::report;
+use crate::settings::Settings;
+use crate::task::{Task, Truth};
+use crate::training::{Kind, total_steps};
+use crate::{model_file, output, progress, summary};
+
+/// Flags of `train`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TrainArgs {
+    /// TOML file with any of these flags as keys; a flag given here wins
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub config: Option<PathBuf>,
+    /// The flags that are keys of a config too.
+    #[command(flatten)]
+    pub options: TrainOptions,
+}
+
+/// Runs the command.
+pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
+    let options = gather(args)?;
+    let settings = Settings::new(&options)?;
+    let dry = options.dry_run.unwrap_or(false);
+    let resume = options.resume.unwrap_or(false);
+    let out = options.out.clone().map_or_else(
+        || if dry { Ok(PathBuf::new()) } else { Err(Error::input_with_hint("--out is missing", "for example --out runs/load0-load3")) },
+        Ok,
+    )?;
+    if !dry {
+        output::check_folder(&out, resume)?;
+    }
+    output::set_threads(options.threads)?;
+
+    let clock = Instant::now();
+    let dataset =
+        corpus::open(&settings.data, settings.root.as_deref(), settings.key.as_deref(), settings.channels.as_deref())?;
+    let selection = Selection {
+        sources: settings.source.clone(),
+        targets: settings.target.clone(),
+        classes: Globs::new(&settings.classes, "classes")?,
+        target_recordings: Globs::new(&settings.target_recordings, "target-recordings")?,
+    };
+    let bar = progress::bar("reading", "{prefix:>12} {bar:24} {pos}/{len} recordings");
+    let corpus = corpus::read(&dataset, &selection, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let channel_keys = corpus.channel_keys.clone();
+    let (task, truth, warnings) = Task::new(corpus, &settings)?;
+    if dry {
+        output::print(&plan(&task, &truth, &settings, &warnings)?);
+        return Ok(());
+    }
+    for w in &warnings {
+        eprintln!("warning: {w}");
+    }
+    output::create_folder(&out)?;
+    output::write(&out.join("config.toml"), settings.to_config(&out)?.as_bytes())?;
+    let checkpoints = out.join("checkpoints");
+    let how = Conduct { checkpoints: Some(&checkpoints), resume, stop: &context.stop, label: "" };
+    let outcome = conduct(&task, &truth, &settings, &how)?;
+    let mut metrics = metrics(&task, &truth, &settings, &outcome, &context.command, warnings);
+    metrics.seconds.insert("total".to_owned(), clock.elapsed().as_secs_f64());
+    save(&out, &task, &truth, &settings, &outcome, &metrics, &channel_keys)?;
+    output::print(&summary::table(&metrics));
+    eprintln!("report: {}", out.join("report.html").display());
+    Ok(())
+}
+
+/// Writes models, metrics and report.
+pub fn save(
+    out: &Path,
+    task: &Task,
+    truth: &Truth,
+    settings: &Settings,
+    outcome: &Outcome,
+    metrics: &Metrics,
+    channel_keys: &[String],
+) -> Result<()> {
+    let models = [
+        (&outcome.adapted, Kind::Adapted, "model.safetensors"),
+        // a source-only run has one model, and prediction looks for it under the usual name
+        (&outcome.source_only, Kind::SourceOnly, if outcome.adapted.is_some() { "source_only.safetensors" } else { "model.safetensors" }),
+    ];
+    for (model, kind, name) in models {
+        if let Some(m) = model {
+            model_file::save(&out.join(name), &m.network, &recipe(task, settings, &outcome.inputs, kind, channel_keys)?)?;
+        }
+    }
+    let text = serde_json::to_string_pretty(metrics).map_err(|e| Error::Machine(e.to_string()))?;
+    output::write(&out.join("metrics.json"), text.as_bytes())?;
+    let page = crate::report::render(&report(task, truth, settings, outcome, metrics));
+    output::write(&out.join("report.html"), page.as_bytes())
+}
+
+/// Flags over the config; on `--resume` without a config, over the one that the run left in its folder.
+fn gather(args: &TrainArgs) -> Result<TrainOptions> {
+    let own = args.options.out.as_ref().map(|o| o.join("config.toml")).filter(|p| args.options.resume == Some(true) && p.exists());
+    match args.config.as_ref().or(own.as_ref()) {
+        Some(file) => args.options.over_config(file),
+        None => Ok(args.options.clone()),
+    }
+}
+
+/// What would be trained, on what.
+fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) -> Result<String> {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let rate = task.rate_hz.map_or_else(|| "no sampling rate".to_owned(), |r| format!("{r} Hz"));
+    let _ = writeln!(
+        out,
+        "windows of {} samples, hop {}, {} channel{}, {rate}; split {}{}",
+        task.window,
+        settings.signal.hop,
+        task.channels,
+        if task.channels == 1 { "" } else { "s" },
+        task.split,
+        if task.split.leaky() { " (leaky)" } else { "" }
+    );
+    let _ = writeln!(out, "classes: {}", task.classes.join(", "));
+    if truth.classes.len() > task.classes.len() {
+        let _ = writeln!(out, "unknown to the source: {}", truth.classes[task.classes.len()..].join(", "));
+    }
+    let _ = writeln!(out, "{:<20} {:<7} {:>10} {:>9} {:>11} {:>6}", "domain", "role", "recordings", "training", "validation", "test");
+    for (i, d) in task.domains().enumerate() {
+        let _ = writeln!(
+            out,
+            "{:<20} {:<7} {:>10} {:>9} {:>11} {:>6}",
+            d.name,
+            if i < task.sources.len() { "source" } else { "target" },
+            d.signals.len(),
+            d.train.len(),
+            d.validation.len(),
+            d.test.len()
+        );
+    }
+    let inputs = crate::preprocess::training_inputs(task, &settings.signal)?;
+    let network = crate::network::Network::new(settings, crate::training::shape(task, &inputs)?)?;
+    let _ = writeln!(
+        out,
+        "{} with heads: {} parameters; {} steps of {} windows a domain in {} epochs, {} of them warm-up{}",
+        settings.architecture()?,
+        network.store.parameter_count(),
+        total_steps(task, settings)?,
+        settings.batch,
+        settings.epochs,
+        settings.warmup_epochs,
+        if settings.twin { ", and the same for the source-only twin" } else { "" }
+    );
+    for w in warnings {
+        let _ = writeln!(out, "warning: {w}");
+    }
+    Ok(out)
+}

@@ -1,0 +1,329 @@
+//! One experiment: adapted model, source-only twin, baselines, and their scores on the targets.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use adaptation_metrics::{Pca, proxy_a_distance};
+
+use crate::baselines::{MOST_WINDOWS, at_most, baselines, score_targets};
+use crate::error::{Error, Result};
+use crate::metrics::{DomainAccuracy, LastEpoch, Metrics, Scores, isa, versions};
+use crate::model_file::{DomainMemory, ModelRecipe, Role};
+use crate::network::{Network, Outputs};
+use crate::options::{BatchNorm, DomainLoss, Method, Score};
+use crate::preprocess::{DomainInput, input_tensor, training_inputs};
+use crate::progress::TrainingBar;
+use crate::settings::Settings;
+use crate::task::{Domain, Task, Truth, WindowRef};
+use crate::training::{EpochRecord, Kind, Run, Trained, Validation, shape, train};
+
+/// One trained model and what it says about the windows that are scored.
+pub struct ModelResult {
+    /// The network.
+    pub network: Network,
+    /// One record an epoch.
+    pub history: Vec<EpochRecord>,
+    /// Scores on the targets.
+    pub scores: Scores,
+    /// Accuracy on the source's validation windows.
+    pub source_validation: Option<f64>,
+    /// Accuracy of the domain head; `None` for source-only, whose domain head is not trained.
+    pub domain_accuracy: Option<DomainAccuracy>,
+    /// Proxy A-distance of its features.
+    pub a_distance: Option<f64>,
+    /// Share of each class among the predictions for the targets.
+    pub predicted_mix: Vec<f64>,
+    /// Map of its features.
+    pub map: FeatureMap,
+}
+
+/// Features of scored windows in two dimensions.
+#[derive(Clone, Debug, Default)]
+pub struct FeatureMap {
+    /// Coordinates on the first two principal components.
+    pub points: Vec<[f64; 2]>,
+    /// Number of the domain of each point.
+    pub domain: Vec<usize>,
+    /// Class of each point, into [`Truth::classes`]; `None` where it has no label.
+    pub class: Vec<Option<usize>>,
+    /// Shares of the variance that the two components hold.
+    pub explained: [f64; 2],
+}
+
+/// Everything an experiment came to.
+pub struct Outcome {
+    /// Inputs and statistics of each domain.
+    pub inputs: Vec<DomainInput>,
+    /// The adapted model, where one was asked for.
+    pub adapted: Option<ModelResult>,
+    /// The source-only model, where one was asked for.
+    pub source_only: Option<ModelResult>,
+    /// Scores of the simple methods.
+    pub baselines: BTreeMap<String, Scores>,
+    /// Seconds of each part.
+    pub seconds: BTreeMap<String, f64>,
+}
+
+/// How an experiment is carried out.
+pub struct Conduct<'a> {
+    /// Folder of checkpoints; `None`: none are kept.
+    pub checkpoints: Option<&'a Path>,
+    /// Whether the newest checkpoints are taken up.
+    pub resume: bool,
+    /// Set when the user asks to stop.
+    pub stop: &'a AtomicBool,
+    /// Said before each progress bar's name.
+    pub label: &'a str,
+}
+
+/// Trains and scores what the settings ask for.
+pub fn conduct(task: &Task, truth: &Truth, settings: &Settings, how: &Conduct) -> Result<Outcome> {
+    let mut seconds = BTreeMap::new();
+    let scored = scored_windows(task, settings);
+    let clock = Instant::now();
+    let simple = baselines(task, truth, &scored, settings.seed)?;
+    seconds.insert("baselines".to_owned(), clock.elapsed().as_secs_f64());
+
+    let inputs = training_inputs(task, &settings.signal)?;
+    let evaluation = Evaluation::new(task, truth, &inputs, scored, settings)?;
+    let mut model = |kind: Kind, name: &str, label: &str| -> Result<ModelResult> {
+        let clock = Instant::now();
+        let watcher = TrainingBar::new(&format!("{}{label}", how.label), 1.0 / task.domains().count() as f64);
+        let run = Run {
+            kind,
+            stop: how.stop,
+            watcher: &watcher,
+            checkpoints: how.checkpoints.map(|d| d.join(name)),
+            resume: how.resume,
+        };
+        let trained = train(task, &inputs, &evaluation.validation, settings, &run)?;
+        seconds.insert(format!("train-{name}"), clock.elapsed().as_secs_f64());
+        evaluation.result(trained, kind)
+    };
+    let adapted = match settings.method {
+        Method::Dann => Some(model(Kind::Adapted, "adapted", "adapting")?),
+        Method::SourceOnly => None,
+    };
+    let source_only = if settings.method == Method::SourceOnly || settings.twin {
+        Some(model(Kind::SourceOnly, "source-only", "source-only")?)
+    } else {
+        None
+    };
+    Ok(Outcome { inputs, adapted, source_only, baselines: simple, seconds })
+}
+
+/// The windows of each target that are scored.
+pub fn scored_windows(task: &Task, settings: &Settings) -> Vec<Vec<WindowRef>> {
+    task.targets
+        .iter()
+        .map(|d| match settings.score {
+            Score::Test => d.test.clone(),
+            Score::All => d.all(),
+        })
+        .collect()
+}
+
+/// What every model of an experiment is scored on.
+struct Evaluation<'a> {
+    task: &'a Task,
+    truth: &'a Truth,
+    settings: &'a Settings,
+    inputs: &'a [DomainInput],
+    scored: Vec<Vec<WindowRef>>,
+    validation: Validation,
+}
+
+impl<'a> Evaluation<'a> {
+    fn new(
+        task: &'a Task,
+        truth: &'a Truth,
+        inputs: &'a [DomainInput],
+        scored: Vec<Vec<WindowRef>>,
+        settings: &'a Settings,
+    ) -> Result<Self> {
+        let domains = task
+            .sources
+            .iter()
+            .zip(inputs)
+            .filter(|(s, _)| !s.domain.validation.is_empty())
+            .map(|(s, i)| {
+                let windows = &s.domain.validation;
+                let x = input_tensor(&s.domain, windows, task.window, &settings.signal, i.standardiser.as_ref())?;
+                Ok((x, windows.iter().map(|w| s.classes[w.recording]).collect()))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { task, truth, settings, inputs, scored, validation: Validation { domains } })
+    }
+
+    fn outputs(&self, network: &Network, number: usize, domain: &Domain, windows: &[WindowRef]) -> Result<Outputs> {
+        let by = self.inputs[number].standardiser.as_ref();
+        let x = input_tensor(domain, windows, self.task.window, &self.settings.signal, by)?;
+        network.run(&x, Some(number))
+    }
+
+    /// Scores a trained network; nothing here goes back into it.
+    fn result(&self, trained: Trained, kind: Kind) -> Result<ModelResult> {
+        let Trained { network, history } = trained;
+        let sources = self.task.sources.len();
+        // features of the sources on windows that were not trained on where there are any
+        let source_windows: Vec<Vec<WindowRef>> = self
+            .task
+            .sources
+            .iter()
+            .map(|s| {
+                let d = &s.domain;
+                let held_out = if d.test.is_empty() { if d.validation.is_empty() { &d.train } else { &d.validation } } else { &d.test };
+                at_most(held_out, MOST_WINDOWS, self.settings.seed)
+            })
+            .collect();
+        let mut outputs = Vec::new();
+        for (i, d) in self.task.domains().enumerate() {
+            let windows = if i < sources { &source_windows[i] } else { &self.scored[i - sources] };
+            outputs.push(self.outputs(&network, i, d, windows)?);
+        }
+        let predicted: Vec<Vec<usize>> = outputs[sources..].iter().map(Outputs::labels).collect();
+        let scores = score_targets(self.task, self.truth, &self.scored, &predicted, Some(self.settings.epochs))?;
+        let count = predicted.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+        let mut predicted_mix = vec![0.0; self.task.classes.len()];
+        for &p in predicted.iter().flatten() {
+            predicted_mix[p] += 1.0 / count;
+        }
+        let right = |i: usize, o: &Outputs| o.domain.iter().filter(|d| **d == i).count() as f64 / o.domain.len().max(1) as f64;
+        let domain_accuracy = (kind == Kind::Adapted).then(|| DomainAccuracy {
+            value: outputs.iter().enumerate().map(|(i, o)| right(i, o)).sum::<f64>() / outputs.len() as f64,
+            chance: 1.0 / outputs.len() as f64,
+        });
+        let source_validation = history.last().and_then(|h| h.source_validation);
+        Ok(ModelResult {
+            a_distance: self.a_distance(&outputs)?,
+            map: self.map(&outputs, &source_windows)?,
+            network,
+            history,
+            scores,
+            source_validation,
+            domain_accuracy,
+            predicted_mix,
+        })
+    }
+
+    fn a_distance(&self, outputs: &[Outputs]) -> Result<Option<f64>> {
+        let rows = |part: &[Outputs]| -> Vec<f64> {
+            part.iter()
+                .flat_map(|o| o.features.iter().take(MOST_WINDOWS * o.width).map(|&v| f64::from(v)))
+                .collect()
+        };
+        let sources = self.task.sources.len();
+        let (a, b) = (rows(&outputs[..sources]), rows(&outputs[sources..]));
+        let width = outputs[0].width;
+        if a.len() < 4 * width || b.len() < 4 * width {
+            return Ok(None);
+        }
+        let distance = proxy_a_distance(&a, &b, width, self.settings.seed).map_err(|e| Error::Machine(e.to_string()))?;
+        Ok(Some(distance.value))
+    }
+
+    /// The first two principal components of source and target features together.
+    fn map(&self, outputs: &[Outputs], source_windows: &[Vec<WindowRef>]) -> Result<FeatureMap> {
+        let mut map = FeatureMap::default();
+        let width = outputs[0].width;
+        let mut rows: Vec<f64> = Vec::new();
+        let sources = self.task.sources.len();
+        for (i, o) in outputs.iter().enumerate() {
+            let n = o.features.len() / width.max(1);
+            let every = n.div_ceil(500).max(1);
+            for r in (0..n).step_by(every) {
+                rows.extend(o.features[r * width..(r + 1) * width].iter().map(|&v| f64::from(v)));
+                map.domain.push(i);
+                map.class.push(if i < sources {
+                    Some(self.task.sources[i].classes[source_windows[i][r].recording])
+                } else {
+                    self.truth.targets[i - sources][self.scored[i - sources][r].recording]
+                });
+            }
+        }
+        if map.domain.len() < 3 || width < 2 {
+            return Ok(FeatureMap::default());
+        }
+        let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
+        let pca = Pca::fit(&rows, map.domain.len(), width, 2).map_err(machine)?;
+        let flat = pca.transform(&rows).map_err(machine)?;
+        map.points = flat.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
+        let explained = pca.explained_variance_ratio();
+        map.explained = [explained[0], explained[1]];
+        Ok(map)
+    }
+}
+
+/// What `metrics.json` says of an experiment.
+pub fn metrics(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome, command: &str, warnings: Vec<String>) -> Metrics {
+    let main = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let last = |m: &Option<ModelResult>| m.as_ref().map(|m| LastEpoch { last: m.scores.clone() });
+    let mut predicted_mix = BTreeMap::new();
+    for (name, m) in [("adapted", &outcome.adapted), ("source_only", &outcome.source_only)] {
+        if let Some(m) = m {
+            predicted_mix.insert(name.to_owned(), m.predicted_mix.clone());
+        }
+    }
+    Metrics {
+        schema: 1,
+        versions: versions(),
+        command: command.to_owned(),
+        config: settings.clone(),
+        data_digest: task.digest.clone(),
+        seed: settings.seed,
+        threads: rayon::current_num_threads(),
+        isa: isa(),
+        split: task.split.to_string(),
+        leaky: task.split.leaky(),
+        fractions: settings.fractions,
+        score: if settings.score == Score::All { "all" } else { "test" }.to_owned(),
+        domain_loss: match settings.domain_loss {
+            DomainLoss::PerDomainMeans => "per-domain-means",
+            DomainLoss::MeanOverRows => "mean-over-rows",
+        }
+        .to_owned(),
+        batch_norm: if settings.batch_norm == BatchNorm::Joint { "joint" } else { "per-domain" }.to_owned(),
+        seconds: outcome.seconds.clone(),
+        classes: truth.classes.clone(),
+        known_classes: task.classes.len(),
+        adapted: last(&outcome.adapted),
+        source_only: last(&outcome.source_only),
+        baselines: outcome.baselines.clone(),
+        source_validation: main.and_then(|m| m.source_validation),
+        domain_accuracy: outcome.adapted.as_ref().and_then(|m| m.domain_accuracy),
+        a_distance: main.and_then(|m| m.a_distance),
+        a_distance_source_only: outcome.source_only.as_ref().and_then(|m| m.a_distance),
+        predicted_mix,
+        warnings,
+    }
+}
+
+/// What a model of this experiment remembers.
+pub fn recipe(task: &Task, settings: &Settings, inputs: &[DomainInput], kind: Kind, channel_keys: &[String]) -> Result<ModelRecipe> {
+    let sources = task.sources.len();
+    Ok(ModelRecipe {
+        method: if kind == Kind::Adapted { "dann" } else { "source-only" }.to_owned(),
+        settings: settings.clone(),
+        representation: settings.signal.recipe(),
+        shape: shape(task, inputs)?,
+        classes: task.classes.clone(),
+        rate_hz: task.rate_hz,
+        channel_keys: channel_keys.to_vec(),
+        domains: task
+            .domains()
+            .zip(inputs)
+            .enumerate()
+            .map(|(i, (d, input))| DomainMemory {
+                name: d.name.clone(),
+                role: if i < sources { Role::Source } else { Role::Target },
+                standardiser: input.standardiser.clone(),
+                recordings: d.signals.iter().map(|s| (s.file.clone(), s.sha256.clone())).collect(),
+            })
+            .collect(),
+        split: task.split.to_string(),
+        data_digest: task.digest.clone(),
+        versions: versions(),
+    })
+}
