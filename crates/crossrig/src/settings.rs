@@ -1,6 +1,6 @@
 //! What the user typed, checked and with every default filled in: the form that runs and is saved with the run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_convnet1d::{BatchNormConfig, Extractor, Statistics};
 use candle_dann::Head;
@@ -255,6 +255,56 @@ impl Settings {
         self.split_kind()?;
         self.architecture()?;
         Ok(())
+    }
+
+    /// These settings as a config file: every flag of `train` with its value.
+    pub fn to_config(&self, out: &Path) -> Result<String> {
+        let s = &self.signal;
+        let options = TrainOptions {
+            data: Some(self.data.clone()),
+            root: self.root.clone(),
+            source: Some(self.source.clone()),
+            target: Some(self.target.clone()),
+            out: Some(out.to_owned()),
+            seed: Some(self.seed),
+            classes: Some(self.classes.clone()).filter(|c| !c.is_empty()),
+            target_recordings: Some(self.target_recordings.clone()).filter(|c| !c.is_empty()),
+            extractor: Some(ExtractorOption::Table(self.extractor.clone())),
+            method: Some(self.method),
+            input: Some(s.input),
+            scale: Some(s.scale),
+            scale_by: Some(s.scale_by),
+            standardise: Some(s.standardise),
+            key: self.key.clone(),
+            rate: s.rate,
+            channels: self.channels.clone(),
+            split: self.split.clone(),
+            fractions: Some(self.fractions.to_vec()),
+            score: Some(self.score),
+            window: Some(s.window),
+            hop: Some(s.hop),
+            epochs: Some(self.epochs),
+            warmup_epochs: Some(self.warmup_epochs),
+            batch: Some(self.batch),
+            optimiser: Some(self.optimiser),
+            lr: Some(self.lr),
+            weight_decay: Some(self.weight_decay),
+            lr_schedule: Some(self.lr_schedule.clone()),
+            clip_norm: self.clip_norm,
+            label_head: Some(self.label_head.clone()),
+            domain_head: Some(self.domain_head.clone()),
+            projection: self.projection,
+            dropout: Some(self.dropout),
+            domain_loss: Some(self.domain_loss),
+            batch_norm: Some(self.batch_norm),
+            balance: Some(self.balance),
+            lambda: Some(self.lambda.clone()),
+            threads: None,
+            no_twin: Some(!self.twin),
+            resume: None,
+            dry_run: None,
+        };
+        toml::to_string(&options).map_err(|e| Error::Machine(e.to_string()))
     }
 
     /// Label head and domain head.
