@@ -44,28 +44,15 @@ pub fn anti_alias_taps(up: usize, down: usize) -> Result<Vec<f64>> {
         })
         .collect();
     let sum = side[0] + 2.0 * side[1..].iter().rev().sum::<f64>();
-    Ok(side[1..]
-        .iter()
-        .rev()
-        .chain(&side)
-        .map(|tap| tap / sum)
-        .collect())
+    Ok(side[1..].iter().rev().chain(&side).map(|tap| tap / sum).collect())
 }
 
 pub(crate) fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 {
-        a
-    } else {
-        greatest_common_divisor(b, a % b)
-    }
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 fn sinc(x: f64) -> f64 {
-    if x == 0.0 {
-        1.0
-    } else {
-        (PI * x).sin() / (PI * x)
-    }
+    if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
 }
 
 /// Modified Bessel function of the first kind and order 0, by its power series; for the arguments here (below 9) 30 terms

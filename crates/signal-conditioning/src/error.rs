@@ -6,9 +6,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// A window or a hop of no samples.
-    #[error(
-        "windows of {length} samples every {hop} samples cannot be cut: both must be at least 1"
-    )]
+    #[error("windows of {length} samples every {hop} samples cannot be cut: both must be at least 1")]
     Windowing {
         /// samples in a window
         length: usize,
@@ -16,9 +14,7 @@ pub enum Error {
         hop: usize,
     },
     /// A sampling rate that is not a positive number.
-    #[error(
-        "the sampling rate to resample {side} is {found} Hz: it must be a positive, finite number"
-    )]
+    #[error("the sampling rate to resample {side} is {found} Hz: it must be a positive, finite number")]
     Rate {
         /// `"from"` or `"to"`
         side: &'static str,
@@ -89,9 +85,7 @@ pub enum Error {
     },
 
     /// A window too short for the representation.
-    #[error(
-        "a window of {found} samples is too short for \"{kind}\": at least {needed} are needed"
-    )]
+    #[error("a window of {found} samples is too short for \"{kind}\": at least {needed} are needed")]
     WindowTooShort {
         /// samples given
         found: usize,
@@ -135,10 +129,7 @@ pub enum Error {
 /// The first value that is not finite, as an error.
 pub(crate) fn all_finite(x: &[f64]) -> Result<(), Error> {
     match x.iter().position(|v| !v.is_finite()) {
-        Some(index) => Err(Error::NotFinite {
-            index,
-            value: x[index],
-        }),
+        Some(index) => Err(Error::NotFinite { index, value: x[index] }),
         None => Ok(()),
     }
 }

@@ -53,18 +53,13 @@ impl Geometry {
         if balls == 0 {
             return wrong("0 balls: expected at least 1".to_owned());
         }
-        for (name, value) in [
-            ("ball_diameter", ball_diameter),
-            ("pitch_diameter", pitch_diameter),
-        ] {
+        for (name, value) in [("ball_diameter", ball_diameter), ("pitch_diameter", pitch_diameter)] {
             if !(value.is_finite() && value > 0.0) {
                 return wrong(format!("{name} is {value}: expected a positive number"));
             }
         }
         let n = f64::from(balls);
-        if ball_diameter >= pitch_diameter
-            || n * ball_diameter > std::f64::consts::PI * pitch_diameter
-        {
+        if ball_diameter >= pitch_diameter || n * ball_diameter > std::f64::consts::PI * pitch_diameter {
             return wrong(format!(
                 "{balls} balls of diameter {ball_diameter} do not fit on a pitch circle of diameter {pitch_diameter}: \
                  check that both are in the same unit"
@@ -94,12 +89,7 @@ impl Geometry {
                 });
             }
         }
-        Ok(Self {
-            bpfi,
-            bpfo,
-            bsf,
-            ftf,
-        })
+        Ok(Self { bpfi, bpfo, bsf, ftf })
     }
 }
 
@@ -121,18 +111,15 @@ impl TryFrom<Written> for Geometry {
     type Error = Error;
 
     fn try_from(w: Written) -> Result<Self> {
-        let dimensions = (
-            w.balls,
-            w.ball_diameter,
-            w.pitch_diameter,
-            w.contact_angle_deg,
-        );
+        let dimensions = (w.balls, w.ball_diameter, w.pitch_diameter, w.contact_angle_deg);
         let factors = (w.bpfi, w.bpfo, w.bsf, w.ftf);
         match (dimensions, factors) {
             ((Some(balls), Some(ball), Some(pitch), angle), (None, None, None, None)) => {
                 Self::from_dimensions(balls, ball, pitch, angle.unwrap_or(0.0))
             }
-            ((None, None, None, None), (Some(bpfi), Some(bpfo), Some(bsf), Some(ftf))) => Self::from_factors(bpfi, bpfo, bsf, ftf),
+            ((None, None, None, None), (Some(bpfi), Some(bpfo), Some(bsf), Some(ftf))) => {
+                Self::from_factors(bpfi, bpfo, bsf, ftf)
+            }
             _ => Err(Error::Geometry {
                 reason: "expected either balls, ball_diameter, pitch_diameter (and contact_angle_deg, 0 if absent) \
                          or all of bpfi, bpfo, bsf, ftf"

@@ -125,6 +125,7 @@ struct Stored {
     #[serde(default)]
     scale: Option<StoredScale>,
     #[serde(flatten, skip_serializing)]
+    #[expect(clippy::zero_sized_map_values, reason = "a set cannot be flattened")]
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
@@ -160,20 +161,14 @@ impl TryFrom<Stored> for Recipe {
         }
         if let Some(key) = stored.unknown.keys().next() {
             let reason = format!("unknown key \"{key}\": expected version, kind, scale");
-            return Err(Error::Stored {
-                what: "recipe",
-                reason,
-            });
+            return Err(Error::Stored { what: "recipe", reason });
         }
         let scale = match stored.scale {
             None => None,
             Some(StoredScale::Known(by)) => Some(by),
             Some(StoredScale::Unknown(_)) => {
                 let reason = "unknown scale: expected null, mean-std, min-max or robust".to_owned();
-                return Err(Error::Stored {
-                    what: "recipe",
-                    reason,
-                });
+                return Err(Error::Stored { what: "recipe", reason });
             }
         };
         Self::from_kind(&stored.kind, scale)

@@ -65,10 +65,7 @@ fn convergent(high: f64, low: f64) -> (usize, usize) {
             break;
         }
         let whole = whole as u64;
-        let next = (
-            whole * current.0 + previous.0,
-            whole * current.1 + previous.1,
-        );
+        let next = (whole * current.0 + previous.0, whole * current.1 + previous.1);
         if next.0 > MAX_TERM {
             break;
         }
@@ -106,20 +103,19 @@ pub fn resample_poly(x: &[f64], up: usize, down: usize, taps: &[f64]) -> Result<
     if up == down {
         return Ok(x.to_vec());
     }
-    let too_long = Error::TooLong {
-        samples: x.len(),
-        up,
-        down,
-    };
     // the largest index formed below is (m down + c) for the last m
-    let scaled = x
+    let last = x
         .len()
         .checked_mul(up)
-        .filter(|n| n.checked_add(down + taps.len()).is_some());
-    let outputs = scaled
-        .map(|n| n.div_ceil(down))
-        .filter(|&n| n <= isize::MAX as usize / size_of::<f64>())
-        .ok_or(too_long)?;
+        .and_then(|n| n.checked_add(down)?.checked_add(taps.len()));
+    let outputs = last.map_or(usize::MAX, |_| (x.len() * up).div_ceil(down));
+    if outputs > isize::MAX as usize / size_of::<f64>() {
+        return Err(Error::TooLong {
+            samples: x.len(),
+            up,
+            down,
+        });
+    }
 
     let phases = Phases::new(taps, up);
     let centre = (taps.len() - 1) / 2;
@@ -149,10 +145,7 @@ impl Phases {
             sorted.resize(sorted.len() + missing, 0.0);
             sorted.extend(own.rev().map(|tap| tap * up as f64));
         }
-        Self {
-            taps: sorted,
-            length,
-        }
+        Self { taps: sorted, length }
     }
 
     /// The sum whose newest sample is `x[newest]`, which may lie past the end.
@@ -178,12 +171,7 @@ impl Phases {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a
-        .remainder()
-        .iter()
-        .zip(b.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in a.zip(b) {
         for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
             *sum += a * b;

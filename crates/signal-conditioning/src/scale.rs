@@ -74,7 +74,9 @@ pub fn scale(x: &mut [f64], by: ScaleBy) {
         ScaleBy::Robust => {
             let mut sorted = x.to_vec();
             let centre = median(&mut sorted);
-            sorted.iter_mut().for_each(|v| *v = (*v - centre).abs());
+            for v in &mut sorted {
+                *v = (*v - centre).abs();
+            }
             (centre, 1.4826 * median(&mut sorted))
         }
     };
@@ -85,11 +87,7 @@ pub fn scale(x: &mut [f64], by: ScaleBy) {
 
 /// `(v - centre) / spread`, and 0 where the spread is 0.
 pub(crate) fn standardised(v: f64, centre: f64, spread: f64) -> f64 {
-    if spread > 0.0 {
-        (v - centre) / spread
-    } else {
-        0.0
-    }
+    if spread > 0.0 { (v - centre) / spread } else { 0.0 }
 }
 
 /// Mean and population variance of a non-empty slice, in two passes.
@@ -99,10 +97,7 @@ pub(crate) fn standardised(v: f64, centre: f64, spread: f64) -> f64 {
 pub(crate) fn mean_and_variance(x: &[f64]) -> (f64, f64) {
     let n = x.len() as f64;
     let mean = x[0] + x.iter().map(|v| v - x[0]).sum::<f64>() / n;
-    (
-        mean,
-        x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n,
-    )
+    (mean, x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n)
 }
 
 /// Median of a non-empty slice without NaN, which it reorders: the mean of the two middle values where the count is even.

@@ -47,14 +47,13 @@ struct Plan {
 
 impl Plan {
     fn of_length(plans: &mut Vec<Plan>, n: usize) -> &mut Plan {
-        match plans.iter().position(|plan| plan.hann.len() == n) {
-            Some(found) => plans[found..].rotate_left(1),
-            None => {
-                if plans.len() == MAX_PLANS {
-                    plans.remove(0);
-                }
-                plans.push(Plan::new(n));
+        if let Some(found) = plans.iter().position(|plan| plan.hann.len() == n) {
+            plans[found..].rotate_left(1);
+        } else {
+            if plans.len() == MAX_PLANS {
+                plans.remove(0);
             }
+            plans.push(Plan::new(n));
         }
         let newest = plans.len() - 1;
         &mut plans[newest]
@@ -62,9 +61,7 @@ impl Plan {
 
     fn new(n: usize) -> Self {
         let transform = RealFftPlanner::new().plan_fft_forward(n);
-        let hann = (0..n)
-            .map(|i| 0.5 - 0.5 * (TAU * i as f64 / n as f64).cos())
-            .collect();
+        let hann = (0..n).map(|i| 0.5 - 0.5 * (TAU * i as f64 / n as f64).cos()).collect();
         let (input, output, scratch) = (
             transform.make_input_vec(),
             transform.make_output_vec(),

@@ -35,7 +35,7 @@ impl Grouping {
         };
         match self {
             Self::PerBin if found != groups => wrong(format!("{groups} values")),
-            Self::PerChannel if found == 0 || found % groups != 0 => {
+            Self::PerChannel if found == 0 || !found.is_multiple_of(groups) => {
                 wrong(format!("a positive multiple of {groups}"))
             }
             _ => Ok(found / groups),
@@ -78,11 +78,7 @@ impl Standardiser {
     /// unchanged.
     pub fn apply(&self, window: &mut [f64]) -> Result<()> {
         let width = self.grouping.width(self.mean.len(), window.len())?;
-        for ((values, &mean), &std) in window
-            .chunks_exact_mut(width)
-            .zip(&self.mean)
-            .zip(&self.std)
-        {
+        for ((values, &mean), &std) in window.chunks_exact_mut(width).zip(&self.mean).zip(&self.std) {
             for v in values {
                 *v = standardised(*v, mean, std);
             }
@@ -93,7 +89,7 @@ impl Standardiser {
 
 /// Collects the statistics of a [`Standardiser`], one window at a time.
 ///
-/// Means and squared deviations are updated window by window (Chan, Golub and LeVeque, "Updating formulae and a pairwise
+/// Means and squared deviations are updated window by window (Chan and others, "Updating formulae and a pairwise
 /// algorithm for computing sample variances", 1979), so nothing is kept and nothing cancels; equal values give a standard deviation of exactly 0.
 ///
 /// ```
@@ -141,11 +137,7 @@ impl StandardiserBuilder {
         all_finite(window)?;
         let added = width as f64;
         let total = self.count + added;
-        for ((values, mean), squares) in window
-            .chunks_exact(width)
-            .zip(&mut self.mean)
-            .zip(&mut self.squares)
-        {
+        for ((values, mean), squares) in window.chunks_exact(width).zip(&mut self.mean).zip(&mut self.squares) {
             let (own_mean, own_variance) = mean_and_variance(values);
             let shift = own_mean - *mean;
             *mean += shift * (added / total);
@@ -187,11 +179,7 @@ impl TryFrom<Stored> for Standardiser {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self> {
-        let Stored {
-            grouping,
-            mean,
-            std,
-        } = stored;
+        let Stored { grouping, mean, std } = stored;
         let wrong = |reason| {
             Err(Error::Stored {
                 what: "statistics",
@@ -205,18 +193,12 @@ impl TryFrom<Stored> for Standardiser {
                 std.len()
             ));
         }
-        if let Some(k) =
-            (0..mean.len()).find(|&k| !(mean[k].is_finite() && std[k].is_finite() && std[k] >= 0.0))
-        {
+        if let Some(k) = (0..mean.len()).find(|&k| !(mean[k].is_finite() && std[k].is_finite() && std[k] >= 0.0)) {
             return wrong(format!(
                 "mean {} and standard deviation {} at position {k}: expected finite numbers, the second not negative",
                 mean[k], std[k]
             ));
         }
-        Ok(Self {
-            grouping,
-            mean,
-            std,
-        })
+        Ok(Self { grouping, mean, std })
     }
 }
