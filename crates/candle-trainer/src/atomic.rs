@@ -15,23 +15,13 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// Lets `fill` write a scratch file in the folder of `path`, flushes it to disk and renames it to `path`.
 ///
 /// Whatever fails, a file that was at `path` before stays as it was and the scratch file is removed.
-pub fn write(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let machine = |action| {
         let path = path.to_path_buf();
-        move |source| Error::Machine {
-            path,
-            action,
-            source,
-        }
+        move |source| Error::Machine { path, action, source }
     };
     let Some(name) = path.file_name() else {
-        return Err(Error::Argument(format!(
-            "{}: not the name of a file",
-            path.display()
-        )));
+        return Err(Error::Argument(format!("{}: not the name of a file", path.display())));
     };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -52,9 +42,7 @@ pub fn write(
         .map_err(machine("creating"))?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, file);
     fill(&mut writer).map_err(machine("writing"))?;
-    let file = writer
-        .into_inner()
-        .map_err(|e| machine("writing")(e.into_error()))?;
+    let file = writer.into_inner().map_err(|e| machine("writing")(e.into_error()))?;
     file.sync_all().map_err(machine("flushing to disk"))?;
     drop(file);
     fs::rename(&scratch.0, path).map_err(machine("renaming the finished file"))?;
@@ -117,15 +105,6 @@ mod tests {
     fn a_missing_folder_is_an_error_of_the_machine() {
         let folder = tempfile::tempdir().unwrap();
         let error = write(&folder.path().join("no/model"), |_| Ok(())).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Machine {
-                    action: "creating",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Machine { action: "creating", .. }), "{error}");
     }
 }

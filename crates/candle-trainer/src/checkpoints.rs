@@ -77,17 +77,11 @@ impl Checkpoints {
         let path = self.folder.join(format!("step-{step:08}.safetensors"));
         sealed::save(&path, tensors, metadata, &self.prefix)?;
         let Listing { files, scratch } = self.list()?;
-        let (older, newer): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|(number, _)| *number <= step);
+        let (older, newer): (Vec<_>, Vec<_>) = files.into_iter().partition(|(number, _)| *number <= step);
         let surplus = older.len().saturating_sub(self.keep);
-        let gone = older
-            .into_iter()
-            .take(surplus)
-            .chain(newer)
-            .map(|(_, path)| path);
+        let gone = older.into_iter().take(surplus).chain(newer).map(|(_, path)| path);
         for path in gone.chain(scratch) {
-            fs::remove_file(&path)
-                .map_err(machine(&path, "removing (the new checkpoint is saved)"))?;
+            fs::remove_file(&path).map_err(machine(&path, "removing (the new checkpoint is saved)"))?;
         }
         Ok(path)
     }
@@ -148,9 +142,5 @@ fn step_of(name: &str) -> Option<u64> {
 
 fn machine(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_path_buf();
-    move |source| Error::Machine {
-        path,
-        action,
-        source,
-    }
+    move |source| Error::Machine { path, action, source }
 }

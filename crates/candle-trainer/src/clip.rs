@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, Result, Storage, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use crate::error::{Error, wrap};
@@ -11,11 +11,7 @@ use crate::error::{Error, wrap};
 /// As `torch.nn.utils.clip_grad_norm_`: the factor is `max_norm / (norm + 1e-6)` where that is below 1. The norm is
 /// summed in f64, in name order, so it does not depend on the number of threads. Parameters without gradient are
 /// left out. A gradient with NaN or infinity is an error that names the parameter; no gradient is changed then.
-pub fn clip_grad_norm(
-    params: &BTreeMap<String, Var>,
-    grads: &mut GradStore,
-    max_norm: f64,
-) -> Result<f64> {
+pub fn clip_grad_norm(params: &BTreeMap<String, Var>, grads: &mut GradStore, max_norm: f64) -> Result<f64> {
     if max_norm.is_nan() || max_norm <= 0.0 {
         return Err(wrap(Error::Argument(format!(
             "the largest gradient norm must be above 0, not {max_norm}"
@@ -46,22 +42,40 @@ pub fn clip_grad_norm(
 
 fn sum_of_squares(grad: &Tensor) -> Result<f64> {
     if !grad.device().is_cpu() {
-        return grad
-            .flatten_all()?
-            .to_dtype(DType::F64)?
-            .sqr()?
-            .sum_all()?
-            .to_scalar();
+        return grad.flatten_all()?.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar();
     }
-    let values = as_f64(grad)?;
-    // eight running sums, whatever the number of threads
-    let mut lanes = [0.0; 8];
-    for chunk in values.chunks(8) {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x * x;
-        }
+    let grad = grad.contiguous()?;
+    let grad = match grad.dtype() {
+        DType::F32 | DType::F64 => grad,
+        _ => grad.to_dtype(DType::F64)?,
+    };
+    let (storage, layout) = grad.storage_and_layout();
+    let range = layout.start_offset()..layout.start_offset() + layout.shape().elem_count();
+    match &*storage {
+        Storage::Cpu(CpuStorage::F32(values)) => Ok(squares(&values[range])),
+        Storage::Cpu(CpuStorage::F64(values)) => Ok(squares(&values[range])),
+        _ => bail!("a gradient of {:?} whose storage is not", grad.dtype()),
     }
-    Ok(lanes.iter().sum())
+}
+
+/// The order of summation depends on the length alone: chunks of a fixed size, eight running sums in each.
+fn squares<T: Copy + Sync + Into<f64>>(values: &[T]) -> f64 {
+    let chunk_sums: Vec<f64> = values
+        .par_chunks(1 << 14)
+        .map(|chunk| {
+            let mut lanes = [0.0; 8];
+            let mut blocks = chunk.chunks_exact(8);
+            for block in &mut blocks {
+                for (lane, &x) in lanes.iter_mut().zip(block) {
+                    let x: f64 = x.into();
+                    *lane += x * x;
+                }
+            }
+            let rest = blocks.remainder().iter().map(|&x| x.into()).map(|x: f64| x * x);
+            lanes.into_iter().chain(rest).sum()
+        })
+        .collect();
+    chunk_sums.into_iter().sum()
 }
 
 fn as_f64(grad: &Tensor) -> Result<Vec<f64>> {

@@ -110,9 +110,7 @@ fn ln(x: f64) -> f64 {
     // ln m = 2 atanh(z) = 2 (z + z^3/3 + z^5/5 + ..), |z| < 0.172: 13 terms leave less than 1e-20
     let z = (m - 1.0) / (m + 1.0);
     let z2 = z * z;
-    let series = (0..13)
-        .rev()
-        .fold(0.0, |sum, k| sum * z2 + 1.0 / f64::from(2 * k + 1));
+    let series = (0..13).rev().fold(0.0, |sum, k| sum * z2 + 1.0 / f64::from(2 * k + 1));
     exponent as f64 * std::f64::consts::LN_2 + 2.0 * z * series
 }
 

@@ -77,10 +77,7 @@ impl FromStr for LrSchedule {
             ))
         };
         let number = |text: &str| {
-            let value = text
-                .parse::<f64>()
-                .ok()
-                .filter(|x| x.is_finite() && *x >= 0.0);
+            let value = text.parse::<f64>().ok().filter(|x| x.is_finite() && *x >= 0.0);
             value.ok_or_else(|| wrong(&format!("{text:?} is not a number of 0 or more")))
         };
         match *s.split(':').collect::<Vec<_>>().as_slice() {
@@ -94,8 +91,7 @@ impl FromStr for LrSchedule {
             ["step", parts, factor] => {
                 let parts = parts.parse().ok().filter(|n| (1..=1_000_000).contains(n));
                 Ok(Self::Step {
-                    parts: parts
-                        .ok_or_else(|| wrong("N is not a whole number from 1 to 1000000"))?,
+                    parts: parts.ok_or_else(|| wrong("N is not a whole number from 1 to 1000000"))?,
                     factor: number(factor)?,
                 })
             }

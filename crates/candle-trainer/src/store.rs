@@ -102,8 +102,7 @@ impl ParameterStore {
     fn select(&self, keep: impl Fn(&str) -> bool) -> BTreeMap<String, Var> {
         let vars = self.vars();
         let kept = vars.iter().filter(|(name, _)| keep(name));
-        kept.map(|(name, var)| (name.clone(), var.clone()))
-            .collect()
+        kept.map(|(name, var)| (name.clone(), var.clone())).collect()
     }
 
     fn vars(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
@@ -113,14 +112,7 @@ impl ParameterStore {
 }
 
 impl SimpleBackend for ParameterStore {
-    fn get(
-        &self,
-        shape: Shape,
-        name: &str,
-        init: candle_nn::Init,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Tensor> {
+    fn get(&self, shape: Shape, name: &str, init: candle_nn::Init, dtype: DType, device: &Device) -> Result<Tensor> {
         let mut vars = self.vars();
         if let Some(var) = vars.get(name) {
             check(name, var, &shape, dtype)?;
@@ -137,11 +129,9 @@ impl SimpleBackend for ParameterStore {
 
     fn get_unchecked(&self, name: &str, dtype: DType, _: &Device) -> Result<Tensor> {
         let vars = self.vars();
-        let var = vars.get(name).ok_or_else(|| {
-            wrap(Error::Argument(format!(
-                "no variable {name}: making one needs a shape"
-            )))
-        })?;
+        let var = vars
+            .get(name)
+            .ok_or_else(|| wrap(Error::Argument(format!("no variable {name}: making one needs a shape"))))?;
         check(name, var, var.shape(), dtype)?;
         Ok(var.as_tensor().clone())
     }

@@ -45,12 +45,7 @@ impl Real for f64 {
 }
 
 /// Updates `var` and its buffers in place.
-pub(super) fn step<T: Real>(
-    var: &Var,
-    grad: &Tensor,
-    buffers: &mut [Vec<T>],
-    rule: Rule,
-) -> Result<()> {
+pub(super) fn step<T: Real>(var: &Var, grad: &Tensor, buffers: &mut [Vec<T>], rule: Rule) -> Result<()> {
     let grad = grad.contiguous()?;
     let (storage, layout) = grad.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else {

@@ -56,11 +56,7 @@ impl OptimiserKind {
     };
 
     /// What is meant by a name alone.
-    const SHORT: [(&str, Self); 3] = [
-        ("adam", Self::ADAM),
-        ("adamw", Self::ADAMW),
-        ("sgd", Self::SGD),
-    ];
+    const SHORT: [(&str, Self); 3] = [("adam", Self::ADAM), ("adamw", Self::ADAMW), ("sgd", Self::SGD)];
 
     /// Names of the buffers kept for each parameter.
     pub(super) fn buffers(self) -> &'static [&'static str] {
@@ -76,9 +72,7 @@ impl OptimiserKind {
             if (0.0..1.0).contains(&x) {
                 return Ok(());
             }
-            Err(Error::Argument(format!(
-                "{self}: {name} must be in [0, 1), not {x}"
-            )))
+            Err(Error::Argument(format!("{self}: {name} must be in [0, 1), not {x}")))
         };
         match self {
             Self::Adam { beta1, beta2, eps } | Self::AdamW { beta1, beta2, eps } => {
@@ -87,16 +81,12 @@ impl OptimiserKind {
                 if eps.is_finite() && eps > 0.0 {
                     return Ok(());
                 }
-                Err(Error::Argument(format!(
-                    "{self}: eps must be above 0, not {eps}"
-                )))
+                Err(Error::Argument(format!("{self}: eps must be above 0, not {eps}")))
             }
             Self::Sgd { momentum, nesterov } => {
                 fraction("momentum", momentum)?;
                 if nesterov && momentum == 0.0 {
-                    return Err(Error::Argument(format!(
-                        "{self}: nesterov needs a momentum above 0"
-                    )));
+                    return Err(Error::Argument(format!("{self}: nesterov needs a momentum above 0")));
                 }
                 Ok(())
             }

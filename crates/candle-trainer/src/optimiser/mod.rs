@@ -4,6 +4,8 @@ mod composed;
 mod fused;
 mod kind;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -55,16 +57,10 @@ enum Buffers {
 impl Optimiser {
     /// An optimiser of `params` (see [`ParameterStore::trainable`](crate::ParameterStore::trainable)), all of whose
     /// buffers are 0.
-    pub fn new(
-        kind: OptimiserKind,
-        weight_decay: f64,
-        params: BTreeMap<String, Var>,
-    ) -> Result<Self> {
+    pub fn new(kind: OptimiserKind, weight_decay: f64, params: BTreeMap<String, Var>) -> Result<Self> {
         kind.check().map_err(wrap)?;
         if !(weight_decay.is_finite() && weight_decay >= 0.0) {
-            return Err(argument(format!(
-                "weight decay must be 0 or more, not {weight_decay}"
-            )));
+            return Err(argument(format!("weight decay must be 0 or more, not {weight_decay}")));
         }
         let mut seen = HashSet::new();
         let mut slots = Vec::with_capacity(params.len());
@@ -75,10 +71,7 @@ impl Optimiser {
                 )));
             }
             if !var.dtype().is_float() {
-                return Err(argument(format!(
-                    "{name} cannot be trained: it is {:?}",
-                    var.dtype()
-                )));
+                return Err(argument(format!("{name} cannot be trained: it is {:?}", var.dtype())));
             }
             let buffers = Buffers::zeros(&var, kind.buffers().len())?;
             slots.push(Slot {
@@ -103,9 +96,7 @@ impl Optimiser {
     /// One update at learning rate `lr`. On an error about the arguments nothing is changed.
     pub fn step(&mut self, grads: &GradStore, lr: f64, missing: Missing) -> Result<()> {
         if !(lr.is_finite() && lr >= 0.0) {
-            return Err(argument(format!(
-                "the learning rate must be 0 or more, not {lr}"
-            )));
+            return Err(argument(format!("the learning rate must be 0 or more, not {lr}")));
         }
         self.check(grads, missing)?;
         let (kind, weight_decay) = (self.kind, self.weight_decay);
@@ -131,10 +122,7 @@ impl Optimiser {
                 without.push(&slot.name);
                 continue;
             };
-            let (want, got) = (
-                (slot.var.dims(), slot.var.dtype()),
-                (grad.dims(), grad.dtype()),
-            );
+            let (want, got) = ((slot.var.dims(), slot.var.dtype()), (grad.dims(), grad.dtype()));
             if want != got {
                 return Err(wrap(Error::Mismatch(format!(
                     "the gradient of {} is {:?} of {:?}, the parameter {:?} of {:?}",
@@ -158,16 +146,8 @@ impl Optimiser {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
             let name = &slot.name;
-            state.insert(
-                format!("step.{name}"),
-                Tensor::new(&[slot.steps as i64], &Device::Cpu)?,
-            );
-            for (prefix, tensor) in self
-                .kind
-                .buffers()
-                .iter()
-                .zip(slot.buffers.tensors(&slot.var)?)
-            {
+            state.insert(format!("step.{name}"), Tensor::new(&[slot.steps as i64], &Device::Cpu)?);
+            for (prefix, tensor) in self.kind.buffers().iter().zip(slot.buffers.tensors(&slot.var)?) {
                 state.insert(format!("{prefix}.{name}"), tensor);
             }
         }
@@ -180,10 +160,8 @@ impl Optimiser {
         let prefixes = self.kind.buffers();
         let mut ready = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
-            let steps = stored(state, &format!("step.{}", slot.name), &[1], DType::I64)?
-                .to_vec1::<i64>()?[0];
-            let steps = u64::try_from(steps)
-                .map_err(|_| mismatch(format!("step.{} is {steps}", slot.name)))?;
+            let steps = stored(state, &format!("step.{}", slot.name), &[1], DType::I64)?.to_vec1::<i64>()?[0];
+            let steps = u64::try_from(steps).map_err(|_| mismatch(format!("step.{} is {steps}", slot.name)))?;
             let mut tensors = Vec::with_capacity(prefixes.len());
             for prefix in prefixes {
                 let name = format!("{prefix}.{}", slot.name);
@@ -214,25 +192,15 @@ impl Buffers {
         Ok(match (var.device().is_cpu(), var.dtype()) {
             (true, DType::F32) => Self::F32(vec![vec![0.0; n]; count]),
             (true, DType::F64) => Self::F64(vec![vec![0.0; n]; count]),
-            _ => Self::Tensors(
-                (0..count)
-                    .map(|_| var.zeros_like())
-                    .collect::<Result<_>>()?,
-            ),
+            _ => Self::Tensors((0..count).map(|_| var.zeros_like()).collect::<Result<_>>()?),
         })
     }
 
     fn tensors(&self, var: &Var) -> Result<Vec<Tensor>> {
         let (shape, device) = (var.shape(), var.device());
         match self {
-            Self::F32(all) => all
-                .iter()
-                .map(|b| Tensor::from_slice(b, shape, device))
-                .collect(),
-            Self::F64(all) => all
-                .iter()
-                .map(|b| Tensor::from_slice(b, shape, device))
-                .collect(),
+            Self::F32(all) => all.iter().map(|b| Tensor::from_slice(b, shape, device)).collect(),
+            Self::F64(all) => all.iter().map(|b| Tensor::from_slice(b, shape, device)).collect(),
             // a step replaces these tensors and never writes into them
             Self::Tensors(all) => Ok(all.clone()),
         }
@@ -251,12 +219,7 @@ impl Buffers {
     }
 }
 
-fn stored<'a>(
-    state: &'a BTreeMap<String, Tensor>,
-    name: &str,
-    dims: &[usize],
-    dtype: DType,
-) -> Result<&'a Tensor> {
+fn stored<'a>(state: &'a BTreeMap<String, Tensor>, name: &str, dims: &[usize], dtype: DType) -> Result<&'a Tensor> {
     let tensor = state.get(name).ok_or_else(|| {
         mismatch(format!(
             "the stored optimiser state has no {name}: was it another optimiser?"

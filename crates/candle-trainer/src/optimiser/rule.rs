@@ -29,9 +29,7 @@ impl Rule {
     /// warm-up) needs the bias correction of a first step then.
     pub(super) fn new(kind: OptimiserKind, weight_decay: f64, lr: f64, t: u64) -> Self {
         match kind {
-            OptimiserKind::Adam { beta1, beta2, eps } => {
-                Self::adam(beta1, beta2, eps, lr, t, 1.0, weight_decay)
-            }
+            OptimiserKind::Adam { beta1, beta2, eps } => Self::adam(beta1, beta2, eps, lr, t, 1.0, weight_decay),
             OptimiserKind::AdamW { beta1, beta2, eps } => {
                 Self::adam(beta1, beta2, eps, lr, t, 1.0 - lr * weight_decay, 0.0)
             }

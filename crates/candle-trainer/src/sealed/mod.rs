@@ -12,6 +12,9 @@
 //! where numbers are u64 little endian, and texts and data are preceded by their length in bytes. Dtypes are spelled
 //! as in the file (`F32`). Equal content gives equal bytes: the header is in a fixed order.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -52,10 +55,7 @@ pub fn save(
         .iter()
         .map(|(name, tensor)| Entry::new(name, tensor))
         .collect::<Result<Vec<_>>>()?;
-    let pairs: Vec<_> = metadata
-        .iter()
-        .map(|(k, v)| (k.as_str(), v.as_str()))
-        .collect();
+    let pairs: Vec<_> = metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let seal = checksum(&pairs, entries.iter().map(Entry::parts));
 
     let mut metadata = metadata.clone();
@@ -82,7 +82,12 @@ pub fn load(path: &Path, prefix: &str, device: &Device) -> Result<Contents> {
             source,
         },
     })?;
-    let (file, mut metadata) = parse(&bytes).map_err(|problem| damaged(path, problem))?;
+    unseal(path, &bytes, prefix, device)
+}
+
+/// Checks and takes apart the bytes of the file `path`.
+fn unseal(path: &Path, bytes: &[u8], prefix: &str, device: &Device) -> Result<Contents> {
+    let (file, mut metadata) = parse(bytes).map_err(|problem| damaged(path, problem))?;
     let seal_key = seal_key(prefix);
     let Some(seal) = metadata.remove(&seal_key) else {
         return Err(damaged(
@@ -91,10 +96,7 @@ pub fn load(path: &Path, prefix: &str, device: &Device) -> Result<Contents> {
         ));
     };
     let views: BTreeMap<_, _> = file.tensors().into_iter().collect();
-    let pairs: Vec<_> = metadata
-        .iter()
-        .map(|(k, v)| (k.as_str(), v.as_str()))
-        .collect();
+    let pairs: Vec<_> = metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let parts = views.iter().map(|(name, view)| Parts {
         name,
         dtype: view.dtype().to_string(),
@@ -124,12 +126,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<(SafeTensors<'_>, BTreeMap<String,
     if !header_bytes.starts_with(b"{") || header_bytes[text.len()..].iter().any(|b| *b != b' ') {
         return Err("damaged: its header is not padded with spaces".into());
     }
-    let metadata = header
-        .metadata()
-        .clone()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     Ok((file, metadata))
 }
 
@@ -161,9 +158,7 @@ impl<'a> Entry<'a> {
             DType::F32 => "F32",
             DType::F64 => "F64",
             other => {
-                return Err(Error::Argument(format!(
-                    "{name}: tensors of {other:?} cannot be saved"
-                )));
+                return Err(Error::Argument(format!("{name}: tensors of {other:?} cannot be saved")));
             }
         };
         // never fails for a tensor of these dtypes on the CPU
@@ -200,10 +195,7 @@ fn seal_key(prefix: &str) -> String {
 }
 
 /// `metadata` and `tensors` in byte order of their names.
-fn checksum<'a>(
-    metadata: &[(&str, &str)],
-    tensors: impl ExactSizeIterator<Item = Parts<'a>>,
-) -> String {
+fn checksum<'a>(metadata: &[(&str, &str)], tensors: impl ExactSizeIterator<Item = Parts<'a>>) -> String {
     let mut hash = Sha256::new();
     hash.update(b"sealed safetensors 1\n");
     let number = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
@@ -262,9 +254,7 @@ fn header(metadata: &BTreeMap<String, String>, tensors: &[&Entry]) -> Result<Vec
 fn write(out: &mut dyn Write, header: &[u8], tensors: &[&Entry]) -> io::Result<()> {
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header)?;
-    tensors
-        .iter()
-        .try_for_each(|tensor| out.write_all(&tensor.data))
+    tensors.iter().try_for_each(|tensor| out.write_all(&tensor.data))
 }
 
 fn damaged(path: &Path, problem: String) -> Error {
