@@ -27,12 +27,7 @@ pub struct ADistance {
 ///
 /// # Errors
 /// Fewer than two rows in a domain, tables that are no whole number of rows, NaN or infinity.
-pub fn proxy_a_distance(
-    features_a: &[f64],
-    features_b: &[f64],
-    columns: usize,
-    seed: u64,
-) -> Result<ADistance> {
+pub fn proxy_a_distance(features_a: &[f64], features_b: &[f64], columns: usize, seed: u64) -> Result<ADistance> {
     let rows_a = table::rows("features of the first domain", features_a, columns)?;
     let rows_b = table::rows("features of the second domain", features_b, columns)?;
     let rows = rows_a.min(rows_b);
@@ -91,10 +86,7 @@ fn standardise(train: &mut [f64], test: &mut [f64], columns: usize) {
         .zip(&mean)
         .map(|(s, m)| if s > 1e-12 * m.abs() { 1.0 / s } else { 0.0 })
         .collect();
-    for row in train
-        .chunks_exact_mut(columns)
-        .chain(test.chunks_exact_mut(columns))
-    {
+    for row in train.chunks_exact_mut(columns).chain(test.chunks_exact_mut(columns)) {
         for ((x, m), f) in row.iter_mut().zip(&mean).zip(&factor) {
             *x = (*x - m) * f;
         }

@@ -15,12 +15,7 @@ const SUM_TOLERANCE: f64 = 1e-3;
 ///
 /// # Errors
 /// No samples, no bins, a label that is no class, a table of the wrong size or a row that is no distribution.
-pub fn expected_calibration_error(
-    probabilities: &[f64],
-    truth: &[usize],
-    classes: usize,
-    bins: usize,
-) -> Result<f64> {
+pub fn expected_calibration_error(probabilities: &[f64], truth: &[usize], classes: usize, bins: usize) -> Result<f64> {
     if truth.is_empty() {
         return Err(Error::Empty { what: "truth" });
     }
@@ -52,9 +47,7 @@ pub fn expected_calibration_error(
 }
 
 fn check_distribution(row: usize, p: &[f64]) -> Result<()> {
-    let bad = p
-        .iter()
-        .find(|p| !(-SUM_TOLERANCE..=1.0 + SUM_TOLERANCE).contains(*p));
+    let bad = p.iter().find(|p| !(-SUM_TOLERANCE..=1.0 + SUM_TOLERANCE).contains(*p));
     if let Some(value) = bad {
         return Err(Error::Probabilities {
             row,

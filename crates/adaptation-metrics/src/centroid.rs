@@ -48,9 +48,7 @@ impl NearestCentroid {
     /// A table with another number of columns than in [`fit`](Self::fit), NaN or infinity.
     pub fn predict(&self, x: &[f64]) -> Result<Vec<usize>> {
         table::rows("x", x, self.columns)?;
-        Ok(x.chunks_exact(self.columns)
-            .map(|row| self.nearest(row))
-            .collect())
+        Ok(x.chunks_exact(self.columns).map(|row| self.nearest(row)).collect())
     }
 
     fn nearest(&self, row: &[f64]) -> usize {

@@ -25,12 +25,7 @@ pub struct Outcome {
 ///
 /// Stops when the largest absolute entry of the gradient is at most `tol`, after `max_iter` steps, or where rounding
 /// leaves nothing to gain.
-pub fn minimise(
-    x: &mut [f64],
-    max_iter: usize,
-    tol: f64,
-    mut f: impl FnMut(&[f64], &mut [f64]) -> f64,
-) -> Outcome {
+pub fn minimise(x: &mut [f64], max_iter: usize, tol: f64, mut f: impl FnMut(&[f64], &mut [f64]) -> f64) -> Outcome {
     let n = x.len();
     let mut gradient = vec![0.0; n];
     let mut value = f(x, &mut gradient);
@@ -139,11 +134,7 @@ fn line_search(
     // close to the minimum, differences of the value drown in its rounding; the slope does not
     let noise = 16.0 * f64::EPSILON * value.abs();
     let mut at = |length: f64| {
-        let trial: Vec<f64> = x
-            .iter()
-            .zip(direction)
-            .map(|(x, d)| x + length * d)
-            .collect();
+        let trial: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + length * d).collect();
         let mut gradient = vec![0.0; x.len()];
         let value = f(&trial, &mut gradient);
         Point {

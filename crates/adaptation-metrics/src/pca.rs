@@ -132,11 +132,7 @@ struct Covariance<'a> {
 impl<'a> Covariance<'a> {
     fn new(x: &'a [f64], columns: usize) -> Self {
         let mean = table::column_means(x, columns);
-        let mut it = Self {
-            x,
-            mean,
-            total: 0.0,
-        };
+        let mut it = Self { x, mean, total: 0.0 };
         let mut centred = vec![0.0; columns];
         let sum: f64 = x
             .chunks_exact(columns)
@@ -174,7 +170,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
     let small = TOLERANCE * covariance.total;
     let mut random = SplitMix::new(seed as u64);
     let mut vector: Vec<f64> = (0..columns).map(|_| random.symmetric()).collect();
-    make_orthogonal(&mut vector, found);
+    make_orthogonal(&mut vector, found.iter());
     normalise(&mut vector);
     let mut value = 0.0;
     for _ in 0..RESTARTS {
@@ -185,8 +181,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
             let last = &basis[basis.len() - 1];
             let mut next = covariance.times(last);
             diagonal.push(dot(&next, last));
-            make_orthogonal(&mut next, found);
-            make_orthogonal(&mut next, &basis);
+            make_orthogonal(&mut next, found.iter().chain(&basis));
             let norm = normalise(&mut next);
             off.push(norm);
             // an invariant subspace is complete: no direction is left to add
@@ -201,7 +196,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
         for (b, w) in basis.iter().zip(&weights) {
             axpy(*w, b, &mut vector);
         }
-        make_orthogonal(&mut vector, found);
+        make_orthogonal(&mut vector, found.iter());
         normalise(&mut vector);
         value = top;
         if residual <= small {
@@ -211,10 +206,11 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
     (value, vector)
 }
 
-/// Takes the parts along `basis` out of `v`, twice, since once leaves rounding behind.
-fn make_orthogonal(v: &mut [f64], basis: &[Vec<f64>]) {
+/// Takes the parts along orthonormal `basis` out of `v`, twice, since once leaves rounding behind. All of the basis in
+/// each pass: what one part of it leaves along another grows from step to step.
+fn make_orthogonal<'a>(v: &mut [f64], basis: impl Iterator<Item = &'a Vec<f64>> + Clone) {
     for _ in 0..2 {
-        for b in basis {
+        for b in basis.clone() {
             axpy(-dot(v, b), b, v);
         }
     }
@@ -243,10 +239,7 @@ fn largest_of_tridiagonal(diagonal: &[f64], off: &[f64]) -> (f64, Vec<f64>) {
             a[i + 1][i] = off[i];
         }
     }
-    let scale = diagonal
-        .iter()
-        .chain(off)
-        .fold(0.0_f64, |m, v| m.max(v.abs()));
+    let scale = diagonal.iter().chain(off).fold(0.0_f64, |m, v| m.max(v.abs()));
     for _sweep in 0..60 {
         let mut largest = 0.0_f64;
         for p in 0..n {
