@@ -170,7 +170,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
     let small = TOLERANCE * covariance.total;
     let mut random = SplitMix::new(seed as u64);
     let mut vector: Vec<f64> = (0..columns).map(|_| random.symmetric()).collect();
-    make_orthogonal(&mut vector, found.iter());
+    make_orthogonal(&mut vector, found, &[]);
     normalise(&mut vector);
     let mut value = 0.0;
     for _ in 0..RESTARTS {
@@ -181,7 +181,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
             let last = &basis[basis.len() - 1];
             let mut next = covariance.times(last);
             diagonal.push(dot(&next, last));
-            make_orthogonal(&mut next, found.iter().chain(&basis));
+            make_orthogonal(&mut next, found, &basis);
             let norm = normalise(&mut next);
             off.push(norm);
             // an invariant subspace is complete: no direction is left to add
@@ -196,7 +196,7 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
         for (b, w) in basis.iter().zip(&weights) {
             axpy(*w, b, &mut vector);
         }
-        make_orthogonal(&mut vector, found.iter());
+        make_orthogonal(&mut vector, found, &[]);
         normalise(&mut vector);
         value = top;
         if residual <= small {
@@ -206,11 +206,11 @@ fn leading(covariance: &Covariance, found: &[Vec<f64>], seed: usize) -> (f64, Ve
     (value, vector)
 }
 
-/// Takes the parts along orthonormal `basis` out of `v`, twice, since once leaves rounding behind. All of the basis in
-/// each pass: what one part of it leaves along another grows from step to step.
-fn make_orthogonal<'a>(v: &mut [f64], basis: impl Iterator<Item = &'a Vec<f64>> + Clone) {
+/// Takes the parts along orthonormal `found` and `basis` out of `v`, twice, since once leaves rounding behind. Both in
+/// each pass: what taking out one leaves along the other grows from step to step.
+fn make_orthogonal(v: &mut [f64], found: &[Vec<f64>], basis: &[Vec<f64>]) {
     for _ in 0..2 {
-        for b in basis.clone() {
+        for b in found.iter().chain(basis) {
             axpy(-dot(v, b), b, v);
         }
     }
