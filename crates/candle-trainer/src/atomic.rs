@@ -50,7 +50,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     sync_folder(folder).map_err(machine("flushing the folder (the file itself is written)"))
 }
 
-/// Whether `name` is a scratch file of a `write` of a file whose name starts with `start`.
+/// Whether `name` is a scratch file of a `write_atomic` of a file whose name starts with `start`.
 pub(crate) fn is_scratch(name: &str, start: &str) -> bool {
     name.starts_with(start) && name.ends_with(SUFFIX)
 }
@@ -85,8 +85,8 @@ mod tests {
     fn a_failed_write_leaves_the_old_file_whole_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model");
-        write(&path, |w| w.write_all(b"old")).unwrap();
-        let error = write(&path, |w| {
+        write_atomic(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_atomic(&path, |w| {
             // more than the writer's buffer, so part of it reaches the disk
             w.write_all(&vec![1; 3 << 20])?;
             Err(io::ErrorKind::StorageFull.into())
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_an_error_of_the_machine() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write(&folder.path().join("no/model"), |_| Ok(())).unwrap_err();
+        let error = write_atomic(&folder.path().join("no/model"), |_| Ok(())).unwrap_err();
         assert!(matches!(error, Error::Machine { action: "creating", .. }), "{error}");
     }
 }

@@ -35,7 +35,7 @@
 //!   its own steps, and one without a gradient is an error unless you allow it ([`Missing`]). [`clip_grad_norm`].
 //! - [`LrSchedule`]: constant, step, cosine, and that of the DANN paper.
 //! - [`sealed`]: one safetensors file with metadata and a checksum, written atomically. [`Checkpoints`]: numbered ones,
-//!   of which the newest valid one wins.
+//!   of which the newest valid one wins. [`write_atomic`] for any other file.
 //!
 //! # Limits
 //!
@@ -57,6 +57,7 @@ mod optimiser;
 mod schedule;
 mod store;
 
+pub use atomic::write_atomic;
 pub use checkpoints::{Checkpoint, Checkpoints, Latest};
 pub use clip::clip_grad_norm;
 pub use error::{Error, Result};

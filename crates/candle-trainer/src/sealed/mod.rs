@@ -64,7 +64,7 @@ pub fn save(
     let mut order: Vec<_> = entries.iter().collect();
     order.sort_by_key(|e| (std::cmp::Reverse(e.width), e.name));
     let header = header(&metadata, &order)?;
-    atomic::write(path, |out| write(out, &header, &order))
+    atomic::write_atomic(path, |out| write(out, &header, &order))
 }
 
 /// Reads a file that [`save`] wrote and verifies its checksum; the tensors are put on `device`.
