@@ -9,7 +9,10 @@ use common::{assert_close, fixture, numbers};
 
 /// The definition: insert zeros, filter, drop samples, remove the delay; one sum over all samples for each output.
 fn by_definition(x: &[f64], up: usize, down: usize, taps: &[f64]) -> Vec<f64> {
-    let divisor = (1..=up.min(down)).rev().find(|d| up % d == 0 && down % d == 0).unwrap();
+    let divisor = (1..=up.min(down))
+        .rev()
+        .find(|d| up.is_multiple_of(*d) && down.is_multiple_of(*d))
+        .unwrap();
     let (up, down) = (up / divisor, down / divisor);
     if up == down {
         return x.to_vec();
