@@ -15,7 +15,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// Lets `fill` write a scratch file in the folder of `path`, flushes it to disk and renames it to `path`.
 ///
 /// Whatever fails, a file that was at `path` before stays as it was and the scratch file is removed.
-pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let machine = |action| {
         let path = path.to_path_buf();
         move |source| Error::Machine { path, action, source }
