@@ -73,13 +73,7 @@ impl GradCheck {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        let setting = |name, value: String, expected| {
-            Err(Error::Setting {
-                name,
-                value,
-                expected,
-            })
-        };
+        let setting = |name, value: String, expected| Err(Error::Setting { name, value, expected });
         if !(self.eps.is_finite() && self.eps > 0.0) {
             return setting("eps", self.eps.to_string(), "a finite number above 0");
         }
@@ -192,14 +186,11 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
             let probes = Probes::new(input.values.len(), max_elements, directions, &mut random);
             for p in 0..probes.len() {
                 let difference = self.difference(number, &probes, p)?;
-                for o in 0..outputs.len() {
+                for (o, gradients) in analytic.iter().enumerate() {
                     let found = Worst::compare(
                         (number, probes.place(p, input.shape.dims())),
                         outputs.place(o, self.output_shape.dims()),
-                        (
-                            difference.along(&analytic[o][number]),
-                            outputs.dot(o, &difference.output),
-                        ),
+                        (difference.along(&gradients[number]), outputs.dot(o, &difference.output)),
                         (self.settings.atol, self.settings.rtol),
                     );
                     let failed = !found.passes();
@@ -220,10 +211,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
             }
         }
         // `Check::new` has seen to it that there is something to compare
-        let mut report = report.ok_or(Error::Nothing {
-            inputs: 0,
-            outputs: 0,
-        })?;
+        let mut report = report.ok_or(Error::Nothing { inputs: 0, outputs: 0 })?;
         if let Some(misled) = misled
             && matches!(report.worst.index, Place::Random(_))
             && let Some(element) = self.bisect(&misled, &outputs, &analytic)?
@@ -269,12 +257,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
         Ok(rows)
     }
 
-    fn gradients(
-        &self,
-        y: &Tensor,
-        leaves: &[Var],
-        cotangent: Vec<f64>,
-    ) -> Result<Vec<Vec<f64>>, Error> {
+    fn gradients(&self, y: &Tensor, leaves: &[Var], cotangent: Vec<f64>) -> Result<Vec<Vec<f64>>, Error> {
         let cotangent = Tensor::from_vec(cotangent, y.shape().clone(), y.device())?;
         let store = y.mul(&cotangent)?.sum_all()?.backward()?;
         leaves
@@ -296,10 +279,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
     /// What the output does when one input moves along a unit vector.
     fn difference(&self, input: usize, probes: &Probes, p: usize) -> Result<Difference, Error> {
         let eps = self.settings.eps;
-        let (mut up, mut down) = (
-            self.inputs[input].values.clone(),
-            self.inputs[input].values.clone(),
-        );
+        let (mut up, mut down) = (self.inputs[input].values.clone(), self.inputs[input].values.clone());
         // What was really moved, since x + eps is rounded: at x = 1e4 the step is off by up to 1e-6 of itself.
         let step = match probes {
             Probes::Axes(_) => {
@@ -312,12 +292,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
                     up[k] += eps * u;
                     down[k] -= eps * u;
                 }
-                Step::Direction(
-                    up.iter()
-                        .zip(&down)
-                        .map(|(a, b)| (a - b) / (2.0 * eps))
-                        .collect(),
-                )
+                Step::Direction(up.iter().zip(&down).map(|(a, b)| (a - b) / (2.0 * eps)).collect())
             }
         };
         let width = if let Step::Axis(k) = step {
@@ -326,11 +301,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
             2.0 * eps
         };
         let (above, below) = (self.at(input, up)?, self.at(input, down)?);
-        let output = above
-            .iter()
-            .zip(&below)
-            .map(|(a, b)| (a - b) / width)
-            .collect();
+        let output = above.iter().zip(&below).map(|(a, b)| (a - b) / width).collect();
         Ok(Difference { step, output })
     }
 
@@ -355,12 +326,7 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
 
     /// From a direction that disagrees to an element that does: the half of the direction with the larger error, again and
     /// again. `None` where no single element is beyond tolerance.
-    fn bisect(
-        &self,
-        misled: &Misled,
-        outputs: &Probes,
-        analytic: &[Vec<Vec<f64>>],
-    ) -> Result<Option<Worst>, Error> {
+    fn bisect(&self, misled: &Misled, outputs: &Probes, analytic: &[Vec<Vec<f64>>]) -> Result<Option<Worst>, Error> {
         let gradient = &analytic[misled.output][misled.input];
         let shape = &self.inputs[misled.input].shape;
         let n = gradient.len();
@@ -376,19 +342,16 @@ impl<'a, F: Fn(&[Tensor]) -> candle_core::Result<Tensor>> Check<'a, F> {
             }
             // NaN is as wrong as can be
             if errors[0] >= errors[1] || errors[0].is_nan() {
-                end = middle
+                end = middle;
             } else {
-                start = middle
+                start = middle;
             }
         }
         let moved = self.difference(misled.input, &Probes::Axes(n), start)?;
         let found = Worst::compare(
             (misled.input, Place::Element(unravel(start, shape.dims()))),
             outputs.place(misled.output, self.output_shape.dims()),
-            (
-                moved.along(gradient),
-                outputs.dot(misled.output, &moved.output),
-            ),
+            (moved.along(gradient), outputs.dot(misled.output, &moved.output)),
             (self.settings.atol, self.settings.rtol),
         );
         Ok((!found.passes()).then_some(found))

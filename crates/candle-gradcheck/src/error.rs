@@ -5,7 +5,7 @@ use candle_core::{DType, Shape};
 
 /// Why a check did not pass.
 ///
-/// Converts into [`candle_core::Error`] by `?`, and can be downcast from its `Wrapped` variant.
+/// Converts into [`candle_core::Error`] by `?`, for tests that return candle's `Result`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,9 +20,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The caller: an input is not `f64`, where differences of 1e-6 mean something.
-    #[error(
-        "input {input} has dtype {dtype:?}, expected F64: convert it with `to_dtype(DType::F64)`"
-    )]
+    #[error("input {input} has dtype {dtype:?}, expected F64: convert it with `to_dtype(DType::F64)`")]
     InputDType {
         /// Number of the input, from 0.
         input: usize,
@@ -57,9 +55,7 @@ pub enum Error {
         dtype: DType,
     },
     /// The function: the output's shape depends on the values of the inputs.
-    #[error(
-        "the output has shape {got:?} at a moved input, expected {expected:?} as at the given one"
-    )]
+    #[error("the output has shape {got:?} at a moved input, expected {expected:?} as at the given one")]
     OutputShape {
         /// Shape at the inputs as given.
         expected: Shape,

@@ -20,9 +20,7 @@ impl Arrangement {
     /// `None` where elements share memory.
     pub(crate) fn of(layout: &Layout) -> Option<Self> {
         let (dims, strides) = (layout.dims(), layout.stride());
-        if layout.shape().elem_count() == 0
-            || (layout.is_contiguous() && layout.start_offset() == 0)
-        {
+        if layout.shape().elem_count() == 0 || (layout.is_contiguous() && layout.start_offset() == 0) {
             return Some(Self::Contiguous);
         }
         // The stride of a dimension of size 1 says nothing; such dimensions go outermost, without room.
@@ -68,9 +66,7 @@ impl Arrangement {
         };
         let rank = order.len();
         let ordered = x.permute(order.clone())?.contiguous()?;
-        let mut y = ordered
-            .unsqueeze(rank)?
-            .pad_with_zeros(rank, gap.0, gap.1)?;
+        let mut y = ordered.unsqueeze(rank)?.pad_with_zeros(rank, gap.0, gap.1)?;
         for (k, &(before, after)) in room.iter().enumerate() {
             y = y.pad_with_zeros(k, before, after)?;
         }

@@ -28,24 +28,24 @@
 //! For every input element `j` and every output element `i` the analytic derivative `a` must satisfy
 //! `|a - n| <= atol + rtol * |n|` against the numeric one,
 //! `n = (f_i(x + eps e_j) - f_i(x - eps e_j)) / 2 eps`; the defaults `eps` 1e-6, `atol` 1e-5 and `rtol`
-//! 1e-3 are PyTorch's. Two infinities of one sign agree, NaN agrees with nothing.
+//! 1e-3 are those of `torch`. Two infinities of one sign agree, NaN agrees with nothing.
 //!
 //! An input with more than [`GradCheck::max_elements`] elements is moved along
 //! [`GradCheck::directions`] random directions instead, and an output with more than
 //! [`GradCheck::max_outputs`] is multiplied by as many random cotangents. Both have Euclidean length
 //! 1, so that each is one more axis of a turned coordinate system and is held to the same tolerance as
-//! an element. (PyTorch's `fast_mode` draws positive vectors and multiplies `atol` by their sums, which
+//! an element. (The `fast_mode` of `torch` draws positive vectors and multiplies `atol` by their sums, which
 //! hides an error in one element of a large tensor.) When a direction disagrees, bisection finds an
 //! element that does, and the report names it.
 //!
-//! Beyond PyTorch: the function is called twice on equal inputs and must return the same bits, and so
-//! must its gradient, since differences of a function that draws random numbers mean nothing.
+//! The function is called twice on equal inputs and must return the same bits, since differences of a
+//! function that draws random numbers mean nothing; so must its backward pass (`nondet_tol` 0 in `torch`).
 //!
 //! # Layouts
 //!
 //! The function receives tensors with the strides and the offset of the ones given, so a transposed or
-//! narrowed input tests the code for transposed and narrowed inputs. A broadcast input is refused, as in
-//! PyTorch: its elements share memory and cannot move one at a time. Broadcast inside the function.
+//! narrowed input tests the code for transposed and narrowed inputs. A broadcast input is refused, as by
+//! `torch`: its elements share memory and cannot move one at a time. Broadcast inside the function.
 //!
 //! # Limits
 //!

@@ -11,20 +11,11 @@ pub(crate) enum Probes {
 }
 
 impl Probes {
-    pub(crate) fn new(
-        elements: usize,
-        most: usize,
-        directions: usize,
-        random: &mut SplitMix,
-    ) -> Self {
+    pub(crate) fn new(elements: usize, most: usize, directions: usize, random: &mut SplitMix) -> Self {
         if elements <= most {
             Self::Axes(elements)
         } else {
-            Self::Random(
-                (0..directions)
-                    .map(|_| unit_vector(elements, random))
-                    .collect(),
-            )
+            Self::Random((0..directions).map(|_| unit_vector(elements, random)).collect())
         }
     }
 
@@ -93,7 +84,9 @@ fn unit_vector(elements: usize, random: &mut SplitMix) -> Vec<f64> {
         })
         .collect();
     let length = dot(&vector, &vector).sqrt();
-    vector.iter_mut().for_each(|x| *x /= length);
+    for x in &mut vector {
+        *x /= length;
+    }
     vector
 }
 

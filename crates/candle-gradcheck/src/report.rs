@@ -96,7 +96,7 @@ impl Report {
                     checked: 1,
                     failed,
                     worst: found,
-                })
+                });
             }
             Some(report) => {
                 report.checked += 1;
@@ -123,13 +123,7 @@ impl fmt::Display for Worst {
         write!(
             f,
             "derivative of output {} by input {} {}: analytic {:e}, numeric {:e}, difference {:e}, tolerance {:e}",
-            self.output,
-            self.input,
-            self.index,
-            self.analytic,
-            self.numeric,
-            self.difference,
-            self.tolerance
+            self.output, self.input, self.index, self.analytic, self.numeric, self.difference, self.tolerance
         )
     }
 }

@@ -62,13 +62,7 @@ fn narrowed_inputs_stay_so() {
     // one column: a stride above 1 in every dimension
     seen_as_given(&ramp(&[3, 4]).narrow(1, 2, 1).unwrap().squeeze(1).unwrap());
     // one element, somewhere
-    seen_as_given(
-        &ramp(&[3, 4])
-            .narrow(1, 2, 1)
-            .unwrap()
-            .narrow(0, 1, 1)
-            .unwrap(),
-    );
+    seen_as_given(&ramp(&[3, 4]).narrow(1, 2, 1).unwrap().narrow(0, 1, 1).unwrap());
 }
 
 #[test]
