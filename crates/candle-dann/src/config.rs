@@ -1,0 +1,73 @@
+use candle_core::Result;
+
+use crate::{DomainLoss, Error, Head};
+
+/// The sizes and options of a [`Dann`](crate::Dann).
+#[derive(Clone, Debug, PartialEq)]
+pub struct DannConfig {
+    /// Outputs of the label head.
+    pub classes: usize,
+    /// Outputs of the domain head: all domains under one softmax, also for two.
+    pub domains: usize,
+    /// Features that the extractor returns for a window.
+    pub feature_len: usize,
+    /// G_y.
+    pub label_head: Head,
+    /// G_d.
+    pub domain_head: Head,
+    /// Width of a linear layer between the extractor and both heads; none: no such layer.
+    pub projection: Option<usize>,
+    /// Probability of dropout on the features, before both heads; 0: none.
+    pub dropout: f64,
+    /// How the domain loss is averaged.
+    pub domain_loss: DomainLoss,
+}
+
+impl DannConfig {
+    /// Linear heads, no projection, no dropout, the paper's domain loss.
+    pub fn new(classes: usize, domains: usize, feature_len: usize) -> Self {
+        Self {
+            classes,
+            domains,
+            feature_len,
+            label_head: Head::Linear,
+            domain_head: Head::Linear,
+            projection: None,
+            dropout: 0.0,
+            domain_loss: DomainLoss::default(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let hidden = |head| if let Head::Hidden(width) = head { width } else { 1 };
+        let sizes = [
+            ("classes", self.classes),
+            ("domains", self.domains),
+            ("feature_len", self.feature_len),
+            ("label_head", hidden(self.label_head)),
+            ("domain_head", hidden(self.domain_head)),
+            ("projection", self.projection.unwrap_or(1)),
+        ];
+        if let Some((option, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
+            return Err(wrong(option, "at least 1".into(), "0".into()));
+        }
+        let DomainLoss::PerDomainMeans { weights } = &self.domain_loss else {
+            return Ok(());
+        };
+        let fine = weights.iter().all(|w| w.is_finite() && *w >= 0.0);
+        if fine && (weights.is_empty() || weights.len() == self.domains) {
+            return Ok(());
+        }
+        let expected = format!("no weights, or {} of 0 or more, one for each domain", self.domains);
+        Err(wrong("domain_loss", expected, format!("{weights:?}")))
+    }
+}
+
+fn wrong(option: &'static str, expected: String, found: String) -> candle_core::Error {
+    Error::Config {
+        option,
+        expected,
+        found,
+    }
+    .into()
+}
