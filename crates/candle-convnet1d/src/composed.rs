@@ -10,7 +10,7 @@ use std::ops::Range;
 use candle_core::{D, DType, Result, Tensor};
 
 use crate::norm::Moments;
-use crate::pool::Windows;
+use crate::pool::{Windows, dims3};
 
 /// [`relu`](crate::relu) out of candle's operations.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
@@ -67,8 +67,8 @@ pub(crate) fn max_over(x: &Tensor, windows: &Windows) -> Result<Tensor> {
         .squeeze(D::Minus1)
 }
 
-/// Sum of each window over `divisors`, one per window.
-pub(crate) fn sum_over(x: &Tensor, windows: &Windows, divisors: &[f64]) -> Result<Tensor> {
+/// Sum of each window over its divisor.
+pub(crate) fn mean_over(x: &Tensor, windows: &Windows, divisors: &[f64]) -> Result<Tensor> {
     let (values, exists) = gather_windows(x, windows)?;
     let factors: Vec<f64> = divisors.iter().map(|d| d.recip()).collect();
     let factors = Tensor::from_vec(factors, (1, 1, divisors.len()), x.device())?;
@@ -76,6 +76,32 @@ pub(crate) fn sum_over(x: &Tensor, windows: &Windows, divisors: &[f64]) -> Resul
         .where_cond(&values, &values.zeros_like()?)?
         .sum(D::Minus1)?
         .broadcast_mul(&factors.to_dtype(x.dtype())?)
+}
+
+/// [`max_pool1d`](crate::max_pool1d) out of candle's operations.
+pub fn max_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    let (_, _, length) = dims3("max_pool1d", x)?;
+    max_over(x, &Windows::sliding("max_pool1d", length, kernel, stride, padding)?)
+}
+
+/// [`avg_pool1d`](crate::avg_pool1d) out of candle's operations.
+pub fn avg_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    let (_, _, length) = dims3("avg_pool1d", x)?;
+    let windows = Windows::sliding("avg_pool1d", length, kernel, stride, padding)?;
+    mean_over(x, &windows, &vec![kernel as f64; windows.len()])
+}
+
+/// [`adaptive_max_pool1d`](crate::adaptive_max_pool1d) out of candle's operations.
+pub fn adaptive_max_pool1d(x: &Tensor, outputs: usize) -> Result<Tensor> {
+    let (_, _, length) = dims3("adaptive_max_pool1d", x)?;
+    max_over(x, &Windows::adaptive("adaptive_max_pool1d", length, outputs)?)
+}
+
+/// [`adaptive_avg_pool1d`](crate::adaptive_avg_pool1d) out of candle's operations.
+pub fn adaptive_avg_pool1d(x: &Tensor, outputs: usize) -> Result<Tensor> {
+    let (_, _, length) = dims3("adaptive_avg_pool1d", x)?;
+    let windows = Windows::adaptive("adaptive_avg_pool1d", length, outputs)?;
+    mean_over(x, &windows, &windows.sizes())
 }
 
 /// [`softmax`](crate::softmax) out of candle's operations.

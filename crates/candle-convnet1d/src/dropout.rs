@@ -1,5 +1,7 @@
-use candle_core::{Result, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
+use crate::buffer::{for_float, has_kernels, output, values, write_elements};
 use crate::{Error, Pass};
 
 /// Dropout with a mask that can be drawn again: training sets each value to 0 with probability
@@ -41,14 +43,18 @@ impl Dropout {
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         match pass {
             Pass::Train { seed, step, .. } if self.p > 0.0 => {
-                let key =
-                    mix(mix(mix(seed.wrapping_add(GOLDEN)) ^ self.name_hash).wrapping_add(step.wrapping_mul(GOLDEN)));
-                let scale = 1.0 / (1.0 - self.p);
-                let mask: Vec<f64> = (0..x.elem_count() as u64)
-                    .map(|i| if kept(key, i, self.p) { scale } else { 0.0 })
-                    .collect();
-                let mask = Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?;
-                x.mul(&mask)
+                let mask = Mask::new(seed, self.name_hash, step, self.p);
+                if has_kernels(x) {
+                    x.contiguous()?.apply_op1(mask)
+                } else {
+                    let factors = write_elements(x.elem_count(), |first, out: &mut [f64]| {
+                        for (i, out) in out.iter_mut().enumerate() {
+                            *out = mask.factor(first + i);
+                        }
+                    });
+                    let factors = Tensor::from_vec(factors, x.shape(), x.device())?;
+                    x.mul(&factors.to_dtype(x.dtype())?)
+                }
             }
             _ => Ok(x.clone()),
         }
@@ -64,9 +70,50 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn kept(key: u64, element: u64, p: f64) -> bool {
-    let bits = mix(key.wrapping_add(element.wrapping_mul(GOLDEN))) >> 11;
-    bits as f64 / (1u64 << 53) as f64 >= p
+/// The factors that one step multiplies with. The mask of the backward pass is drawn again.
+#[derive(Clone, Copy)]
+struct Mask {
+    key: u64,
+    p: f64,
+}
+
+impl Mask {
+    fn new(seed: u64, name_hash: u64, step: u64, p: f64) -> Self {
+        let named = mix(mix(seed.wrapping_add(GOLDEN)) ^ name_hash);
+        let key = mix(named.wrapping_add(step.wrapping_mul(GOLDEN)));
+        Self { key, p }
+    }
+
+    fn keeps(self, element: usize) -> bool {
+        let bits = mix(self.key.wrapping_add((element as u64).wrapping_mul(GOLDEN))) >> 11;
+        bits as f64 / (1u64 << 53) as f64 >= self.p
+    }
+
+    fn factor(self, element: usize) -> f64 {
+        if self.keeps(element) { 1.0 / (1.0 - self.p) } else { 0.0 }
+    }
+}
+
+impl CustomOp1 for Mask {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_float!(x.dtype(), T => {
+            let x = values::<T>(x, layout)?;
+            let y = write_elements(x.len(), |first, y| {
+                for (i, y) in y.iter_mut().enumerate() {
+                    *y = x[first + i] * self.factor(first + i) as T;
+                }
+            });
+            Ok(output::<T>(y, layout.shape()))
+        })
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        dy.contiguous()?.apply_op1_no_bwd(self).map(Some)
+    }
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {

@@ -1,7 +1,9 @@
-use candle_core::{Result, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-use crate::{composed, global_avg_pool1d, relu};
+use crate::buffer::{Reader, for_float, has_kernels, output, values, write_rows, write_rows_and};
+use crate::{composed, global_avg_pool1d, lanes, relu};
 
 /// Squeeze-and-excitation gate (Hu et al. 2018): each channel times a factor between 0 and 1
 /// that a small network computes from the means of all channels.
@@ -28,7 +30,7 @@ impl SeGate {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let hidden = relu(&self.reduce.forward(&global_avg_pool1d(x)?)?)?;
         let scale = candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)?;
-        composed::scale_channels(x, &scale)
+        scale_channels(x, &scale)
     }
 }
 
@@ -56,5 +58,74 @@ impl Pointwise {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight.squeeze(2)?.t()?.contiguous()?;
         x.contiguous()?.matmul(&weight)?.broadcast_add(&self.bias)
+    }
+}
+
+/// Each channel of each row of `x` `(N, C, L)` times its own `scale` `(N, C)`.
+fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+    if has_kernels(x) {
+        x.contiguous()?.apply_op2(&scale.contiguous()?, ScaleChannels)
+    } else {
+        composed::scale_channels(x, scale)
+    }
+}
+
+struct ScaleChannels;
+
+impl CustomOp2 for ScaleChannels {
+    fn name(&self) -> &'static str {
+        "scale_channels"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        scale: &CpuStorage,
+        scale_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, _, length) = x_layout.shape().dims3()?;
+        for_float!(x.dtype(), T => {
+            let x = values::<T>(x, x_layout)?;
+            let scale = values::<T>(scale, scale_layout)?;
+            let y = write_rows(scale.len(), length, |row, y| {
+                for (y, &x) in y.iter_mut().zip(&x[row * length..]) {
+                    *y = x * scale[row];
+                }
+            });
+            Ok(output::<T>(y, x_layout.shape()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        scale: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (_, _, length) = x.dims3()?;
+        let dy = dy.contiguous()?;
+        let readers = [Reader::new(x), Reader::new(scale), Reader::new(&dy)];
+        for_float!(x.dtype(), T => {
+            let [x_values, factors, dy] = [
+                readers[0].values::<T>()?,
+                readers[1].values::<T>()?,
+                readers[2].values::<T>()?,
+            ];
+            let (dx, dscale) =
+                write_rows_and(factors.len(), length, length, |row, dx, dscale: &mut T| {
+                    let x = &x_values[row * length..][..length];
+                    let dy = &dy[row * length..][..length];
+                    for (dx, &dy) in dx.iter_mut().zip(dy) {
+                        *dx = dy * factors[row];
+                    }
+                    *dscale = lanes::dot(dy, x) as T;
+                });
+            Ok((
+                Some(Tensor::from_vec(dx, x.shape(), &Device::Cpu)?),
+                Some(Tensor::from_vec(dscale, scale.shape(), &Device::Cpu)?),
+            ))
+        })
     }
 }

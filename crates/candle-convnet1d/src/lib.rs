@@ -4,11 +4,13 @@
 #![deny(unsafe_code)]
 
 mod activation;
+mod buffer;
 pub mod composed;
 mod dropout;
 mod error;
 mod extractor;
 mod gate;
+mod lanes;
 mod loss;
 mod norm;
 mod pool;

@@ -1,5 +1,7 @@
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 
+use crate::buffer::{Float, Reader, for_float, has_kernels, output, values, write_rows};
 use crate::{Error, composed};
 
 /// Softmax cross-entropy of logits `(N, K)` and class numbers `(N,)` in u32: the mean over rows
@@ -23,14 +25,22 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 ///
 /// For losses that weigh rows. Errors as for [`cross_entropy`], but no rows give no losses.
 pub fn cross_entropy_rows(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    checked_targets(logits, targets)?;
-    composed::cross_entropy_rows(logits, targets)
+    let checked = checked_targets(logits, targets)?;
+    if has_kernels(logits) {
+        logits.contiguous()?.apply_op1(CrossEntropy { targets: checked })
+    } else {
+        composed::cross_entropy_rows(logits, targets)
+    }
 }
 
-/// Softmax over the last dimension of logits `(N, K)`.
+/// Softmax over the classes of logits `(N, K)`.
 pub fn softmax(logits: &Tensor) -> Result<Tensor> {
     dims2("softmax", logits)?;
-    composed::softmax(logits)
+    if has_kernels(logits) {
+        logits.contiguous()?.apply_op1(Softmax)
+    } else {
+        composed::softmax(logits)
+    }
 }
 
 fn dims2(layer: &'static str, logits: &Tensor) -> Result<(usize, usize)> {
@@ -73,5 +83,97 @@ fn checked_targets(logits: &Tensor, targets: &Tensor) -> Result<Vec<u32>> {
             classes,
         }
         .into()),
+    }
+}
+
+/// The largest logit and the sum of `exp(z - largest)`, so that neither overflows nor vanishes.
+fn largest_and_sum<T: Float>(logits: &[T]) -> (f64, f64) {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |max, z| max.max(z.to_f64()));
+    let sum = logits.iter().map(|z| (z.to_f64() - largest).exp()).sum();
+    (largest, sum)
+}
+
+struct CrossEntropy {
+    /// One for each row, each below the number of classes.
+    targets: Vec<u32>,
+}
+
+impl CustomOp1 for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+
+    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, classes) = layout.shape().dims2()?;
+        for_float!(logits.dtype(), T => {
+            let logits = values::<T>(logits, layout)?;
+            let losses = write_rows(rows, 1, |row, loss| {
+                let logits = &logits[row * classes..][..classes];
+                let (largest, sum) = largest_and_sum(logits);
+                let target = f64::from(logits[self.targets[row] as usize]);
+                loss[0] = (sum.ln() - (target - largest)) as T;
+            });
+            Ok(output::<T>(losses, rows))
+        })
+    }
+
+    fn bwd(&self, logits: &Tensor, _losses: &Tensor, dlosses: &Tensor) -> Result<Option<Tensor>> {
+        let (rows, classes) = logits.dims2()?;
+        let dlosses = dlosses.contiguous()?;
+        let (logits_reader, dlosses_reader) = (Reader::new(logits), Reader::new(&dlosses));
+        for_float!(logits.dtype(), T => {
+            let (values, dlosses) = (logits_reader.values::<T>()?, dlosses_reader.values::<T>()?);
+            let dlogits = write_rows(rows, classes, |row, dlogits| {
+                let logits = &values[row * classes..][..classes];
+                let (largest, sum) = largest_and_sum(logits);
+                for (class, (dz, &z)) in dlogits.iter_mut().zip(logits).enumerate() {
+                    let softmax = (f64::from(z) - largest).exp() / sum;
+                    let target = f64::from(u8::from(class == self.targets[row] as usize));
+                    *dz = (f64::from(dlosses[row]) * (softmax - target)) as T;
+                }
+            });
+            Tensor::from_vec(dlogits, logits.shape(), &Device::Cpu).map(Some)
+        })
+    }
+}
+
+struct Softmax;
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, classes) = layout.shape().dims2()?;
+        for_float!(logits.dtype(), T => {
+            let logits = values::<T>(logits, layout)?;
+            let y = write_rows(rows, classes, |row, y| {
+                let logits = &logits[row * classes..][..classes];
+                let (largest, sum) = largest_and_sum(logits);
+                for (y, &z) in y.iter_mut().zip(logits) {
+                    *y = ((f64::from(z) - largest).exp() / sum) as T;
+                }
+            });
+            Ok(output::<T>(y, layout.shape()))
+        })
+    }
+
+    fn bwd(&self, _logits: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (rows, classes) = y.dims2()?;
+        let dy = dy.contiguous()?;
+        let (y_reader, dy_reader) = (Reader::new(y), Reader::new(&dy));
+        for_float!(y.dtype(), T => {
+            let (values, dy) = (y_reader.values::<T>()?, dy_reader.values::<T>()?);
+            let dlogits = write_rows(rows, classes, |row, dz| {
+                let y = &values[row * classes..][..classes];
+                let dy = &dy[row * classes..][..classes];
+                let mean: f64 = y.iter().zip(dy).map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum();
+                for ((dz, &y), &dy) in dz.iter_mut().zip(y).zip(dy) {
+                    *dz = (f64::from(y) * (f64::from(dy) - mean)) as T;
+                }
+            });
+            Tensor::from_vec(dlogits, y.shape(), &Device::Cpu).map(Some)
+        })
     }
 }

@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
+use crate::buffer::has_kernels;
 use crate::{Error, Pass, composed};
+
+mod kernels;
+mod op;
+
+use kernels::{Moment, Plan};
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.
@@ -108,7 +114,7 @@ impl Running {
         match &self.batches {
             None => Ok(true),
             Some(batches) => Ok(batches
-                .to_dtype(candle_core::DType::F64)?
+                .to_dtype(DType::F64)?
                 .to_vec1::<f64>()?
                 .iter()
                 .any(|&count| count > 0.0)),
@@ -141,6 +147,28 @@ impl Running {
 pub(crate) struct Moments {
     pub mean: Tensor,
     pub var: Tensor,
+}
+
+impl Moments {
+    fn from_values(values: &[Moment], dtype: DType) -> Result<Self> {
+        let tensor = |values: Vec<f64>| Tensor::new(values, &Device::Cpu)?.to_dtype(dtype);
+        Ok(Self {
+            mean: tensor(values.iter().map(|moment| moment.mean).collect())?,
+            var: tensor(values.iter().map(|moment| moment.var).collect())?,
+        })
+    }
+
+    fn to_values(&self) -> Result<Vec<Moment>> {
+        let values = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.to_vec1::<f64>();
+        let pairs = values(&self.mean)?.into_iter().zip(values(&self.var)?);
+        Ok(pairs.map(|(mean, var)| Moment { mean, var }).collect())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Route {
+    Kernels,
+    Composed,
 }
 
 impl BatchNorm1d {
@@ -191,9 +219,21 @@ impl BatchNorm1d {
     /// Errors: another shape; in training also a single value per channel (`N L = 1`, or that in
     /// one domain), or `rows` that do not fit the batch or the number of domains.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let route = if has_kernels(x) { Route::Kernels } else { Route::Composed };
+        self.forward_by(route, x, pass)
+    }
+
+    /// The same out of candle's own operations, as on devices without kernels of this crate.
+    pub fn forward_composed(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        self.forward_by(Route::Composed, x, pass)
+    }
+
+    fn forward_by(&self, route: Route, x: &Tensor, pass: Pass) -> Result<Tensor> {
         match x.dims() {
-            [_, channels, _] if *channels == self.channels => self.forward3(x, pass),
-            [_, channels] if *channels == self.channels => self.forward3(&x.unsqueeze(2)?, pass)?.squeeze(2),
+            [_, channels, _] if *channels == self.channels => self.forward3(route, x, pass),
+            [_, channels] if *channels == self.channels => {
+                self.forward3(route, &x.unsqueeze(2)?, pass)?.squeeze(2)
+            }
             dims => Err(Error::Shape {
                 layer: "batch_norm",
                 expected: format!("(N, {0}, L) or (N, {0})", self.channels),
@@ -203,28 +243,52 @@ impl BatchNorm1d {
         }
     }
 
-    fn forward3(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+    fn forward3(&self, route: Route, x: &Tensor, pass: Pass) -> Result<Tensor> {
         match pass {
-            Pass::Train { rows, .. } => {
-                let (batch, _, length) = x.dims3()?;
-                let domains = self.domains_of(batch, length, rows)?;
-                let ranges: Vec<_> = domains.iter().map(|(_, range)| range.clone()).collect();
-                let (y, moments) = composed::batch_norm_train(x, &self.weight, &self.bias, &ranges, self.config.eps)?;
-                for ((k, range), moments) in domains.iter().zip(&moments) {
-                    self.running[*k].update(moments, range.len() * length, &self.config)?;
-                }
-                Ok(y)
+            Pass::Train { rows, .. } => self.train(route, x, rows),
+            Pass::Eval { domain } => self.eval(route, x, domain),
+        }
+    }
+
+    fn train(&self, route: Route, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        let (batch, _, length) = x.dims3()?;
+        let domains = self.domains_of(batch, length, rows)?;
+        let ranges: Vec<_> = domains.iter().map(|(_, range)| range.clone()).collect();
+        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
+        let (y, moments) = match route {
+            Route::Composed => composed::batch_norm_train(x, weight, bias, &ranges, eps)?,
+            Route::Kernels => {
+                let plan = Plan::new(x, ranges)?;
+                let (y, values) = op::train(x, weight, bias, plan, eps)?;
+                let moments = values
+                    .chunks(self.channels)
+                    .map(|values| Moments::from_values(values, x.dtype()))
+                    .collect::<Result<_>>()?;
+                (y, moments)
             }
-            Pass::Eval { domain } => {
-                let running = match domain.and_then(|k| self.running.get(k)) {
-                    Some(running) if running.is_trained()? => running,
-                    _ => &self.running[0],
-                };
-                let moments = Moments {
-                    mean: running.mean.as_detached_tensor(),
-                    var: running.var.as_detached_tensor(),
-                };
-                composed::batch_norm_eval(x, &self.weight, &self.bias, &moments, self.config.eps)
+        };
+        for ((k, range), moments) in domains.iter().zip(&moments) {
+            self.running[*k].update(moments, range.len() * length, &self.config)?;
+        }
+        Ok(y)
+    }
+
+    fn eval(&self, route: Route, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
+        let running = match domain.and_then(|k| self.running.get(k)) {
+            Some(running) if running.is_trained()? => running,
+            _ => &self.running[0],
+        };
+        let moments = Moments {
+            mean: running.mean.as_detached_tensor(),
+            var: running.var.as_detached_tensor(),
+        };
+        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
+        match route {
+            Route::Composed => composed::batch_norm_eval(x, weight, bias, &moments, eps),
+            Route::Kernels => {
+                let rows = x.dim(0)?;
+                let plan = Plan::new(x, vec![0..rows])?;
+                op::eval(x, weight, bias, plan, moments.to_values()?, eps)
             }
         }
     }

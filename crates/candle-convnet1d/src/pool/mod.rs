@@ -2,9 +2,15 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::buffer::has_kernels;
 use crate::{Error, composed};
 
+mod average;
+mod max;
 mod windows;
+
+use average::AvgPool;
+use max::MaxPool;
 
 pub(crate) use windows::Windows;
 
@@ -17,7 +23,7 @@ pub(crate) use windows::Windows;
 pub fn max_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
     let (_, _, length) = dims3("max_pool1d", x)?;
     let windows = Windows::sliding("max_pool1d", length, kernel, stride, padding)?;
-    composed::max_over(x, &windows)
+    max_over(x, windows)
 }
 
 /// Mean over windows of `kernel` positions, `stride` apart: `(N, C, L) -> (N, C, L_out)` with
@@ -28,7 +34,8 @@ pub fn max_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> R
 pub fn avg_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
     let (_, _, length) = dims3("avg_pool1d", x)?;
     let windows = Windows::sliding("avg_pool1d", length, kernel, stride, padding)?;
-    composed::sum_over(x, &windows, &vec![kernel as f64; windows.len()])
+    let divisors = vec![kernel as f64; windows.len()];
+    mean_over(x, windows, divisors)
 }
 
 /// Maximum over `outputs` bins that cover the length: `(N, C, L) -> (N, C, outputs)`.
@@ -39,7 +46,7 @@ pub fn avg_pool1d(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> R
 pub fn adaptive_max_pool1d(x: &Tensor, outputs: usize) -> Result<Tensor> {
     let (_, _, length) = dims3("adaptive_max_pool1d", x)?;
     let windows = Windows::adaptive("adaptive_max_pool1d", length, outputs)?;
-    composed::max_over(x, &windows)
+    max_over(x, windows)
 }
 
 /// Mean over `outputs` bins that cover the length: `(N, C, L) -> (N, C, outputs)`.
@@ -48,8 +55,8 @@ pub fn adaptive_max_pool1d(x: &Tensor, outputs: usize) -> Result<Tensor> {
 pub fn adaptive_avg_pool1d(x: &Tensor, outputs: usize) -> Result<Tensor> {
     let (_, _, length) = dims3("adaptive_avg_pool1d", x)?;
     let windows = Windows::adaptive("adaptive_avg_pool1d", length, outputs)?;
-    let sizes: Vec<f64> = windows.iter().map(|window| window.len() as f64).collect();
-    composed::sum_over(x, &windows, &sizes)
+    let divisors = windows.sizes();
+    mean_over(x, windows, divisors)
 }
 
 /// Mean over the length: `(N, C, L) -> (N, C)`. Errors: `L` 0.
@@ -63,7 +70,23 @@ pub fn global_max_pool1d(x: &Tensor) -> Result<Tensor> {
     adaptive_max_pool1d(x, 1)?.squeeze(2)
 }
 
-fn dims3(layer: &'static str, x: &Tensor) -> Result<(usize, usize, usize)> {
+fn max_over(x: &Tensor, windows: Windows) -> Result<Tensor> {
+    if has_kernels(x) {
+        x.contiguous()?.apply_op1(MaxPool { windows })
+    } else {
+        composed::max_over(x, &windows)
+    }
+}
+
+fn mean_over(x: &Tensor, windows: Windows, divisors: Vec<f64>) -> Result<Tensor> {
+    if has_kernels(x) {
+        x.contiguous()?.apply_op1(AvgPool { windows, divisors })
+    } else {
+        composed::mean_over(x, &windows, &divisors)
+    }
+}
+
+pub(crate) fn dims3(layer: &'static str, x: &Tensor) -> Result<(usize, usize, usize)> {
     x.dims3().map_err(|_| {
         Error::Shape {
             layer,

@@ -75,6 +75,11 @@ impl Windows {
         self.ranges.len()
     }
 
+    /// Positions in each window.
+    pub fn sizes(&self) -> Vec<f64> {
+        self.iter().map(|window| window.len() as f64).collect()
+    }
+
     /// Positions in the widest window.
     pub fn widest(&self) -> usize {
         self.ranges.iter().map(Range::len).max().unwrap_or(0)

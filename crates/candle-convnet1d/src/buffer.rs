@@ -1,0 +1,218 @@
+//! Contiguous buffers on the CPU: tensors read as slices, results written in parallel.
+//!
+//! Every function that writes gives each output element to one task, and each task does the same
+//! whatever the number of threads: results never depend on it.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
+use rayon::prelude::*;
+
+/// The number types that the kernels are written for.
+pub(crate) trait Float: WithDType {
+    fn is_nan(self) -> bool;
+}
+
+impl Float for f32 {
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
+    }
+}
+
+impl Float for f64 {
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
+    }
+}
+
+/// `$body` with `$T` standing for the number type of a dtype for which there are kernels.
+macro_rules! for_float {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            // any other dtype than f32 meets an error in `as_slice`
+            _ => {
+                type $T = f32;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use for_float;
+
+/// Whether the kernels of this crate run on `x`; where not, compositions of candle's operations do.
+pub(crate) fn has_kernels(x: &Tensor) -> bool {
+    x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// The values of a contiguous tensor inside a forward pass.
+pub(crate) fn values<'a, T: Float>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<T>()?[start..end]),
+        None => Err(candle_core::Error::RequiresContiguous { op: "candle-convnet1d" }.bt()),
+    }
+}
+
+/// A contiguous CPU tensor opened for reading.
+pub(crate) struct Reader<'a> {
+    storage: StorageRef<'a>,
+    layout: &'a Layout,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(tensor: &'a Tensor) -> Self {
+        let (storage, layout) = tensor.storage_and_layout();
+        Self { storage, layout }
+    }
+
+    pub fn values<T: Float>(&self) -> Result<&[T]> {
+        match &*self.storage {
+            Storage::Cpu(storage) => values(storage, self.layout),
+            _ => Err(candle_core::Error::Msg("expected a tensor on the CPU".into()).bt()),
+        }
+    }
+}
+
+/// What a forward pass on the CPU returns.
+pub(crate) fn output<T: Float>(values: Vec<T>, shape: impl Into<Shape>) -> (CpuStorage, Shape) {
+    (T::to_cpu_storage_owned(values), shape.into())
+}
+
+/// Elements of a task; work for fewer elements stays on the calling thread.
+const TASK: usize = 16 * 1024;
+/// Elements written at a time by element-wise functions: they stay in the first-level cache.
+const PIECE: usize = 1024;
+
+/// `rows` rows of `width` elements. `fill` is handed each row's number and the row, all zeros.
+pub(crate) fn write_rows<T: Float>(
+    rows: usize,
+    width: usize,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    write_rows_and(rows, width, width, |row, out, (): &mut ()| fill(row, out)).0
+}
+
+/// As [`write_rows`], with one more value for each row. `work` is the number of elements that a
+/// row costs, which may be more than it has.
+pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
+    rows: usize,
+    width: usize,
+    work: usize,
+    fill: impl Fn(usize, &mut [T], &mut V) + Sync,
+) -> (Vec<T>, Vec<V>) {
+    let mut extra = vec![V::default(); rows];
+    let mut out = Vec::with_capacity(rows * width);
+    if rows * width == 0 {
+        return (out, extra);
+    }
+    let spare = &mut out.spare_capacity_mut()[..rows * width];
+    let rows_per_task = (TASK / work.max(1)).max(1);
+    let task = |(number, (chunk, extra)): (usize, (&mut [MaybeUninit<T>], &mut [V]))| {
+        for (i, (row, extra)) in chunk.chunks_mut(width).zip(extra).enumerate() {
+            fill(number * rows_per_task + i, zeroed(row), extra);
+        }
+    };
+    if rows <= rows_per_task {
+        task((0, (spare, &mut extra)));
+    } else {
+        spare
+            .par_chunks_mut(rows_per_task * width)
+            .zip(extra.par_chunks_mut(rows_per_task))
+            .enumerate()
+            .for_each(task);
+    }
+    // SAFETY: the chunks of all tasks make up the first `rows * width` elements, and each row of
+    // each chunk was zeroed.
+    unsafe { out.set_len(rows * width) };
+    (out, extra)
+}
+
+/// `count` elements for element-wise functions. `fill` is handed pieces, all zeros, with the
+/// number of their first element.
+pub(crate) fn write_elements<T: Float>(
+    count: usize,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(count);
+    let spare = &mut out.spare_capacity_mut()[..count];
+    let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
+        for (i, piece) in chunk.chunks_mut(PIECE).enumerate() {
+            fill(number * TASK + i * PIECE, zeroed(piece));
+        }
+    };
+    if count <= TASK {
+        task((0, spare));
+    } else {
+        spare.par_chunks_mut(TASK).enumerate().for_each(task);
+    }
+    // SAFETY: the chunks of all tasks make up the first `count` elements, and each piece of each
+    // chunk was zeroed.
+    unsafe { out.set_len(count) };
+    out
+}
+
+/// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
+///
+/// A task first calls `prepare` with its channels, then `fill` with what that returned, the row,
+/// the channel and the place to write, all zeros. Returns the buffer and what `prepare` returned,
+/// in the order of the channels.
+pub(crate) fn write_channels<T: Float, P: Send>(
+    (rows, channels, length): (usize, usize, usize),
+    block: usize,
+    prepare: impl Fn(Range<usize>) -> P + Sync,
+    fill: impl Fn(&P, usize, usize, &mut [T]) + Sync,
+) -> (Vec<T>, Vec<P>) {
+    /// The start of the buffer, shared between tasks.
+    struct Start<T>(*mut T);
+    // SAFETY: tasks write to disjoint places behind the pointer, see below.
+    unsafe impl<T: Send> Sync for Start<T> {}
+    impl<T> Start<T> {
+        fn get(&self) -> *mut T {
+            self.0
+        }
+    }
+
+    let total = rows * channels * length;
+    let mut out: Vec<T> = Vec::with_capacity(total);
+    let start = Start(out.as_mut_ptr());
+    let task = |number: usize| {
+        let owned = number * block..((number + 1) * block).min(channels);
+        let prepared = prepare(owned.clone());
+        for row in 0..rows {
+            for channel in owned.clone() {
+                // SAFETY: the offset plus `length` is at most `total`, for which the buffer has
+                // room; channels of different tasks are different, so no place is handed out
+                // to two tasks; `MaybeUninit` may be uninitialised.
+                let place = unsafe {
+                    let begin = start.get().add((row * channels + channel) * length);
+                    std::slice::from_raw_parts_mut(begin.cast::<MaybeUninit<T>>(), length)
+                };
+                fill(&prepared, row, channel, zeroed(place));
+            }
+        }
+        prepared
+    };
+    let tasks = channels.div_ceil(block);
+    let prepared = if total <= TASK || tasks == 1 {
+        (0..tasks).map(task).collect()
+    } else {
+        (0..tasks).into_par_iter().map(task).collect()
+    };
+    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each place
+    // was zeroed.
+    unsafe { out.set_len(total) };
+    (out, prepared)
+}
+
+/// The same memory, set to zero. It is about to be written anyway and small enough to stay in the
+/// first-level cache in between, so this costs next to nothing and spares the callers `unsafe`.
+fn zeroed<T: Float>(place: &mut [MaybeUninit<T>]) -> &mut [T] {
+    place.fill(MaybeUninit::new(T::zero()));
+    // SAFETY: every element has just been initialised, and `MaybeUninit<T>` has the layout of `T`.
+    unsafe { &mut *(std::ptr::from_mut(place) as *mut [T]) }
+}

@@ -1,0 +1,73 @@
+//! Reductions of one row, in an order that depends on its length alone.
+//!
+//! Elements are added in their own type in 16 interleaved partial sums, which the compiler turns
+//! into vector registers, for at most [`STRETCH`] elements; stretches are added in f64. The error
+//! of an f32 sum is thus that of some 64 additions, however long the row.
+
+use crate::buffer::Float;
+
+const LANES: usize = 16;
+const STRETCH: usize = 1024;
+
+/// Sum of `f(a[i], b[i])`.
+#[inline(always)]
+fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
+    let mut total = 0.0;
+    for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
+        let mut lanes = [T::zero(); LANES];
+        let (mut a, mut b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        for (a, b) in (&mut a).zip(&mut b) {
+            for i in 0..LANES {
+                lanes[i] += f(a[i], b[i]);
+            }
+        }
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.remainder().iter().zip(b.remainder())) {
+            *lane += f(a, b);
+        }
+        for half in [LANES / 2, LANES / 4] {
+            for i in 0..half {
+                let upper = lanes[i + half];
+                lanes[i] += upper;
+            }
+        }
+        total += lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum::<f64>();
+    }
+    total
+}
+
+/// Sum of a row.
+pub(crate) fn sum<T: Float>(row: &[T]) -> f64 {
+    fold2(row, row, |x, _| x)
+}
+
+/// Sum of products of two rows of the same length.
+pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
+    fold2(a, b, |a, b| a * b)
+}
+
+/// Sum of `a[i] (x[i] - centre)`.
+pub(crate) fn centred_dot<T: Float>(a: &[T], x: &[T], centre: T) -> f64 {
+    fold2(a, x, |a, x| a * (x - centre))
+}
+
+/// Sum of squared distances from `centre`.
+pub(crate) fn squares_about<T: Float>(row: &[T], centre: T) -> f64 {
+    fold2(row, row, |x, _| (x - centre) * (x - centre))
+}
+
+/// The largest value of a row that is not empty; NaN where it holds NaN.
+pub(crate) fn max<T: Float>(row: &[T]) -> T {
+    // without an early exit, so that it is a vector loop
+    if row.iter().fold(false, |found, x| found | x.is_nan()) {
+        return T::from_f64(f64::NAN);
+    }
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let mut lanes = [row[0]; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for i in 0..LANES {
+            lanes[i] = larger(lanes[i], chunk[i]);
+        }
+    }
+    lanes.iter().chain(chunks.remainder()).copied().fold(row[0], larger)
+}

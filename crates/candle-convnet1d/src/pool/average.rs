@@ -1,0 +1,65 @@
+//! Mean over windows.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
+
+use super::windows::Windows;
+use crate::buffer::{Float, Reader, for_float, output, values, write_rows_and};
+use crate::lanes;
+
+pub(super) struct AvgPool {
+    pub windows: Windows,
+    /// What the sum of each window is divided by.
+    pub divisors: Vec<f64>,
+}
+
+impl AvgPool {
+    fn forward<T: Float>(&self, x: &[T], y: &mut [T]) {
+        let windows = self.windows.iter().zip(&self.divisors);
+        for (y, (window, divisor)) in y.iter_mut().zip(windows) {
+            *y = T::from_f64(lanes::sum(&x[window.clone()]) / divisor);
+        }
+    }
+
+    fn backward<T: Float>(&self, dy: &[T], dx: &mut [T]) {
+        let windows = self.windows.iter().zip(&self.divisors);
+        for (&dy, (window, &divisor)) in dy.iter().zip(windows) {
+            let share = dy / T::from_f64(divisor);
+            for dx in &mut dx[window.clone()] {
+                *dx += share;
+            }
+        }
+    }
+}
+
+impl CustomOp1 for AvgPool {
+    fn name(&self) -> &'static str {
+        "avg_pool1d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, c, length) = layout.shape().dims3()?;
+        let outputs = self.windows.len();
+        for_float!(x.dtype(), T => {
+            let x = values::<T>(x, layout)?;
+            let (y, _) = write_rows_and(n * c, outputs, length, |row, y, (): &mut ()| {
+                self.forward(&x[row * length..][..length], y);
+            });
+            Ok(output::<T>(y, (n, c, outputs)))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (n, c, length) = x.dims3()?;
+        let outputs = self.windows.len();
+        let dy = dy.contiguous()?;
+        let dy_reader = Reader::new(&dy);
+        for_float!(x.dtype(), T => {
+            let dy = dy_reader.values::<T>()?;
+            let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
+                self.backward(&dy[row * outputs..][..outputs], dx);
+            });
+            Tensor::from_vec(dx, x.shape(), &Device::Cpu).map(Some)
+        })
+    }
+}
