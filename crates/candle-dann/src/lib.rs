@@ -1,4 +1,67 @@
 //! Domain-adversarial training (DANN) for candle: any extractor, any number of domains, no way in for a target label.
+//!
+//! Labels are known on some domains (*sources*), only windows on others (*targets*). An extractor is trained to serve a
+//! label head on the sources, and at the same time to leave a domain head at a loss about which domain a row is from
+//! (Ganin et al., *Domain-Adversarial Training of Neural Networks*, JMLR 17, 2016).
+//!
+//! ```
+//! # use candle_convnet1d::{Extractor, Linear, Pass};
+//! # use candle_core::{DType, Device, Module, Result, Tensor};
+//! # struct Network(Linear);
+//! # impl Extractor for Network {
+//! #     fn forward(&self, x: &Tensor, _: Pass) -> Result<Tensor> { self.0.forward(&x.flatten_from(1)?)?.tanh() }
+//! #     fn feature_len(&self, _: usize) -> usize { 32 }
+//! # }
+//! use candle_dann::{Batch, Dann, DannConfig, LabelledRows, UnlabelledRows};
+//! # use candle_trainer::{Missing, Optimiser, OptimiserKind, ParameterStore};
+//! # let store = ParameterStore::new(0, DType::F32, Device::Cpu);
+//! # let vb = store.builder();
+//! # let extractor = Network(Linear::new(64, 32, vb.pp("extractor"))?);
+//! # let (windows, target_windows) = (Tensor::ones((8, 1, 64), DType::F32, &Device::Cpu)?, Tensor::zeros((8, 1, 64), DType::F32, &Device::Cpu)?);
+//! # let labels = Tensor::new(&[0u32, 1, 2, 0, 1, 2, 0, 1], &Device::Cpu)?;
+//!
+//! let dann = Dann::new(extractor, DannConfig::new(3, 2, 32), vb)?; // 3 classes, 2 domains, 32 features
+//! # let mut optimiser = Optimiser::new(OptimiserKind::ADAM, 0.0, store.trainable())?;
+//! let batch = Batch {
+//!     sources: vec![LabelledRows::new(windows, labels)?],
+//!     targets: vec![UnlabelledRows::new(target_windows.clone())?],
+//! };
+//! for step in 0..10 {
+//!     let losses = dann.adversarial_step(&batch, 0.8, 42, step)?; // lambda, seed, step
+//!     let gradients = losses.total.backward()?;
+//!     optimiser.step(&gradients, 1e-3, Missing::Error)?; // any optimiser, over all parameters
+//! }
+//! let logits = dann.label_logits(&dann.features(&target_windows, None)?)?;
+//! # assert_eq!(logits.dims(), [8, 3]);
+//! # Ok::<(), candle_core::Error>(())
+//! ```
+//!
+//! # Should you use it
+//!
+//! It helps where the domains differ in something that the labels do not need, and each domain has every class in
+//! like shares. It can *hurt* where the classes are present in different shares: features that look alike over all
+//! rows then mix classes. Always train [`Dann::source_step`] beside it with the same seeds, and compare with a simple
+//! model. `cargo run -p candle-dann --example blobs` shows both in forty lines.
+//!
+//! # The loss
+//!
+//! `L = L_y + L_d`: the mean cross-entropy of the labelled rows plus the domain loss ([`DomainLoss`]). `lambda` is not in
+//! it; it acts in the gradient reversal alone, so that the domain head learns at full rate while the extractor follows
+//! `L_y - lambda L_d`. The paper lets lambda rise from 0 to 1 (`Schedule` in `candle-gradient-reversal`).
+//!
+//! How to see that the adversary works: [`Losses::domain_accuracy`] first rises above [`Losses::domain_chance`] and then
+//! falls back towards it as lambda grows. At chance from the start means a domain head that learns nothing; near 1 to
+//! the end means a lambda too small.
+//!
+//! # What cannot happen
+//!
+//! A target label cannot enter: [`UnlabelledRows`] holds none, and the label loss takes [`LabelledRows`] alone. That the
+//! mix-up does not compile is a test (see [`LabelledRows`]).
+//!
+//! # Limits
+//!
+//! One optimiser step at a time, first-order gradients. The step reads predictions back for the accuracies, which waits
+//! for an accelerator. Functions return [`candle_core::Result`] with this crate's [`Error`] wrapped.
 #![forbid(unsafe_code)]
 
 mod config;
