@@ -89,11 +89,7 @@ const TASK: usize = 16 * 1024;
 const PIECE: usize = 1024;
 
 /// `rows` rows of `width` elements. `fill` is handed each row's number and the row, all zeros.
-pub(crate) fn write_rows<T: Float>(
-    rows: usize,
-    width: usize,
-    fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
+pub(crate) fn write_rows<T: Float>(rows: usize, width: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
     write_rows_and(rows, width, width, |row, out, (): &mut ()| fill(row, out)).0
 }
 
@@ -134,10 +130,7 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
 
 /// `count` elements for element-wise functions. `fill` is handed pieces, all zeros, with the
 /// number of their first element.
-pub(crate) fn write_elements<T: Float>(
-    count: usize,
-    fill: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
+pub(crate) fn write_elements<T: Float>(count: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
     let mut out = Vec::with_capacity(count);
     let spare = &mut out.spare_capacity_mut()[..count];
     let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {

@@ -97,13 +97,7 @@ impl CustomOp2 for ScaleChannels {
         })
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        scale: &Tensor,
-        _y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(&self, x: &Tensor, scale: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (_, _, length) = x.dims3()?;
         let dy = dy.contiguous()?;
         let readers = [Reader::new(x), Reader::new(scale), Reader::new(&dy)];

@@ -147,7 +147,11 @@ pub(super) fn forward_train<T: Float>(
                 })
             };
             let (moments, affines) = channels.flat_map(each).unzip();
-            Block { first, moments, affines }
+            Block {
+                first,
+                moments,
+                affines,
+            }
         },
         |block, row, channel, y| {
             let affine = block.affines[(channel - block.first) * count + range_of_row[row]];

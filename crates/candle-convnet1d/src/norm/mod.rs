@@ -219,7 +219,11 @@ impl BatchNorm1d {
     /// Errors: another shape; in training also a single value per channel (`N L = 1`, or that in
     /// one domain), or `rows` that do not fit the batch or the number of domains.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let route = if has_kernels(x) { Route::Kernels } else { Route::Composed };
+        let route = if has_kernels(x) {
+            Route::Kernels
+        } else {
+            Route::Composed
+        };
         self.forward_by(route, x, pass)
     }
 
@@ -231,9 +235,7 @@ impl BatchNorm1d {
     fn forward_by(&self, route: Route, x: &Tensor, pass: Pass) -> Result<Tensor> {
         match x.dims() {
             [_, channels, _] if *channels == self.channels => self.forward3(route, x, pass),
-            [_, channels] if *channels == self.channels => {
-                self.forward3(route, &x.unsqueeze(2)?, pass)?.squeeze(2)
-            }
+            [_, channels] if *channels == self.channels => self.forward3(route, &x.unsqueeze(2)?, pass)?.squeeze(2),
             dims => Err(Error::Shape {
                 layer: "batch_norm",
                 expected: format!("(N, {0}, L) or (N, {0})", self.channels),

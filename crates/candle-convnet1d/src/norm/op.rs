@@ -23,13 +23,7 @@ struct BatchNorm {
 }
 
 /// Normalises by the batch's statistics and returns them, by range, then channel.
-pub(super) fn train(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    plan: Plan,
-    eps: f64,
-) -> Result<(Tensor, Vec<Moment>)> {
+pub(super) fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, plan: Plan, eps: f64) -> Result<(Tensor, Vec<Moment>)> {
     let moments = Arc::new(OnceLock::new());
     let source = Source::Batch(moments.clone());
     let y = apply(x, weight, bias, BatchNorm { plan, eps, source })?;
