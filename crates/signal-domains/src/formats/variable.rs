@@ -60,7 +60,7 @@ impl Variable {
 
 /// Lists what a file holds, in the file's order, whether it can be read as a signal or not.
 pub fn list_variables(path: &Path) -> Result<Vec<Variable>> {
-    Ok(super::open(path)?.variables().to_vec())
+    Ok(super::open(path, &super::TextLayout::default())?.variables().to_vec())
 }
 
 /// How a matrix lies in a file.
@@ -69,7 +69,6 @@ pub(crate) enum Order {
     /// The first extent varies fastest (MATLAB).
     ColumnMajor,
     /// The last extent varies fastest (HDF5, text).
-    #[allow(dead_code)]
     RowMajor,
 }
 

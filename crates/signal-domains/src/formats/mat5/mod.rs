@@ -191,6 +191,11 @@ impl SignalFile for MatFile {
     }
 }
 
+/// Whether a file starts like a MAT file of level 5.
+pub(super) fn is_mat5(head: &[u8]) -> bool {
+    matches!(head.get(126..128), Some(b"IM" | b"MI"))
+}
+
 /// Checks the file header and returns the byte order.
 fn file_header(path: &Path, bytes: &[u8]) -> Result<Endian> {
     let unsupported = |message: &str| {

@@ -1,0 +1,104 @@
+//! One recording of a data set, not read yet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use signal_conditioning::Geometry;
+
+use crate::error::{Error, Result};
+use crate::formats::TextLayout;
+use crate::recording::{Recording, load, sha256_of};
+
+/// A channel: its name in the data set and where it is in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Name in the data set.
+    pub name: String,
+    /// Variable (MAT), column (text) or data set path (HDF5): its exact name or a glob that fits one. `*` is the only
+    /// numeric array with more than one sample; `#N` at the end takes the N-th channel that the rest fits, counting the
+    /// columns of a matrix (the shorter extent) as channels.
+    pub key: String,
+}
+
+/// A value of a recording's attribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number, a text or true / false")]
+pub enum Attribute {
+    /// True or false.
+    Flag(bool),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+}
+
+/// A recording of a data set. Its samples are read by [`load`](Self::load).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordingEntry {
+    /// The file as the manifest names it; in a folder without manifest, relative to it.
+    pub file: String,
+    /// Where the file is; `None` if it is absent.
+    pub path: Option<PathBuf>,
+    /// The domain.
+    pub domain: String,
+    /// Class number; `None` if unlabelled.
+    pub class: Option<usize>,
+    /// Which physical bearing or machine.
+    pub unit: Option<String>,
+    /// Nominal shaft speed, revolutions a minute.
+    pub rpm: Option<f64>,
+    /// Defect orders of the bearing.
+    pub geometry: Option<Geometry>,
+    /// Sampling rate in Hz; `None`: only samples exist.
+    pub rate_hz: Option<f64>,
+    /// SHA-256 that the file may have, in lower-case hex; empty: any.
+    pub sha256: Vec<String>,
+    /// Sizes in bytes that the file may have; empty: any.
+    pub bytes: Vec<u64>,
+    /// The channels to read.
+    pub channels: Vec<Channel>,
+    /// How the file is laid out if it is text.
+    pub text: TextLayout,
+    /// Anything else that was stated.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// Why there is no path.
+    pub(super) absent: Option<String>,
+}
+
+impl RecordingEntry {
+    /// The file's name without folders.
+    pub fn name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or(&self.file)
+    }
+
+    /// The keys of the channels, for reading further files in the same way with [`load_file`](crate::load_file).
+    pub fn channel_keys(&self) -> Vec<String> {
+        self.channels.iter().map(|c| c.key.clone()).collect()
+    }
+
+    /// Reads the file after checking its size and SHA-256 where the manifest states them.
+    ///
+    /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, or channels differ in length.
+    pub fn load(&self) -> Result<Recording> {
+        let Some(path) = &self.path else {
+            let message = self.absent.clone().unwrap_or_else(|| "the file is absent".into());
+            return Err(Error::Missing { path: PathBuf::from(&self.file), message });
+        };
+        let mismatch = |what, found: String, expected: Vec<String>| {
+            Err(Error::Mismatch { path: path.clone(), what, found, expected: expected.join(" or ") })
+        };
+        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        if !self.bytes.is_empty() && !self.bytes.contains(&bytes) {
+            return mismatch("size in bytes", bytes.to_string(), self.bytes.iter().map(u64::to_string).collect());
+        }
+        let sha256 = sha256_of(path)?;
+        if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
+            return mismatch("SHA-256", sha256, self.sha256.clone());
+        }
+        let recording = load(path, &self.channel_keys(), &self.text, sha256)?;
+        Ok(Recording { rate_hz: self.rate_hz, rpm: self.rpm, ..recording })
+    }
+}

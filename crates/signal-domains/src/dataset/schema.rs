@@ -1,0 +1,91 @@
+//! The manifest as it is written. `datasets/README.md` of the repository explains every key.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use signal_conditioning::Geometry;
+use toml::Spanned;
+
+use super::{Attribute, Channel, Family};
+use crate::formats::TextLayout;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub dataset: DatasetTable,
+    #[serde(default)]
+    pub class: BTreeMap<Spanned<String>, ClassTable>,
+    #[serde(default)]
+    pub geometry: BTreeMap<String, Geometry>,
+    #[serde(default)]
+    pub recording: Vec<RecordingTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DatasetTable {
+    pub name: Option<String>,
+    pub source: Option<String>,
+    pub licence: Option<String>,
+    pub root: Option<String>,
+    pub rate_hz: Option<Spanned<f64>>,
+    pub classes: Option<Vec<Spanned<String>>>,
+    pub channels: Option<Spanned<Vec<Channel>>>,
+    #[serde(default)]
+    pub text: TextLayout,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClassTable {
+    pub family: Option<Family>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordingTable {
+    pub file: Spanned<String>,
+    pub domain: Spanned<String>,
+    pub class: Option<Spanned<String>>,
+    pub rate_hz: Option<Spanned<f64>>,
+    pub rpm: Option<Spanned<f64>>,
+    pub geometry: Option<Spanned<String>>,
+    pub channels: Option<Spanned<Vec<Channel>>>,
+    pub sha256: Option<Spanned<Sha256s>>,
+    pub bytes: Option<Sizes>,
+    pub unit: Option<String>,
+    #[serde(default)]
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a SHA-256 in hex, or a list of them")]
+pub(super) enum Sha256s {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "a number of bytes, or a list of them")]
+pub(super) enum Sizes {
+    One(u64),
+    Several(Vec<u64>),
+}
+
+impl Sha256s {
+    pub fn list(&self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one.to_ascii_lowercase()],
+            Self::Several(several) => several.iter().map(|s| s.to_ascii_lowercase()).collect(),
+        }
+    }
+}
+
+impl Sizes {
+    pub fn list(self) -> Vec<u64> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Several(several) => several,
+        }
+    }
+}

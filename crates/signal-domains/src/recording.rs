@@ -1,0 +1,117 @@
+//! A recording in memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use signal_conditioning::resample;
+
+use crate::error::{Error, Place, Result};
+use crate::formats::{self, Dialect, TextLayout};
+use crate::select::pick;
+
+/// A recording in memory: one or more channels of equal length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Samples of each channel, in the file's unit.
+    pub channels: Vec<Vec<f64>>,
+    /// The variable, column or data set of each channel.
+    pub names: Vec<String>,
+    /// Sampling rate in Hz, where one is known.
+    pub rate_hz: Option<f64>,
+    /// Nominal shaft speed in revolutions a minute, where one is known.
+    pub rpm: Option<f64>,
+    /// SHA-256 of the file in lower-case hex.
+    pub sha256: String,
+    /// How a text file was read.
+    pub dialect: Option<Dialect>,
+}
+
+impl Recording {
+    /// Samples per channel.
+    pub fn len(&self) -> usize {
+        self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The recording at another rate, each channel by [`signal_conditioning::resample`]. A recording without a rate
+    /// cannot be resampled.
+    pub fn resampled(mut self, to_hz: f64) -> Result<Self> {
+        let Some(from_hz) = self.rate_hz else {
+            return Err(Error::Argument(format!(
+                "a recording without a rate cannot be brought to {to_hz} Hz; state its `rate_hz`"
+            )));
+        };
+        if from_hz != to_hz {
+            for channel in &mut self.channels {
+                *channel = resample(channel, from_hz, to_hz).map_err(|e| Error::Argument(e.to_string()))?;
+            }
+            self.rate_hz = Some(to_hz);
+        }
+        Ok(self)
+    }
+}
+
+/// Reads one raw file. Each key gives one channel: a name, a glob, or either with `#N` for the N-th channel that it
+/// fits; no keys mean `*`, the only numeric array with more than one sample. See the crate's page for what is read.
+///
+/// Rate and speed stay unknown: no format read here states them.
+pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
+    load(path, keys, &TextLayout::default(), sha256_of(path)?)
+}
+
+pub(crate) fn load(path: &Path, keys: &[String], layout: &TextLayout, sha256: String) -> Result<Recording> {
+    let file = formats::open(path, layout)?;
+    let any = ["*".to_owned()];
+    let keys = if keys.is_empty() { &any } else { keys };
+    let variables = file.variables();
+    let chosen = keys.iter().map(|key| pick(path, variables, key)).collect::<Result<Vec<_>>>()?;
+    let mut channels: Vec<Vec<f64>> = Vec::with_capacity(chosen.len());
+    let mut names = Vec::with_capacity(chosen.len());
+    for choice in chosen {
+        let variable = &variables[choice.variable];
+        let channel = file.read(choice.variable)?.swap_remove(choice.channel);
+        if channels.first().is_some_and(|first| first.len() != channel.len()) {
+            let message = format!(
+                "channels of different lengths: {} has {} samples, {} has {}; take channels of one recording",
+                names[0],
+                channels[0].len(),
+                variable.name,
+                channel.len()
+            );
+            return Err(Error::file(path, Place::Whole, message));
+        }
+        channels.push(channel);
+        names.push(match variable.channels() {
+            1 => variable.name.clone(),
+            _ => format!("{}#{}", variable.name, choice.channel + 1),
+        });
+    }
+    Ok(Recording { channels, names, rate_hz: None, rpm: None, sha256, dialect: file.dialect() })
+}
+
+/// SHA-256 of a file, read piece by piece.
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
+    let hash = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+        Ok(hex(&hasher.finalize()))
+    };
+    hash().map_err(|e| Error::io(path, e))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
