@@ -28,9 +28,18 @@ impl SeGate {
 
     /// `(N, C, L) -> (N, C, L)`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = relu(&self.reduce.forward(&global_avg_pool1d(x)?)?)?;
-        let scale = candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)?;
-        scale_channels(x, &scale)
+        scale_channels(x, &self.scale(&global_avg_pool1d(x)?)?)
+    }
+
+    /// The same out of candle's own operations, as on devices without kernels of this crate.
+    pub fn forward_composed(&self, x: &Tensor) -> Result<Tensor> {
+        composed::scale_channels(x, &self.scale(&x.mean(2)?)?)
+    }
+
+    /// The factor of each channel, `(N, C)`, by the means of all.
+    fn scale(&self, means: &Tensor) -> Result<Tensor> {
+        let hidden = relu(&self.reduce.forward(means)?)?;
+        candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)
     }
 }
 

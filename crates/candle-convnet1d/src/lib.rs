@@ -5,21 +5,27 @@
 
 mod activation;
 mod buffer;
+mod conv;
+mod conv_composed;
 pub mod composed;
 mod dropout;
 mod error;
 mod extractor;
 mod gate;
+mod kernels;
 mod lanes;
+mod linear;
 mod loss;
 mod norm;
 mod pool;
 
 pub use activation::relu;
+pub use conv::{Conv1d, Conv1dConfig, Conv1dParams, conv1d};
 pub use dropout::Dropout;
 pub use error::Error;
 pub use extractor::{Extractor, Pass};
 pub use gate::SeGate;
+pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
 pub use pool::{
