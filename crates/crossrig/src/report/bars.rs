@@ -18,8 +18,8 @@ pub struct Bars {
     pub shares: Vec<Option<f64>>,
 }
 
-/// The drawing: a group for each name, a bar for each series. `id` keeps the patterns of several drawings apart.
-pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, absent: &str, label: &str) -> String {
+/// The drawing: a group for each name, a bar for each series, an axis up to the share `most`. `id` keeps the patterns of several drawings apart.
+pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, most: f64, label: &str) -> String {
     let left = names.iter().map(|name| width(&shorten(name, NAME), 12.0)).fold(40.0, f64::max) + 14.0;
     // room for the value behind the longest bar
     let right = WIDTH - 52.0;
@@ -28,7 +28,8 @@ pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, absent: 
     let mut svg = Svg::new(WIDTH, bottom + 42.0);
     svg.raw(&patterns(id, series));
 
-    let x = Axis::new(0.0, 100.0, left, right);
+    // to the next ten percent: the ticks end where the axis does
+    let x = Axis::new(0.0, (10.0 * most.clamp(0.01, 1.0)).ceil() * 10.0, left, right);
     for (value, text) in x.ticks(5) {
         svg.line((x.at(value), TOP), (x.at(value), bottom), GRID, "");
         svg.text(&Text::new(x.at(value), bottom + 16.0, &text, Anchor::Middle));
@@ -38,18 +39,18 @@ pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, absent: 
         let top = TOP + group * i as f64 + 0.5 * GAP;
         let middle = top + 0.5 * BAR * series.len() as f64;
         let place = Text::new(left - 8.0, middle + 4.0, "", Anchor::End);
-        svg.text(&Text { text: &shorten(name, NAME), size: 12.0, colour: INK, ..place });
+        svg.text(&Text { content: &shorten(name, NAME), size: 12.0, colour: INK, ..place });
         for (k, bars) in series.iter().enumerate() {
             let y = top + BAR * k as f64;
             let value = match bars.shares.get(i).copied().flatten().filter(|s| s.is_finite()) {
                 Some(share) => {
                     let end = x.at(100.0 * share.clamp(0.0, 1.0));
                     let Style { colour, .. } = bars.style;
-                    let fill = format!(r##"fill="url(#{id}{k})" stroke="{colour}" stroke-width="1""##);
+                    let fill = format!(r#"fill="url(#{id}{k})" stroke="{colour}" stroke-width="1""#);
                     svg.rect(left, y + 1.0, end - left, BAR - 2.0, &fill);
                     (end + 5.0, percent(share))
                 }
-                None => (left + 5.0, absent.to_owned()),
+                None => (left + 5.0, "absent".to_owned()),
             };
             svg.text(&Text { size: 10.0, ..Text::new(value.0, y + BAR - 2.0, &value.1, Anchor::Start) });
         }

@@ -88,11 +88,15 @@ pub fn percent(share: Option<f64>) -> String {
     share.filter(|s| s.is_finite()).map_or_else(|| "\u{2013}".into(), |s| format!("{:.1}\u{a0}%", 100.0 * s))
 }
 
-/// A sentence: first letter large, full stop at the end.
+/// A sentence: full stop at the end, first letter large, unless the first word may be a name (of a domain, a file).
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
+    let plain = text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
     let mut letters = text.chars();
-    let mut out: String = letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    let mut out: String = match letters.next().filter(|_| plain) {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => text.to_owned(),
+    };
     if !out.is_empty() && !out.ends_with(['.', '!', '?', ':']) {
         out.push('.');
     }

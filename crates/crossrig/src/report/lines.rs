@@ -1,5 +1,7 @@
 //! Curves over epochs.
 
+use std::fmt::Write as _;
+
 use super::axis::{Axis, range};
 use super::palette::{GRID, INK, MUTED, Style};
 use super::svg::{Anchor, Svg, Text, mark, n};
@@ -29,6 +31,8 @@ pub struct Chart<'a> {
     pub y_range: Option<(f64, f64)>,
     /// A value to compare with, and what it is.
     pub reference: Option<(f64, String)>,
+    /// First and last epoch of the run, also where no curve has a value.
+    pub epochs: (f64, f64),
     /// The last epoch of the warm-up.
     pub warmup: Option<usize>,
 }
@@ -37,12 +41,11 @@ impl Chart<'_> {
     /// The drawing; `label` says what it shows.
     pub fn draw(&self, label: &str) -> String {
         let mut svg = Svg::new(WIDTH, HEIGHT);
-        let points = || self.curves.iter().flat_map(|c| &c.points);
-        let (first, last) = range(points().map(|p| p.0)).unwrap_or((1.0, 1.0));
+        let (first, last) = self.epochs;
         // half an epoch of air on both sides keeps markers off the frame
         let x = Axis::new(first - 0.5, last + 0.5, LEFT, RIGHT);
         let (low, high) = self.y_range.unwrap_or_else(|| {
-            let (low, high) = range(points().map(|p| p.1)).unwrap_or((0.0, 1.0));
+            let (low, high) = range(self.curves.iter().flat_map(|c| &c.points).map(|p| p.1)).unwrap_or((0.0, 1.0));
             (low.min(0.0), if high > 0.0 { high * 1.05 } else { 1.0 })
         });
         let y = Axis::new(low, high, BOTTOM, TOP);
@@ -50,7 +53,8 @@ impl Chart<'_> {
         if let Some(warmup) = self.warmup.filter(|w| *w as f64 >= first) {
             let end = x.at((warmup as f64 + 0.5).min(last + 0.5));
             svg.rect(LEFT, TOP, end - LEFT, BOTTOM - TOP, r##"fill="#f1f3f5""##);
-            svg.text(&Text { size: 10.0, ..Text::new(LEFT + 5.0, TOP + 13.0, "warm-up", Anchor::Start) });
+            // half way up on the right: losses have come down by then, accuracies have risen
+            svg.text(&Text { size: 10.0, ..Text::new(end - 5.0, 0.5 * (TOP + BOTTOM), "warm-up", Anchor::End) });
         }
         for (value, text) in y.ticks(5) {
             svg.line((LEFT, y.at(value)), (RIGHT, y.at(value)), GRID, "");
@@ -92,7 +96,7 @@ fn draw_curve(svg: &mut Svg, curve: &Curve, x: &Axis, y: &Axis) {
             continue;
         }
         let (px, py) = (x.at(*epoch), y.at(*value));
-        line += &format!("{}{} {}", if pen_down { 'L' } else { 'M' }, n(px), n(py));
+        let _ = write!(line, "{}{} {}", if pen_down { 'L' } else { 'M' }, n(px), n(py));
         pen_down = true;
         if i % every == 0 || i + 1 == curve.points.len() {
             mark(&mut marks, marker, px, py, 3.2);

@@ -42,7 +42,7 @@ pub fn draw(map: &FeatureMap, by: By, label: &str) -> String {
     let name = |i: usize| format!("component {} ({:.0} % of the variance)", i + 1, 100.0 * map.explained[i]);
     svg.text(&Text { colour: INK, ..Text::new(0.5 * (LEFT + RIGHT), HEIGHT - 8.0, &name(0), Anchor::Middle) });
     let place = Text { colour: INK, turn: -90.0, ..Text::new(11.0, 0.5 * (TOP + BOTTOM), "", Anchor::Middle) };
-    svg.text(&Text { text: &name(1), ..place });
+    svg.text(&Text { content: &name(1), ..place });
 
     for layer in layers(map, by) {
         let mut path = String::new();

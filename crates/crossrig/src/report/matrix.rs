@@ -54,16 +54,16 @@ fn cell_text(svg: &mut Svg, x: f64, y: f64, cell: f64, count: u64, share: f64) {
     let dark = share > 0.65;
     let place = |y, size| Text { size, ..Text::new(x, y, "", Anchor::Middle) };
     let percent = if share > 0.0 && share < 0.005 { "<1".to_owned() } else { format!("{:.0}", 100.0 * share) };
-    let (first, second) = if dark { ("#ffffff", "#ffffff") } else { (INK, MUTED) };
+    let (first, second) = if dark { ("#ffffff", "#ffffff") } else { (INK, if share > 0.2 { INK } else { MUTED }) };
     let both = cell >= 26.0;
     let size = (0.32 * cell).clamp(8.0, 13.0);
     let up = if both { y } else { y + 0.35 * size };
-    svg.text(&Text { text: &percent, colour: first, bold: true, ..place(up, size) });
+    svg.text(&Text { content: &percent, colour: first, bold: true, ..place(up, size) });
     if both {
         let digits = count.to_string();
         // long counts must stay inside their cell
         let small = (0.8 * size).min(cell / (0.62 * digits.len() as f64)).max(6.0);
-        svg.text(&Text { text: &digits, colour: second, ..place(y + 0.95 * size, small) });
+        svg.text(&Text { content: &digits, colour: second, ..place(y + 0.95 * size, small) });
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the page says, section by section.
 
+use std::fmt::Write as _;
+
 use super::html::{Figure, escape, legend, note, pair, percent, section, sentence};
+use super::axis::range;
 use super::lines::{Chart, Curve};
 use super::map::By;
 use super::palette::{self, Style, numbered};
@@ -11,20 +14,20 @@ pub fn header(report: &Report, title: &str) -> String {
     let paragraph = |text: &String| format!("<p>{}</p>\n", escape(&sentence(text)));
     let mut out = format!("<h1>{}</h1>\n", escape(title));
     if !report.split.is_empty() {
-        out += &format!("<p class=\"sub\">{}</p>\n", escape(&sentence(&report.split)));
+        let _ = writeln!(out, "<p class=\"sub\">{}</p>", escape(&sentence(&report.split)));
     }
     let mut verdicts: Vec<String> = report.verdicts.clone();
     if !report.has_labels() && !verdicts.iter().any(|v| v.contains("target accuracy unknown")) {
         verdicts.insert(0, "no target labels: target accuracy unknown".into());
     }
-    out += &format!("<div class=\"verdict\">\n{}</div>\n", verdicts.iter().map(paragraph).collect::<String>());
+    let _ = writeln!(out, "<div class=\"verdict\">\n{}</div>", verdicts.iter().map(paragraph).collect::<String>());
     if report.leaky {
         let text = "this split is leaky: windows of one recording stand in training and in test, so scores look better \
                     than they will be on new recordings";
-        out += &format!("<div class=\"warning\">{}</div>\n", paragraph(&text.to_owned()));
+        let _ = writeln!(out, "<div class=\"warning\">{}</div>", paragraph(&text.to_owned()));
     }
     for warning in &report.warnings {
-        out += &format!("<div class=\"warning\"><p><b>Warning.</b> {}</p></div>\n", escape(&sentence(warning)));
+        let _ = writeln!(out, "<div class=\"warning\"><p><b>Warning.</b> {}</p></div>", escape(&sentence(warning)));
     }
     out + &cards(report)
 }
@@ -98,6 +101,8 @@ pub fn training(report: &Report) -> String {
         style,
         points: model.history.iter().filter_map(|e| Some((e.epoch as f64, value(e)?))).collect(),
     };
+    let numbers = || report.models().flat_map(|(m, _)| &m.history).map(|e| e.epoch as f64);
+    let epochs = range(numbers()).unwrap_or((1.0, 1.0));
     let mut add = |title: &str, caption: &str, mut curves: Vec<Curve>, chart: Chart| {
         curves.retain(|c| c.points.iter().any(|p| p.1.is_finite()));
         if curves.is_empty() {
@@ -107,19 +112,20 @@ pub fn training(report: &Report) -> String {
         let entries: Vec<_> = curves.iter().map(|c| (line_sample(c.style), c.name.clone())).collect();
         figures.push(Figure { title, caption, legend: &legend(&entries), drawing: &drawing }.html());
     };
-    let chart = |y_label: &'static str| Chart { curves: &[], y_label, y_range: None, reference: None, warmup };
+    let chart = |y_label: &'static str| Chart { curves: &[], y_label, y_range: None, reference: None, epochs, warmup };
     let percents = |e: Option<f64>| e.map(|v| 100.0 * v);
 
     let mut losses = Vec::new();
     let mut validation = Vec::new();
-    for (model, style) in report.models() {
+    // the dashes of source-only on top: both show where they coincide
+    for (model, style) in report.models().collect::<Vec<_>>().into_iter().rev() {
         let name = if style.dash.is_empty() { "adapted" } else { "source-only" };
-        losses.push(curve(&format!("label loss, {name}"), style, model, &|e| Some(e.label_loss)));
+        losses.push(curve(&format!("label, {name}"), style, model, &|e| Some(e.label_loss)));
         validation.push(curve(name, style, model, &|e| percents(e.source_validation)));
     }
     let (mut lambda, mut domain_accuracy) = (Vec::new(), Vec::new());
     if let Some(model) = &report.adapted {
-        losses.push(curve("domain loss, adapted", palette::DOMAIN, model, &|e| e.domain_loss));
+        losses.push(curve("domain, adapted", palette::DOMAIN, model, &|e| e.domain_loss));
         lambda.push(curve("lambda", palette::ADAPTED, model, &|e| e.lambda));
         domain_accuracy.push(curve("domain head", palette::DOMAIN, model, &|e| percents(e.domain_accuracy)));
     }
@@ -133,7 +139,7 @@ pub fn training(report: &Report) -> String {
     );
     add(
         "Domain accuracy",
-        "How often the domain head names the domain; near chance the features hide it.",
+        "Share of rows whose domain is named; near chance the features hide it.",
         domain_accuracy,
         Chart {
             y_range: full,
@@ -186,7 +192,7 @@ fn names(report: &Report) -> Vec<String> {
 pub fn classes(report: &Report) -> String {
     let classes = report.classes.len();
     let mut figures = Vec::new();
-    let mut add = |id: &str, title: &str, caption: &str, x_label: &str, series: Vec<(String, Style, Vec<Option<f64>>)>| {
+    let mut add = |id: &str, title: &str, caption: &str, x_label: &str, most: f64, series: Vec<(String, Style, Vec<Option<f64>>)>| {
         if series.is_empty() {
             return;
         }
@@ -194,7 +200,7 @@ pub fn classes(report: &Report) -> String {
             series.iter().enumerate().map(|(k, s)| (fill_sample(&format!("{id}k{k}"), s.1), s.0.clone())).collect();
         let bars: Vec<bars::Bars> =
             series.into_iter().map(|(_, style, shares)| bars::Bars { style, shares }).collect();
-        let drawing = bars::draw(id, &names(report), &bars, x_label, "absent", title);
+        let drawing = bars::draw(id, &names(report), &bars, x_label, most, title);
         figures.push(Figure { title, caption, legend: &legend(&entries), drawing: &drawing }.html());
     };
 
@@ -203,7 +209,7 @@ pub fn classes(report: &Report) -> String {
     recalls.extend(report.source_only.iter().map(|m| (&m.method, palette::SOURCE_ONLY)));
     recalls.extend(best_simple(report).map(|m| (m, palette::SIMPLE)));
     let recall = recalls.iter().filter_map(|(m, style)| Some((m.name.clone(), *style, m.recall(classes)?))).collect();
-    add("recall", "Recall by class", "Share of each class's windows that are found.", "recall (%)", recall);
+    add("recall", "Recall by class", "Share of each class's windows that are found.", "recall (%)", 1.0, recall);
 
     let mut mix: Vec<(String, Style, Vec<Option<f64>>)> = Vec::new();
     for (model, style) in [(&report.adapted, palette::ADAPTED), (&report.source_only, palette::SOURCE_ONLY)] {
@@ -220,7 +226,8 @@ pub fn classes(report: &Report) -> String {
     }
     let caption = "What the target would be made of if the predictions were right. A class that nobody expects there, or \
                    one class only, is a sign of trouble.";
-    add("mix", "Predicted classes in the target", caption, "share of the target's windows (%)", mix);
+    let most = range(mix.iter().flat_map(|m| m.2.iter().flatten().copied())).map_or(1.0, |r| r.1);
+    add("mix", "Predicted classes in the target", caption, "share of the target's windows (%)", most, mix);
     section("Class by class", &pair(&figures))
 }
 
@@ -289,7 +296,7 @@ pub fn settings(report: &Report) -> String {
     let mut out = section("Settings", &tables::keys(&report.settings));
     let mut origin = String::new();
     if !report.command.is_empty() {
-        origin += &format!("<pre>{}</pre>\n", escape(&report.command));
+        let _ = writeln!(origin, "<pre>{}</pre>", escape(&report.command));
     }
     origin += &tables::keys(&report.provenance);
     out += &section("How to repeat this", &origin);
@@ -313,7 +320,7 @@ fn marker_sample((colour, marker): (&str, palette::Marker), filled: bool) -> Str
 
 fn fill_sample(id: &str, style: Style) -> String {
     format!(
-        r##"<defs>{}</defs><rect x="2" y="2" width="26" height="10" fill="url(#{id})" stroke="{}"/>"##,
+        r#"<defs>{}</defs><rect x="2" y="2" width="26" height="10" fill="url(#{id})" stroke="{}"/>"#,
         bars::pattern(id, style),
         style.colour
     )

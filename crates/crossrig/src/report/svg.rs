@@ -24,7 +24,7 @@ pub enum Anchor {
 pub struct Text<'a> {
     pub x: f64,
     pub y: f64,
-    pub text: &'a str,
+    pub content: &'a str,
     pub anchor: Anchor,
     pub size: f64,
     pub colour: &'a str,
@@ -35,8 +35,8 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// Small grey text, as on axes.
-    pub fn new(x: f64, y: f64, text: &'a str, anchor: Anchor) -> Self {
-        Self { x, y, text, anchor, size: 11.0, colour: super::palette::MUTED, turn: 0.0, bold: false }
+    pub fn new(x: f64, y: f64, content: &'a str, anchor: Anchor) -> Self {
+        Self { x, y, content, anchor, size: 11.0, colour: super::palette::MUTED, turn: 0.0, bold: false }
     }
 }
 
@@ -101,7 +101,7 @@ impl Svg {
             n(t.y),
             n(t.size),
             t.colour,
-            escape(t.text)
+            escape(t.content)
         ));
     }
 

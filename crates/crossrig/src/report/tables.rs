@@ -130,9 +130,9 @@ pub fn keys(entries: &[(String, String)]) -> String {
     if entries.is_empty() {
         return String::new();
     }
-    let rows: String = entries
-        .iter()
-        .map(|(key, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(key), escape(value)))
-        .collect();
-    format!("<dl class=\"keys\">\n{rows}</dl>\n")
+    let mut out = String::from("<dl class=\"keys\">\n");
+    for (key, value) in entries {
+        let _ = writeln!(out, "<div><dt>{}</dt><dd>{}</dd></div>", escape(key), escape(value));
+    }
+    out + "</dl>\n"
 }
