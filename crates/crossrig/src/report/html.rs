@@ -65,13 +65,14 @@ pub fn pair(figures: &[String]) -> String {
     if figures.is_empty() { String::new() } else { format!("<div class=\"pair\">\n{}</div>\n", figures.concat()) }
 }
 
-/// A legend of samples (SVG as it stands, 30 by 14) and their names.
-pub fn legend(entries: &[(String, String)]) -> String {
+/// A legend of samples (SVG as it stands, `width` by 14, centred at 15) and their names.
+pub fn legend(width: u32, entries: &[(String, String)]) -> String {
+    let left = 15 - width / 2;
     let mut out = String::from("<div class=\"legend\">");
     for (sample, name) in entries {
         let _ = write!(
             out,
-            "<span><svg viewBox=\"0 0 30 14\" aria-hidden=\"true\">{sample}</svg>{}</span>",
+            "<span><svg viewBox=\"{left} 0 {width} 14\" width=\"{width}\" height=\"14\" aria-hidden=\"true\">{sample}</svg>{}</span>",
             escape(name)
         );
     }

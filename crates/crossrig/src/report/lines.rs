@@ -54,7 +54,8 @@ impl Chart<'_> {
             let end = x.at((warmup as f64 + 0.5).min(last + 0.5));
             svg.rect(LEFT, TOP, end - LEFT, BOTTOM - TOP, r##"fill="#f1f3f5""##);
             // half way up on the right: losses have come down by then, accuracies have risen
-            svg.text(&Text { size: 10.0, ..Text::new(end - 5.0, 0.5 * (TOP + BOTTOM), "warm-up", Anchor::End) });
+            let (x, anchor) = if end - LEFT > 60.0 { (end - 5.0, Anchor::End) } else { (end + 5.0, Anchor::Start) };
+            svg.text(&Text { size: 10.0, ..Text::new(x, TOP + 0.45 * (BOTTOM - TOP), "warm-up", anchor) });
         }
         for (value, text) in y.ticks(5) {
             svg.line((LEFT, y.at(value)), (RIGHT, y.at(value)), GRID, "");

@@ -86,7 +86,7 @@ fn layers(map: &FeatureMap, by: By) -> Vec<Layer> {
 
 /// Attributes of a layer, also for its legend.
 pub fn paint(colour: &str, marker: Marker, filled: bool) -> String {
-    let open = matches!(marker, Marker::Plus | Marker::Cross);
+    let open = matches!(marker, Marker::Plus | Marker::Cross | Marker::Dash);
     match (open, filled) {
         // lines have no inside: a thin line stands for hollow
         (true, true) => format!(r#"fill="none" stroke="{colour}" stroke-width="2.2" stroke-opacity="0.75""#),

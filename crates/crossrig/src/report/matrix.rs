@@ -30,8 +30,7 @@ pub fn draw(counts: &[Vec<u64>], names: &[String], label: &str) -> String {
         for (j, &count) in row.iter().enumerate() {
             let x = left + cell * j as f64;
             let share = if all > 0 { count as f64 / all as f64 } else { 0.0 };
-            let frame = if i == j { r##"stroke="#57606a" stroke-width="1.5""## } else { r##"stroke="#d8dee4" stroke-width="1""## };
-            svg.rect(x, y, cell, cell, &format!(r#"fill="{}" {frame}"#, shade(share)));
+            svg.rect(x, y, cell, cell, &format!(r##"fill="{}" stroke="#d8dee4""##, shade(share)));
             if count > 0 {
                 cell_text(&mut svg, x + 0.5 * cell, y + 0.5 * cell, cell, count, share);
             }
@@ -43,6 +42,10 @@ pub fn draw(counts: &[Vec<u64>], names: &[String], label: &str) -> String {
         let x = left + cell * i as f64 + 0.5 * cell;
         let place = Text::new(x + 4.0, top + side + 12.0, &names[i], Anchor::End);
         svg.text(&Text { colour: INK, turn: -45.0, ..place });
+    }
+    for i in 0..counts.len() {
+        let at = cell * i as f64;
+        svg.rect(left + at, top + at, cell, cell, r##"fill="none" stroke="#57606a" stroke-width="1.5""##);
     }
     let axis = |x, y, text, turn| Text { bold: true, turn, ..Text::new(x, y, text, Anchor::Middle) };
     svg.text(&axis(left + 0.5 * side, top + side + lean + 32.0, "predicted class", 0.0));

@@ -146,6 +146,10 @@ pub struct Recording {
     pub class: Option<String>,
     /// Number of its windows that are scored.
     pub windows: usize,
+    /// Class that the adapted (else the source-only) network predicts for the whole recording.
+    pub predicted: Option<String>,
+    /// Share of its windows predicted as that class, 0 to 1.
+    pub agreement: Option<f64>,
 }
 
 /// The page.

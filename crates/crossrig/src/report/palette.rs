@@ -18,6 +18,7 @@ pub enum Marker {
     Down,
     Plus,
     Cross,
+    Dash,
 }
 
 /// The filling of a bar.
@@ -68,4 +69,4 @@ pub fn numbered(i: usize) -> (&'static str, Marker) {
 }
 
 /// What has no class.
-pub const UNKNOWN: (&str, Marker) = ("#6e7781", Marker::Cross);
+pub const UNKNOWN: (&str, Marker) = ("#6e7781", Marker::Dash);

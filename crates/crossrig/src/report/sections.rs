@@ -12,7 +12,7 @@ use super::{Epoch, Method, Model, Report, bars, map, matrix, svg, tables};
 /// Title, verdict, warnings, the numbers that matter most.
 pub fn header(report: &Report, title: &str) -> String {
     let paragraph = |text: &String| format!("<p>{}</p>\n", escape(&sentence(text)));
-    let mut out = format!("<h1>{}</h1>\n", escape(title));
+    let mut out = format!("<p class=\"kicker\">crossrig report</p>\n<h1>{}</h1>\n", escape(title));
     if !report.split.is_empty() {
         let _ = writeln!(out, "<p class=\"sub\">{}</p>", escape(&sentence(&report.split)));
     }
@@ -110,7 +110,7 @@ pub fn training(report: &Report) -> String {
         }
         let drawing = Chart { curves: &curves, ..chart }.draw(title);
         let entries: Vec<_> = curves.iter().map(|c| (line_sample(c.style), c.name.clone())).collect();
-        figures.push(Figure { title, caption, legend: &legend(&entries), drawing: &drawing }.html());
+        figures.push(Figure { title, caption, legend: &legend(30, &entries), drawing: &drawing }.html());
     };
     let chart = |y_label: &'static str| Chart { curves: &[], y_label, y_range: None, reference: None, epochs, warmup };
     let percents = |e: Option<f64>| e.map(|v| 100.0 * v);
@@ -171,7 +171,7 @@ pub fn confusion(report: &Report) -> String {
         return String::new();
     }
     let wide = classes > matrix::SMALL;
-    let mut out = if wide { figures.concat() } else { pair(&figures) };
+    let mut out = if wide { format!("<div class=\"wide\">\n{}</div>\n", figures.concat()) } else { pair(&figures) };
     out += &note(
         "Rows are true classes, columns predicted ones. Large figures: percent of the row, also the shade; small ones: \
          windows. Empty cells: none. Framed: the right class.",
@@ -201,7 +201,7 @@ pub fn classes(report: &Report) -> String {
         let bars: Vec<bars::Bars> =
             series.into_iter().map(|(_, style, shares)| bars::Bars { style, shares }).collect();
         let drawing = bars::draw(id, &names(report), &bars, x_label, most, title);
-        figures.push(Figure { title, caption, legend: &legend(&entries), drawing: &drawing }.html());
+        figures.push(Figure { title, caption, legend: &legend(30, &entries), drawing: &drawing }.html());
     };
 
     let mut recalls: Vec<(&Method, Style)> = Vec::new();
@@ -259,7 +259,7 @@ pub fn maps(report: &Report) -> String {
         .enumerate()
         .map(|(i, name)| (marker_sample(numbered(i), true), format!("{name} ({})", domain_role(i))))
         .collect();
-    out += &legend(&domains);
+    out += &legend(16, &domains);
     out += &row(By::Domain, "domain");
     let classes = || models.iter().filter_map(|m| m.map.as_ref()).flat_map(|m| &m.class);
     let mut entries: Vec<_> = names(report)
@@ -271,7 +271,7 @@ pub fn maps(report: &Report) -> String {
     if classes().any(Option::is_none) {
         entries.push((marker_sample(palette::UNKNOWN, true), "no label".into()));
     }
-    out += &legend(&entries);
+    out += &legend(16, &entries);
     out += &note("Filled: source. Hollow or thin: target.");
     out += &row(By::Class { sources }, "class");
     section("Maps of the features", &out)
@@ -283,12 +283,15 @@ pub fn recordings(report: &Report) -> String {
     if table.is_empty() {
         return table;
     }
-    let text = if report.has_labels() {
-        "Share of each recording's scored windows that are named right."
+    let mut text = String::from(if report.has_labels() {
+        "Below each method: share of the recording's scored windows that are named right."
     } else {
-        "The target's recordings; without labels there is nothing to score them by."
-    };
-    section("Recordings", &(note(text) + &table))
+        "The target has no labels, so there is nothing to score its recordings by."
+    });
+    if report.recordings.iter().any(|r| r.predicted.is_some()) {
+        text += " Predicted: the class of the whole recording; agreement: share of its windows with that class.";
+    }
+    section("Recordings", &(note(&text) + &table))
 }
 
 /// Settings and what it takes to repeat the run.
@@ -314,7 +317,7 @@ fn line_sample(style: Style) -> String {
 
 fn marker_sample((colour, marker): (&str, palette::Marker), filled: bool) -> String {
     let mut path = String::new();
-    svg::mark(&mut path, marker, 15.0, 7.0, 4.0);
+    svg::mark(&mut path, marker, 15.0, 7.0, 4.5);
     format!(r#"<path d="{path}" {}/>"#, map::paint(colour, marker, filled))
 }
 

@@ -153,6 +153,7 @@ pub fn mark(path: &mut String, marker: Marker, x: f64, y: f64, r: f64) {
         Marker::Cross => {
             write!(path, "M{} {}l{} {}m{} 0l{} {}", n(x - r), n(y - r), n(2.0 * r), n(2.0 * r), n(-2.0 * r), n(2.0 * r), n(-2.0 * r))
         }
+        Marker::Dash => write!(path, "M{} {}h{}", n(x - r), n(y), n(2.0 * r)),
     };
 }
 
@@ -161,10 +162,13 @@ pub fn width(text: &str, size: f64) -> f64 {
     0.58 * size * text.chars().count() as f64
 }
 
-/// `text` cut to `most` characters with an ellipsis.
+/// `text` cut to `most` characters, an ellipsis in its middle: names of one family differ at their ends.
 pub fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    let length = text.chars().count();
+    if length <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['\u{2026}']).collect()
+    let head = most.saturating_sub(1) / 2;
+    let tail = length - (most.saturating_sub(1) - head);
+    text.chars().take(head).chain(['\u{2026}']).chain(text.chars().skip(tail)).collect()
 }

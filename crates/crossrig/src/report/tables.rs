@@ -81,6 +81,10 @@ pub fn recordings(report: &Report) -> String {
         "<div class=\"scroll\"><table>\n<thead><tr><th>Recording</th><th class=\"text\">Domain</th>\
          <th class=\"text\">Class</th><th>Windows</th>",
     );
+    let predicted = listed.iter().any(|r| r.predicted.is_some());
+    if predicted {
+        out += "<th class=\"text\">Predicted</th><th>Agreement</th>";
+    }
     let columns: Vec<BTreeMap<(&str, &str), f64>> = methods.iter().map(|m| by_recording(m)).collect();
     for m in methods.iter().filter(|_| labelled) {
         let _ = write!(out, "<th>{}</th>", escape(&m.name));
@@ -95,6 +99,10 @@ pub fn recordings(report: &Report) -> String {
             escape(&r.domain),
             escape(r.class.as_deref().unwrap_or("\u{2013}")),
         );
+        if predicted {
+            let class = escape(r.predicted.as_deref().unwrap_or("\u{2013}"));
+            let _ = write!(out, "<td class=\"text\">{class}</td><td>{}</td>", percent(r.agreement));
+        }
         for column in columns.iter().filter(|_| labelled) {
             let _ = write!(out, "<td>{}</td>", percent(column.get(&(r.domain.as_str(), r.file.as_str())).copied()));
         }

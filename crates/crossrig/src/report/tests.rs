@@ -61,6 +61,8 @@ fn full() -> Report {
         file: file.clone(),
         class: Some(class.clone()),
         windows: windows as usize,
+        predicted: Some(class.clone()),
+        agreement: Some(0.87),
     });
     let pairs = |list: &[(&str, &str)]| list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Report {
