@@ -20,7 +20,11 @@ pub struct Bars {
 
 /// The drawing: a group for each name, a bar for each series, an axis up to the share `most`. `id` keeps the patterns of several drawings apart.
 pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, most: f64, label: &str) -> String {
-    let left = names.iter().map(|name| width(&shorten(name, NAME), 12.0)).fold(40.0, f64::max) + 14.0;
+    let left = names
+        .iter()
+        .map(|name| width(&shorten(name, NAME), 12.0))
+        .fold(40.0, f64::max)
+        + 14.0;
     // room for the value behind the longest bar
     let right = WIDTH - 52.0;
     let group = BAR * series.len() as f64 + GAP;
@@ -34,12 +38,20 @@ pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, most: f6
         svg.line((x.at(value), TOP), (x.at(value), bottom), GRID, "");
         svg.text(&Text::new(x.at(value), bottom + 16.0, &text, Anchor::Middle));
     }
-    svg.text(&Text { colour: INK, ..Text::new(0.5 * (left + right), bottom + 34.0, x_label, Anchor::Middle) });
+    svg.text(&Text {
+        colour: INK,
+        ..Text::new(0.5 * (left + right), bottom + 34.0, x_label, Anchor::Middle)
+    });
     for (i, name) in names.iter().enumerate() {
         let top = TOP + group * i as f64 + 0.5 * GAP;
         let middle = top + 0.5 * BAR * series.len() as f64;
         let place = Text::new(left - 8.0, middle + 4.0, "", Anchor::End);
-        svg.text(&Text { content: &shorten(name, NAME), size: 12.0, colour: INK, ..place });
+        svg.text(&Text {
+            content: &shorten(name, NAME),
+            size: 12.0,
+            colour: INK,
+            ..place
+        });
         for (k, bars) in series.iter().enumerate() {
             let y = top + BAR * k as f64;
             let value = match bars.shares.get(i).copied().flatten().filter(|s| s.is_finite()) {
@@ -52,7 +64,10 @@ pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, most: f6
                 }
                 None => (left + 5.0, "absent".to_owned()),
             };
-            svg.text(&Text { size: 10.0, ..Text::new(value.0, y + BAR - 2.0, &value.1, Anchor::Start) });
+            svg.text(&Text {
+                size: 10.0,
+                ..Text::new(value.0, y + BAR - 2.0, &value.1, Anchor::Start)
+            });
         }
     }
     svg.line((left, TOP), (left, bottom), MUTED, "");
@@ -63,7 +78,11 @@ pub fn draw(id: &str, names: &[String], series: &[Bars], x_label: &str, most: f6
 fn percent(share: f64) -> String {
     let p = 100.0 * share;
     let rounds_away = (p > 99.5 && p < 100.0) || (p > 0.0 && p < 0.5);
-    if rounds_away { format!("{p:.1} %") } else { format!("{p:.0} %") }
+    if rounds_away {
+        format!("{p:.1} %")
+    } else {
+        format!("{p:.0} %")
+    }
 }
 
 /// One pattern for each series: legible in grey.

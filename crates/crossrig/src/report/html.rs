@@ -62,7 +62,11 @@ impl Figure<'_> {
 
 /// Figures side by side.
 pub fn pair(figures: &[String]) -> String {
-    if figures.is_empty() { String::new() } else { format!("<div class=\"pair\">\n{}</div>\n", figures.concat()) }
+    if figures.is_empty() {
+        String::new()
+    } else {
+        format!("<div class=\"pair\">\n{}</div>\n", figures.concat())
+    }
 }
 
 /// A legend of samples (SVG as it stands, `width` by 14, centred at 15) and their names.
@@ -86,13 +90,18 @@ pub fn note(text: &str) -> String {
 
 /// A share as percent with one decimal, or a dash.
 pub fn percent(share: Option<f64>) -> String {
-    share.filter(|s| s.is_finite()).map_or_else(|| "\u{2013}".into(), |s| format!("{:.1}\u{a0}%", 100.0 * s))
+    share
+        .filter(|s| s.is_finite())
+        .map_or_else(|| "\u{2013}".into(), |s| format!("{:.1}\u{a0}%", 100.0 * s))
 }
 
 /// A sentence: full stop at the end, first letter large, unless the first word may be a name (of a domain, a file).
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
-    let plain = text.split(' ').next().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+    let plain = text
+        .split(' ')
+        .next()
+        .is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
     let mut letters = text.chars();
     let mut out: String = match letters.next().filter(|_| plain) {
         Some(first) => first.to_uppercase().chain(letters).collect(),

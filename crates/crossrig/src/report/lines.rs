@@ -54,8 +54,15 @@ impl Chart<'_> {
             let end = x.at((warmup as f64 + 0.5).min(last + 0.5));
             svg.rect(LEFT, TOP, end - LEFT, BOTTOM - TOP, r##"fill="#f1f3f5""##);
             // half way up on the right: losses have come down by then, accuracies have risen
-            let (x, anchor) = if end - LEFT > 60.0 { (end - 5.0, Anchor::End) } else { (end + 5.0, Anchor::Start) };
-            svg.text(&Text { size: 10.0, ..Text::new(x, TOP + 0.45 * (BOTTOM - TOP), "warm-up", anchor) });
+            let (x, anchor) = if end - LEFT > 60.0 {
+                (end - 5.0, Anchor::End)
+            } else {
+                (end + 5.0, Anchor::Start)
+            };
+            svg.text(&Text {
+                size: 10.0,
+                ..Text::new(x, TOP + 0.45 * (BOTTOM - TOP), "warm-up", anchor)
+            });
         }
         for (value, text) in y.ticks(5) {
             svg.line((LEFT, y.at(value)), (RIGHT, y.at(value)), GRID, "");
@@ -67,9 +74,16 @@ impl Chart<'_> {
         }
         svg.line((LEFT, BOTTOM), (RIGHT, BOTTOM), MUTED, "");
         let middle = 0.5 * (LEFT + RIGHT);
-        svg.text(&Text { colour: INK, ..Text::new(middle, HEIGHT - 6.0, "epoch", Anchor::Middle) });
+        svg.text(&Text {
+            colour: INK,
+            ..Text::new(middle, HEIGHT - 6.0, "epoch", Anchor::Middle)
+        });
         let height = 0.5 * (TOP + BOTTOM);
-        svg.text(&Text { colour: INK, turn: -90.0, ..Text::new(13.0, height, self.y_label, Anchor::Middle) });
+        svg.text(&Text {
+            colour: INK,
+            turn: -90.0,
+            ..Text::new(13.0, height, self.y_label, Anchor::Middle)
+        });
 
         for curve in self.curves {
             draw_curve(&mut svg, curve, &x, &y);
@@ -78,16 +92,28 @@ impl Chart<'_> {
             svg.line((LEFT, y.at(*value)), (RIGHT, y.at(*value)), INK, "3 3");
             // on a ground of its own: curves may run through
             let width = super::svg::width(text, 10.0);
-            svg.rect(RIGHT - width - 6.0, y.at(*value) + 3.0, width + 4.0, 14.0, r##"fill="#fff" fill-opacity="0.85""##);
+            svg.rect(
+                RIGHT - width - 6.0,
+                y.at(*value) + 3.0,
+                width + 4.0,
+                14.0,
+                r##"fill="#fff" fill-opacity="0.85""##,
+            );
             let place = Text::new(RIGHT - 4.0, y.at(*value) + 13.0, text, Anchor::End);
-            svg.text(&Text { size: 10.0, colour: INK, ..place });
+            svg.text(&Text {
+                size: 10.0,
+                colour: INK,
+                ..place
+            });
         }
         svg.finish(label)
     }
 }
 
 fn draw_curve(svg: &mut Svg, curve: &Curve, x: &Axis, y: &Axis) {
-    let Style { colour, dash, marker, .. } = curve.style;
+    let Style {
+        colour, dash, marker, ..
+    } = curve.style;
     let (mut line, mut marks, mut pen_down) = (String::new(), String::new(), false);
     // a dozen markers tell curves apart; more would hide them
     let every = curve.points.len().div_ceil(12).max(1);
@@ -103,6 +129,12 @@ fn draw_curve(svg: &mut Svg, curve: &Curve, x: &Axis, y: &Axis) {
             mark(&mut marks, marker, px, py, 3.2);
         }
     }
-    svg.path(&line, &format!(r#"fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round" stroke-dasharray="{dash}""#));
-    svg.path(&marks, &format!(r##"fill="#fff" stroke="{colour}" stroke-width="1.6""##));
+    svg.path(
+        &line,
+        &format!(r#"fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round" stroke-dasharray="{dash}""#),
+    );
+    svg.path(
+        &marks,
+        &format!(r##"fill="#fff" stroke="{colour}" stroke-width="1.6""##),
+    );
 }

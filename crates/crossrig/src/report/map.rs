@@ -30,7 +30,13 @@ pub fn draw(map: &FeatureMap, by: By, label: &str) -> String {
         Axis::new(low - air, high + air, from, to)
     };
     let (x, y) = (margins(0, LEFT, RIGHT), margins(1, BOTTOM, TOP));
-    svg.rect(LEFT, TOP, RIGHT - LEFT, BOTTOM - TOP, &format!(r#"fill="none" stroke="{GRID}""#));
+    svg.rect(
+        LEFT,
+        TOP,
+        RIGHT - LEFT,
+        BOTTOM - TOP,
+        &format!(r#"fill="none" stroke="{GRID}""#),
+    );
     for (value, text) in x.ticks(6) {
         svg.line((x.at(value), TOP), (x.at(value), BOTTOM), GRID, "");
         svg.text(&Text::new(x.at(value), BOTTOM + 16.0, &text, Anchor::Middle));
@@ -39,10 +45,26 @@ pub fn draw(map: &FeatureMap, by: By, label: &str) -> String {
         svg.line((LEFT, y.at(value)), (RIGHT, y.at(value)), GRID, "");
         svg.text(&Text::new(LEFT - 6.0, y.at(value) + 4.0, &text, Anchor::End));
     }
-    let name = |i: usize| format!("component {} ({:.0} % of the variance)", i + 1, 100.0 * map.explained[i]);
-    svg.text(&Text { colour: INK, ..Text::new(0.5 * (LEFT + RIGHT), HEIGHT - 8.0, &name(0), Anchor::Middle) });
-    let place = Text { colour: INK, turn: -90.0, ..Text::new(11.0, 0.5 * (TOP + BOTTOM), "", Anchor::Middle) };
-    svg.text(&Text { content: &name(1), ..place });
+    let name = |i: usize| {
+        format!(
+            "component {} ({:.0} % of the variance)",
+            i + 1,
+            100.0 * map.explained[i]
+        )
+    };
+    svg.text(&Text {
+        colour: INK,
+        ..Text::new(0.5 * (LEFT + RIGHT), HEIGHT - 8.0, &name(0), Anchor::Middle)
+    });
+    let place = Text {
+        colour: INK,
+        turn: -90.0,
+        ..Text::new(11.0, 0.5 * (TOP + BOTTOM), "", Anchor::Middle)
+    };
+    svg.text(&Text {
+        content: &name(1),
+        ..place
+    });
 
     for layer in layers(map, by) {
         let mut path = String::new();
@@ -72,11 +94,23 @@ fn layers(map: &FeatureMap, by: By) -> Vec<Layer> {
         let class = map.class.get(i).copied().flatten();
         let (number, filled, (colour, marker)) = match by {
             By::Domain => (domain, true, numbered(domain)),
-            By::Class { sources } => (class.unwrap_or(usize::MAX), domain < sources, class.map_or(UNKNOWN, numbered)),
+            By::Class { sources } => (
+                class.unwrap_or(usize::MAX),
+                domain < sources,
+                class.map_or(UNKNOWN, numbered),
+            ),
         };
         match layers.iter_mut().find(|(key, _)| *key == (number, filled)) {
             Some((_, layer)) => layer.points.push(i),
-            None => layers.push(((number, filled), Layer { colour, marker, filled, points: vec![i] })),
+            None => layers.push((
+                (number, filled),
+                Layer {
+                    colour,
+                    marker,
+                    filled,
+                    points: vec![i],
+                },
+            )),
         }
     }
     // filled markers first: hollow ones stay visible on top of them

@@ -6,6 +6,7 @@
 
 mod axis;
 mod bars;
+mod figures;
 mod html;
 mod lines;
 mod map;
@@ -159,10 +160,10 @@ pub fn render(report: &Report) -> String {
     for section in [
         sections::header(report, &title),
         sections::scores(report),
-        sections::training(report),
-        sections::confusion(report),
-        sections::classes(report),
-        sections::maps(report),
+        figures::training(report),
+        figures::confusion(report),
+        figures::classes(report),
+        figures::maps(report),
         sections::recordings(report),
         sections::settings(report),
     ] {

@@ -41,18 +41,45 @@ pub struct Style {
 }
 
 /// The adapted network.
-pub const ADAPTED: Style = Style { colour: "#0072b2", dash: "", marker: Marker::Circle, fill: Fill::Solid };
+pub const ADAPTED: Style = Style {
+    colour: "#0072b2",
+    dash: "",
+    marker: Marker::Circle,
+    fill: Fill::Solid,
+};
 /// The source-only network.
-pub const SOURCE_ONLY: Style = Style { colour: "#d55e00", dash: "6 4", marker: Marker::Square, fill: Fill::Hatched };
+pub const SOURCE_ONLY: Style = Style {
+    colour: "#d55e00",
+    dash: "6 4",
+    marker: Marker::Square,
+    fill: Fill::Hatched,
+};
 /// The best simple method.
-pub const SIMPLE: Style = Style { colour: "#007a5a", dash: "2 3", marker: Marker::Triangle, fill: Fill::Dotted };
+pub const SIMPLE: Style = Style {
+    colour: "#007a5a",
+    dash: "2 3",
+    marker: Marker::Triangle,
+    fill: Fill::Dotted,
+};
 /// The truth.
-pub const TRUTH: Style = Style { colour: "#57606a", dash: "1 2", marker: Marker::Diamond, fill: Fill::Outlined };
+pub const TRUTH: Style = Style {
+    colour: "#57606a",
+    dash: "1 2",
+    marker: Marker::Diamond,
+    fill: Fill::Outlined,
+};
 /// The domain loss, beside the label loss of [`ADAPTED`].
-pub const DOMAIN: Style = Style { colour: "#a0527d", dash: "8 3 2 3", marker: Marker::Diamond, fill: Fill::Solid };
+pub const DOMAIN: Style = Style {
+    colour: "#a0527d",
+    dash: "8 3 2 3",
+    marker: Marker::Diamond,
+    fill: Fill::Solid,
+};
 
 /// Colours for domains and classes.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d"];
+const COLOURS: [&str; 7] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d",
+];
 const MARKERS: [Marker; 7] = [
     Marker::Circle,
     Marker::Triangle,
@@ -65,7 +92,10 @@ const MARKERS: [Marker; 7] = [
 
 /// Colour and marker number `i`; the pairs repeat after 49.
 pub fn numbered(i: usize) -> (&'static str, Marker) {
-    (COLOURS[i % COLOURS.len()], MARKERS[(i + i / COLOURS.len()) % MARKERS.len()])
+    (
+        COLOURS[i % COLOURS.len()],
+        MARKERS[(i + i / COLOURS.len()) % MARKERS.len()],
+    )
 }
 
 /// What has no class.

@@ -36,14 +36,27 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     /// Small grey text, as on axes.
     pub fn new(x: f64, y: f64, content: &'a str, anchor: Anchor) -> Self {
-        Self { x, y, content, anchor, size: 11.0, colour: super::palette::MUTED, turn: 0.0, bold: false }
+        Self {
+            x,
+            y,
+            content,
+            anchor,
+            size: 11.0,
+            colour: super::palette::MUTED,
+            turn: 0.0,
+            bold: false,
+        }
     }
 }
 
 impl Svg {
     /// An empty drawing.
     pub fn new(width: f64, height: f64) -> Self {
-        Self { width, height, body: String::new() }
+        Self {
+            width,
+            height,
+            body: String::new(),
+        }
     }
 
     /// Adds an element as it stands.
@@ -54,7 +67,11 @@ impl Svg {
 
     /// A straight line.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, dash: &str) {
-        let dash = if dash.is_empty() { String::new() } else { format!(r#" stroke-dasharray="{dash}""#) };
+        let dash = if dash.is_empty() {
+            String::new()
+        } else {
+            format!(r#" stroke-dasharray="{dash}""#)
+        };
         self.raw(&format!(
             r#"<line x1="{}" y1="{}" x2="{}" y2="{}" stroke="{colour}"{dash}/>"#,
             n(from.0),
@@ -131,27 +148,88 @@ pub fn n(x: f64) -> String {
 pub fn mark(path: &mut String, marker: Marker, x: f64, y: f64, r: f64) {
     // areas alike, so that no class looks heavier than another
     let _ = match marker {
-        Marker::Circle => write!(path, "M{} {}a{r} {r} 0 1 0 {} 0a{r} {r} 0 1 0 {} 0z", n(x - r), n(y), n(2.0 * r), n(-2.0 * r)),
+        Marker::Circle => write!(
+            path,
+            "M{} {}a{r} {r} 0 1 0 {} 0a{r} {r} 0 1 0 {} 0z",
+            n(x - r),
+            n(y),
+            n(2.0 * r),
+            n(-2.0 * r)
+        ),
         Marker::Square => {
             let s = 0.9 * r;
-            write!(path, "M{} {}h{}v{}h{}z", n(x - s), n(y - s), n(2.0 * s), n(2.0 * s), n(-2.0 * s))
+            write!(
+                path,
+                "M{} {}h{}v{}h{}z",
+                n(x - s),
+                n(y - s),
+                n(2.0 * s),
+                n(2.0 * s),
+                n(-2.0 * s)
+            )
         }
         Marker::Triangle => {
-            write!(path, "M{} {}l{} {}h{}z", n(x), n(y - 1.25 * r), n(1.15 * r), n(2.1 * r), n(-2.3 * r))
+            write!(
+                path,
+                "M{} {}l{} {}h{}z",
+                n(x),
+                n(y - 1.25 * r),
+                n(1.15 * r),
+                n(2.1 * r),
+                n(-2.3 * r)
+            )
         }
         Marker::Down => {
-            write!(path, "M{} {}l{} {}h{}z", n(x), n(y + 1.25 * r), n(1.15 * r), n(-2.1 * r), n(-2.3 * r))
+            write!(
+                path,
+                "M{} {}l{} {}h{}z",
+                n(x),
+                n(y + 1.25 * r),
+                n(1.15 * r),
+                n(-2.1 * r),
+                n(-2.3 * r)
+            )
         }
         Marker::Diamond => {
             let s = 1.25 * r;
-            write!(path, "M{} {}l{} {}l{} {}l{} {}z", n(x), n(y - s), n(s), n(s), n(-s), n(s), n(-s), n(-s))
+            write!(
+                path,
+                "M{} {}l{} {}l{} {}l{} {}z",
+                n(x),
+                n(y - s),
+                n(s),
+                n(s),
+                n(-s),
+                n(s),
+                n(-s),
+                n(-s)
+            )
         }
         Marker::Plus => {
             let s = 1.2 * r;
-            write!(path, "M{} {}h{}M{} {}v{}", n(x - s), n(y), n(2.0 * s), n(x), n(y - s), n(2.0 * s))
+            write!(
+                path,
+                "M{} {}h{}M{} {}v{}",
+                n(x - s),
+                n(y),
+                n(2.0 * s),
+                n(x),
+                n(y - s),
+                n(2.0 * s)
+            )
         }
         Marker::Cross => {
-            write!(path, "M{} {}l{} {}m{} 0l{} {}", n(x - r), n(y - r), n(2.0 * r), n(2.0 * r), n(-2.0 * r), n(2.0 * r), n(-2.0 * r))
+            write!(
+                path,
+                "M{} {}l{} {}m{} 0l{} {}",
+                n(x - r),
+                n(y - r),
+                n(2.0 * r),
+                n(2.0 * r),
+                n(-2.0 * r),
+                n(2.0 * r),
+                n(-2.0 * r)
+            )
         }
         Marker::Dash => write!(path, "M{} {}h{}", n(x - r), n(y), n(2.0 * r)),
     };
@@ -170,5 +248,9 @@ pub fn shorten(text: &str, most: usize) -> String {
     }
     let head = most.saturating_sub(1) / 2;
     let tail = length - (most.saturating_sub(1) - head);
-    text.chars().take(head).chain(['\u{2026}']).chain(text.chars().skip(tail)).collect()
+    text.chars()
+        .take(head)
+        .chain(['\u{2026}'])
+        .chain(text.chars().skip(tail))
+        .collect()
 }

@@ -13,7 +13,11 @@ const RECORDINGS: usize = 200;
 pub fn methods(report: &Report) -> String {
     let methods: Vec<&Method> = report.methods().collect();
     let best = |score: fn(&Method) -> Option<f64>| {
-        methods.iter().filter_map(|m| score(m)).filter(|s| s.is_finite()).fold(f64::NEG_INFINITY, f64::max)
+        methods
+            .iter()
+            .filter_map(|m| score(m))
+            .filter(|s| s.is_finite())
+            .fold(f64::NEG_INFINITY, f64::max)
     };
     let (accuracy, f1) = (best(|m| m.accuracy), best(|m| m.macro_f1));
     let deep = methods.len() - report.simple.len();
@@ -51,7 +55,11 @@ pub fn methods(report: &Report) -> String {
 
 /// A cell with a score; equals of the best are marked too.
 fn score(value: Option<f64>, best: f64) -> String {
-    let class = if value.is_some_and(|v| v >= best - 1e-12) { " class=\"best\"" } else { "" };
+    let class = if value.is_some_and(|v| v >= best - 1e-12) {
+        " class=\"best\""
+    } else {
+        ""
+    };
     format!("<td{class}>{}</td>", percent(value))
 }
 
@@ -71,8 +79,11 @@ fn thousands(count: usize) -> String {
 /// Accuracy of each method on each recording; empty where there is nothing to show.
 pub fn recordings(report: &Report) -> String {
     let methods: Vec<&Method> = report.methods().collect();
-    let listed: Vec<Recording> =
-        if report.recordings.is_empty() { scored_recordings(&methods) } else { report.recordings.clone() };
+    let listed: Vec<Recording> = if report.recordings.is_empty() {
+        scored_recordings(&methods)
+    } else {
+        report.recordings.clone()
+    };
     if listed.is_empty() {
         return String::new();
     }
@@ -91,7 +102,11 @@ pub fn recordings(report: &Report) -> String {
     }
     out += "</tr></thead>\n<tbody>\n";
     for r in listed.iter().take(RECORDINGS) {
-        let windows = if r.windows > 0 { thousands(r.windows) } else { "\u{2013}".into() };
+        let windows = if r.windows > 0 {
+            thousands(r.windows)
+        } else {
+            "\u{2013}".into()
+        };
         let _ = write!(
             out,
             "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{windows}</td>",
@@ -104,13 +119,20 @@ pub fn recordings(report: &Report) -> String {
             let _ = write!(out, "<td class=\"text\">{class}</td><td>{}</td>", percent(r.agreement));
         }
         for column in columns.iter().filter(|_| labelled) {
-            let _ = write!(out, "<td>{}</td>", percent(column.get(&(r.domain.as_str(), r.file.as_str())).copied()));
+            let _ = write!(
+                out,
+                "<td>{}</td>",
+                percent(column.get(&(r.domain.as_str(), r.file.as_str())).copied())
+            );
         }
         out += "</tr>\n";
     }
     out += "</tbody>\n</table></div>\n";
     if listed.len() > RECORDINGS {
-        out += &note(&format!("{} more recordings are in metrics.json.", listed.len() - RECORDINGS));
+        out += &note(&format!(
+            "{} more recordings are in metrics.json.",
+            listed.len() - RECORDINGS
+        ));
     }
     out
 }
@@ -118,7 +140,11 @@ pub fn recordings(report: &Report) -> String {
 fn by_recording(m: &Method) -> BTreeMap<(&str, &str), f64> {
     m.domains
         .iter()
-        .flat_map(|d| d.accuracy_by_recording.iter().map(|(file, a)| ((d.domain.as_str(), file.as_str()), *a)))
+        .flat_map(|d| {
+            d.accuracy_by_recording
+                .iter()
+                .map(|(file, a)| ((d.domain.as_str(), file.as_str()), *a))
+        })
         .collect()
 }
 
