@@ -265,3 +265,6 @@ impl Sensor {
         self.gain * self.held + self.noise * normal
     }
 }
+
+#[cfg(test)]
+mod tests;
