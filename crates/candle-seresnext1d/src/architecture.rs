@@ -1,0 +1,106 @@
+use std::fmt;
+use std::str::FromStr;
+
+use candle_convnet1d::{BatchNormConfig, Extractor};
+use candle_core::Result;
+use candle_nn::VarBuilder;
+
+use crate::{Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig};
+
+/// The extractors that have a name.
+///
+/// `Display` writes the name (`seresnext26-small`), `FromStr` reads it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Architecture {
+    /// `light-cnn`: four plain convolutions, 512 features. See [`LightCnn`].
+    LightCnn,
+    /// `seresnext26-small`: a narrow SE-ResNeXt-26, 512 features. See [`SeResNeXtConfig::small26`].
+    SeResNeXt26Small,
+    /// `seresnext26`: SE-ResNeXt-26 (32x4d), 2048 features. See [`SeResNeXtConfig::depth`].
+    SeResNeXt26,
+    /// `seresnext50`: SE-ResNeXt-50 (32x4d), 2048 features.
+    SeResNeXt50,
+    /// `seresnext101`: SE-ResNeXt-101 (32x4d), 2048 features.
+    SeResNeXt101,
+    /// `seresnext152`: SE-ResNeXt-152 (32x4d), 2048 features.
+    SeResNeXt152,
+}
+
+impl Architecture {
+    /// All of them, smallest first.
+    pub const ALL: [Self; 6] = [
+        Self::LightCnn,
+        Self::SeResNeXt26Small,
+        Self::SeResNeXt26,
+        Self::SeResNeXt50,
+        Self::SeResNeXt101,
+        Self::SeResNeXt152,
+    ];
+
+    /// The name that `FromStr` reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LightCnn => "light-cnn",
+            Self::SeResNeXt26Small => "seresnext26-small",
+            Self::SeResNeXt26 => "seresnext26",
+            Self::SeResNeXt50 => "seresnext50",
+            Self::SeResNeXt101 => "seresnext101",
+            Self::SeResNeXt152 => "seresnext152",
+        }
+    }
+
+    /// Builds the network for windows of `in_channels` channels, its variables taken from `vb`.
+    ///
+    /// # Errors
+    /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
+    /// another shape.
+    pub fn build(self, in_channels: usize, batch_norm: BatchNormConfig, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
+        let config = match self {
+            Self::LightCnn => {
+                let config = LightCnnConfig {
+                    in_channels,
+                    batch_norm,
+                };
+                return Ok(Box::new(LightCnn::new(&config, vb)?));
+            }
+            Self::SeResNeXt26Small => SeResNeXtConfig::small26(in_channels),
+            Self::SeResNeXt26 => SeResNeXtConfig::depth(26, in_channels)?,
+            Self::SeResNeXt50 => SeResNeXtConfig::depth(50, in_channels)?,
+            Self::SeResNeXt101 => SeResNeXtConfig::depth(101, in_channels)?,
+            Self::SeResNeXt152 => SeResNeXtConfig::depth(152, in_channels)?,
+        };
+        let config = SeResNeXtConfig { batch_norm, ..config };
+        Ok(Box::new(SeResNeXt::new(&config, vb)?))
+    }
+
+    /// Length in samples of the shortest window that the network takes.
+    pub fn min_length(self) -> usize {
+        match self {
+            Self::LightCnn => LightCnn::MIN_LENGTH,
+            _ => SeResNeXt::MIN_LENGTH,
+        }
+    }
+
+    /// The known names, for messages.
+    pub(crate) fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        // not write_str: a width asked for in a table must be kept
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(name: &str) -> std::result::Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|architecture| architecture.name() == name)
+            .ok_or_else(|| Error::UnknownArchitecture { name: name.to_owned() })
+    }
+}

@@ -1,0 +1,120 @@
+use candle_convnet1d::{BatchNormConfig, Conv1dConfig, Extractor, Pass, adaptive_max_pool1d, max_pool1d, relu};
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::conv_norm::ConvNorm;
+use crate::input;
+
+const NETWORK: &str = "light-cnn";
+
+/// Channels after each convolution.
+const WIDTHS: [usize; 4] = [16, 32, 64, 128];
+const KERNELS: [usize; 4] = [15, 3, 3, 3];
+/// Max pool after the second convolution, kernel and stride.
+const POOL: usize = 2;
+/// Bins of the adaptive max pool at the end.
+const BINS: usize = 4;
+
+/// Configuration of a [`LightCnn`].
+#[derive(Clone, Debug)]
+pub struct LightCnnConfig {
+    /// Channels of a window.
+    pub in_channels: usize,
+    /// Batch norm after each convolution.
+    pub batch_norm: BatchNormConfig,
+}
+
+impl LightCnnConfig {
+    /// Windows of `in_channels` channels, PyTorch's batch norm.
+    pub fn new(in_channels: usize) -> Self {
+        Self {
+            in_channels,
+            batch_norm: BatchNormConfig::default(),
+        }
+    }
+}
+
+/// A light CNN: four unpadded convolutions with batch norm and ReLU, and two max pools.
+///
+/// `(N, in_channels, L)`, L >= 26, gives features `(N, 512)`, channel by channel, four bins each.
+/// At L = 1024: conv k15 `(N, 16, 1010)`, conv k3 `(N, 32, 1008)`, max pool 2 `(N, 32, 504)`,
+/// conv k3 `(N, 64, 502)`, conv k3 `(N, 128, 500)`, adaptive max pool `(N, 128, 4)`.
+///
+/// It is the extractor of the small CNN that studies of deep transfer between bearings take as
+/// their plain network (Zhao et al. 2021, "Applications of Unsupervised Deep Transfer Learning to
+/// Intelligent Fault Diagnosis", arXiv:1912.12528). There its features meet a hidden layer of 256
+/// with dropout 0.5; here that layer belongs to the label head.
+///
+/// # Initial values
+/// Convolution weights as PyTorch's default: uniform in +-1/sqrt(fan-in). Biases 0: each is
+/// followed by a batch norm, which takes it out again.
+///
+/// # Names
+/// | here | PyTorch, `nn.Sequential` of conv, norm, ReLU, ... |
+/// |---|---|
+/// | `conv1.*`, `norm1.*` | `features.0.*`, `features.1.*` |
+/// | `conv2.*`, `norm2.*` | `features.3.*`, `features.4.*` |
+/// | `conv3.*`, `norm3.*` | `features.7.*`, `features.8.*` |
+/// | `conv4.*`, `norm4.*` | `features.10.*`, `features.11.*` |
+///
+/// The last parts (`weight`, `bias`, `running_mean`, `running_var`) are the same in both.
+#[derive(Debug)]
+pub struct LightCnn {
+    in_channels: usize,
+    layers: Vec<ConvNorm>,
+}
+
+impl LightCnn {
+    /// Length of the shortest window: the convolutions and the pool leave one sample of it.
+    pub const MIN_LENGTH: usize = 26;
+
+    /// Builds the network, its variables taken from `vb`.
+    ///
+    /// # Errors
+    /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
+    /// another shape.
+    pub fn new(config: &LightCnnConfig, vb: VarBuilder) -> Result<Self> {
+        input::check_channels(NETWORK, config.in_channels)?;
+        let mut layers = Vec::with_capacity(WIDTHS.len());
+        let mut c_in = config.in_channels;
+        for (index, (c_out, kernel)) in WIDTHS.into_iter().zip(KERNELS).enumerate() {
+            let bound = 1. / ((c_in * kernel) as f64).sqrt();
+            let conv = Conv1dConfig {
+                init: Init::Uniform { lo: -bound, up: bound },
+                ..Conv1dConfig::default()
+            };
+            layers.push(ConvNorm::new(
+                (c_in, c_out),
+                kernel,
+                conv,
+                config.batch_norm,
+                vb.pp(format!("conv{}", index + 1)),
+                vb.pp(format!("norm{}", index + 1)),
+            )?);
+            c_in = c_out;
+        }
+        Ok(Self {
+            in_channels: config.in_channels,
+            layers,
+        })
+    }
+}
+
+impl Extractor for LightCnn {
+    /// Features `(N, 512)` of windows `(N, in_channels, L)`, L >= 26.
+    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        input::check(NETWORK, x, self.in_channels, Self::MIN_LENGTH)?;
+        let mut x = x.clone();
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = relu(&layer.forward(&x, pass)?)?;
+            if index == 1 {
+                x = max_pool1d(&x, POOL, POOL, 0)?;
+            }
+        }
+        adaptive_max_pool1d(&x, BINS)?.flatten_from(1)
+    }
+
+    fn feature_len(&self, _length: usize) -> usize {
+        WIDTHS[WIDTHS.len() - 1] * BINS
+    }
+}
