@@ -35,6 +35,8 @@ pub struct ModelResult {
     pub a_distance: Option<f64>,
     /// Share of each class among the predictions for the targets.
     pub predicted_mix: Vec<f64>,
+    /// Predicted class of each scored window of each target.
+    pub predicted: Vec<Vec<usize>>,
     /// Map of its features.
     pub map: FeatureMap,
 }
@@ -205,6 +207,7 @@ impl<'a> Evaluation<'a> {
             source_validation,
             domain_accuracy,
             predicted_mix,
+            predicted,
         })
     }
 

@@ -11,7 +11,7 @@ use signal_conditioning::Meta;
 
 use super::Context;
 use crate::corpus::{Corpus, DomainSignals, Signal};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::{Conduct, conduct, metrics};
 use crate::metrics::Metrics;
 use crate::options::{ExtractorOption, TrainOptions};
@@ -42,7 +42,7 @@ pub struct DemoArgs {
 /// Runs the command.
 pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     if !(0.0..=1.0).contains(&args.shift) {
-        return Err(crate::Error::input(format!("--shift must be between 0 and 1, found {}", args.shift)));
+        return Err(Error::input(format!("--shift must be between 0 and 1, found {}", args.shift)));
     }
     let out = args.out.clone().unwrap_or_else(free_folder);
     output::check_folder(&out, false)?;
@@ -50,8 +50,8 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     let settings = settings(args.seed)?;
     let bar = progress::bar("simulating", "{prefix:>12} {spinner} two machines, 4 conditions, 10 bearings each");
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let shifted = corpus(args.seed, args.shift);
-    let control = corpus(args.seed, 0.0);
+    let shifted = corpus(args.seed, args.shift)?;
+    let control = corpus(args.seed, 0.0)?;
     bar.finish_and_clear();
     output::create_folder(&out)?;
 
@@ -108,35 +108,38 @@ fn settings(seed: u64) -> Result<Settings> {
 }
 
 /// Labelled bearings of machine A, and other bearings of a machine at `shift` of the way to machine B.
-pub fn corpus(seed: u64, shift: f64) -> Corpus {
-    let a = Machine::a();
-    let b = Machine::between(shift);
-    Corpus {
+pub fn corpus(seed: u64, shift: f64) -> Result<Corpus> {
+    let target = Machine::between(shift).map_err(simulation)?;
+    Ok(Corpus {
         name: "simulated".into(),
         classes: Defect::ALL.iter().map(ToString::to_string).collect(),
-        sources: vec![domain("machine-a", &a, 0, seed)],
-        targets: vec![domain("machine-b", &b, UNITS, seed)],
+        sources: vec![domain("machine-a", &Machine::a(), seed)?],
+        targets: vec![domain("machine-b", &target, seed)?],
         channel_keys: vec!["*".into()],
         warnings: Vec::new(),
-    }
+    })
 }
 
-/// `UNITS` bearings of each condition on a machine, numbered from `first`.
-fn domain(name: &str, machine: &Machine, first: u64, seed: u64) -> DomainSignals {
+fn simulation(e: bearing_simulator::Error) -> Error {
+    Error::input(e.to_string())
+}
+
+/// `UNITS` bearings of each condition on a machine.
+fn domain(name: &str, machine: &Machine, seed: u64) -> Result<DomainSignals> {
     let all: Vec<(usize, Defect, u64)> = Defect::ALL
         .iter()
         .enumerate()
-        .flat_map(|(class, &defect)| (first..first + UNITS).map(move |unit| (class, defect, unit)))
+        .flat_map(|(class, &defect)| (0..UNITS).map(move |unit| (class, defect, unit)))
         .collect();
     let signals = all
         .par_iter()
         .map(|&(_, defect, unit)| {
-            let samples = simulate(machine, defect, unit, SECONDS, seed);
+            let samples = simulate(machine, defect, unit, SECONDS, seed).map_err(simulation)?;
             let mut hash = Sha256::new();
             for v in &samples {
                 hash.update(v.to_le_bytes());
             }
-            Signal {
+            Ok(Signal {
                 file: format!("{defect}-{unit:02}"),
                 unit: Some(format!("{defect}-{unit:02}")),
                 meta: Meta {
@@ -146,10 +149,10 @@ fn domain(name: &str, machine: &Machine, first: u64, seed: u64) -> DomainSignals
                 },
                 sha256: hex(&hash.finalize()),
                 channels: vec![samples],
-            }
+            })
         })
-        .collect();
-    DomainSignals { name: name.into(), signals, classes: all.iter().map(|x| Some(x.0)).collect() }
+        .collect::<Result<_>>()?;
+    Ok(DomainSignals { name: name.into(), signals, classes: all.iter().map(|x| Some(x.0)).collect() })
 }
 
 /// `crossrig-demo`, or the first `crossrig-demo-N` that does not exist.
