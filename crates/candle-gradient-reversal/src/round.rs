@@ -21,7 +21,10 @@ impl Format {
             DType::F64 => (53, 1023),
             _ => return None,
         };
-        Some(Self { precision, max_exponent })
+        Some(Self {
+            precision,
+            max_exponent,
+        })
     }
 
     pub(crate) fn largest(self) -> f64 {
@@ -30,7 +33,7 @@ impl Format {
 
     /// The nearest value of this format, ties to even; infinite from half a unit above the largest.
     ///
-    /// By hand, because half 2.7 converts f64 to f16 through f32 (two roundings) or after dropping 32 digits, depending on the
+    /// By hand, because half 2.7 converts f64 to f16 through f32 (two roundings) or after dropping the lower 32 bits, depending on the
     /// processor.
     pub(crate) fn round(self, x: f64) -> f64 {
         if self.precision == f64::MANTISSA_DIGITS as i32 {
@@ -41,7 +44,11 @@ impl Format {
         // the spacing of values of this size: a power of two, by which division and multiplication are exact
         let unit = power_of_two(exponent + 1 - self.precision);
         let rounded = (x / unit).round_ties_even() * unit;
-        if rounded.abs() > self.largest() { rounded.signum() * f64::INFINITY } else { rounded }
+        if rounded.abs() > self.largest() {
+            rounded.signum() * f64::INFINITY
+        } else {
+            rounded
+        }
     }
 }
 
@@ -79,9 +86,17 @@ mod tests {
         } else {
             // exact: the difference of neighbours' multiples of an f64 unit
             let (down, up) = (x.abs() - values[above - 1], values[above] - x.abs());
-            if down < up || (down == up && above % 2 == 1) { above - 1 } else { above }
+            if down < up || (down == up && above % 2 == 1) {
+                above - 1
+            } else {
+                above
+            }
         };
-        let size = if k == values.len() - 1 { f64::INFINITY } else { values[k] };
+        let size = if k == values.len() - 1 {
+            f64::INFINITY
+        } else {
+            values[k]
+        };
         size.copysign(x)
     }
 
@@ -103,8 +118,19 @@ mod tests {
         for (dtype, values) in formats {
             for pair in values.windows(2) {
                 let middle = f64::midpoint(pair[0], pair[1]);
-                for x in [pair[0], middle.next_down(), middle, middle.next_up(), -middle, -middle.next_up()] {
-                    assert_eq!(rounded(dtype, x).to_bits(), nearest(&values, x).to_bits(), "{dtype:?} {x:e}");
+                for x in [
+                    pair[0],
+                    middle.next_down(),
+                    middle,
+                    middle.next_up(),
+                    -middle,
+                    -middle.next_up(),
+                ] {
+                    assert_eq!(
+                        rounded(dtype, x).to_bits(),
+                        nearest(&values, x).to_bits(),
+                        "{dtype:?} {x:e}"
+                    );
                 }
             }
         }

@@ -37,7 +37,11 @@ pub enum Schedule {
 impl Default for Schedule {
     /// The paper's: from 0 to 1 with gamma 10.
     fn default() -> Self {
-        Self::Dann { low: 0.0, high: 1.0, gamma: 10.0 }
+        Self::Dann {
+            low: 0.0,
+            high: 1.0,
+            gamma: 10.0,
+        }
     }
 }
 
@@ -78,7 +82,10 @@ impl FromStr for Schedule {
 
     /// Reads what [`Display`](fmt::Display) writes, with finite numbers.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = |reason: String| Error::Schedule { text: text.to_owned(), reason };
+        let wrong = |reason: String| Error::Schedule {
+            text: text.to_owned(),
+            reason,
+        };
         let mut parts = text.split(':');
         let kind = parts.next().unwrap_or_default();
         let numbers = parts
