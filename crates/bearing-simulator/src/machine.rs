@@ -2,7 +2,8 @@ use crate::constants::{LOAD_STRENGTH, MODES, RATE_HZ, REFERENCE_SHAFT_HZ, machin
 use crate::error::in_range;
 use crate::{Geometry, Result};
 
-/// A mode of a structure: it rings at `hz`, decays as `exp(-damping 2 pi hz t)`, and is heard at the sensor as loud as `gain`.
+/// A mode of a structure: it rings at `hz`, decays as `exp(-damping 2 pi hz t)`, and is heard at the sensor
+/// as loud as `gain`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mode {
     /// undamped natural frequency, Hz
@@ -45,17 +46,17 @@ impl Machine {
         machine_a()
     }
 
-    /// Machine B: a slower motor on a smaller bearing (SKF 6203), another structure with more background, a wider clearance, and a
-    /// sensor on a magnet.
+    /// Machine B: a slower motor on a smaller bearing (SKF 6203), another structure with more background, a
+    /// wider clearance, and a sensor on a magnet.
     pub fn b() -> Self {
         machine_b()
     }
 
     /// A machine on the way from A to B, with B's units: at 0 it is built like A, at 1 it is B.
     ///
-    /// Defect orders move linearly, frequencies, damping and levels in equal ratios. Between the ends the bearing is none
-    /// that can be bought (its orders belong to 8.5 balls half way); the path is there to turn the strength of the shift.
-    /// A shift outside 0 to 1 is an error.
+    /// Defect orders move linearly, frequencies, damping and levels in equal ratios. Between the ends the
+    /// bearing is none that can be bought (its orders belong to 8.5 balls half way); the path is there to
+    /// turn the strength of the shift. A shift outside 0 to 1 is an error.
     pub fn between(shift: f64) -> Result<Self> {
         in_range("the shift between the machines", shift, 0.0, 1.0)?;
         let (a, b) = (Self::a(), Self::b());
@@ -101,8 +102,8 @@ impl Machine {
         })
     }
 
-    /// The same machine at another load, 0 (none) to 1 (full); machines are built at 0.5. More load turns the shaft a little
-    /// slower and makes impacts a little stronger. A load outside 0 to 1 is an error.
+    /// The same machine at another load, 0 (none) to 1 (full); machines are built at 0.5. More load turns the
+    /// shaft a little slower and makes impacts a little stronger. A load outside 0 to 1 is an error.
     pub fn at_load(self, load: f64) -> Result<Self> {
         in_range("the load", load, 0.0, 1.0)?;
         Ok(Self { load, ..self })
@@ -138,8 +139,9 @@ impl Machine {
         &self.modes
     }
 
-    /// Share of the load that a contact carries `angle` (radians) away from the middle of the load zone, 1 there: Stribeck's
-    /// distribution for balls, `(1 - (1 - cos angle) / (2 e))^1.5`, `e` the load factor, and 0 outside the zone.
+    /// Share of the load that a contact carries `angle` (radians) away from the middle of the load zone, 1
+    /// there: Stribeck's distribution for balls, `(1 - (1 - cos angle) / (2 e))^1.5`, `e` the load factor,
+    /// and 0 outside the zone.
     ///
     /// Source: McFadden and Smith 1984, after Stribeck.
     pub fn load_share(&self, angle: f64) -> f64 {

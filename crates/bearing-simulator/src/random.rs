@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key([u8; 32]);
 
-/// What the numbers are for. Each purpose has a stream of its own, so that none depends on how many another has used.
+/// What the numbers are for. Each purpose has a stream of its own, so that none depends on how many another
+/// has used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     Unit,

@@ -94,8 +94,8 @@ impl Unit {
 
     /// Mean number of impacts a second on this machine, slip included, Hz; `None` for a healthy bearing.
     ///
-    /// A cage that turns faster passes the outer race more and the inner race less often (their sum stays the number of
-    /// balls), and turns its balls faster.
+    /// A cage that turns faster passes the outer race more and the inner race less often (their sum stays the
+    /// number of balls), and turns its balls faster.
     pub fn impact_hz(&self, machine: &Machine) -> Option<f64> {
         let orders = machine.geometry;
         let order = match self.defect {
@@ -109,8 +109,8 @@ impl Unit {
 
     /// A recording of this bearing on a machine: acceleration in g, [`Machine::rate_hz`] samples a second.
     ///
-    /// A duration that is not positive or above one hour (3600 s), and a field of the unit set to a value that it cannot have, are
-    /// errors.
+    /// A duration that is not positive or above one hour (3600 s), and a field of the unit set to a value
+    /// that it cannot have, are errors.
     pub fn record(&self, machine: &Machine, seconds: f64) -> Result<Vec<f64>> {
         in_range("the duration in seconds", seconds, f64::MIN_POSITIVE, 3600.0)?;
         in_range("the width of the pit in mm", self.width_mm, 0.0, 10.0)?;

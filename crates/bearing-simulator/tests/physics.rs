@@ -94,6 +94,20 @@ fn load_is_shared_as_stribeck_says() {
 }
 
 #[test]
+fn the_machines_have_the_orders_published_for_their_bearings() {
+    // CWRU's table for SKF 6205-2RS and 6203-2RS: BPFI, BPFO, FTF, twice BSF
+    for (machine, orders) in [
+        (Machine::a(), [5.4152, 3.5848, 0.3983, 4.7135]),
+        (Machine::b(), [4.9469, 3.0530, 0.3817, 3.9874]),
+    ] {
+        let g = machine.geometry();
+        for (found, published) in [g.bpfi, g.bpfo, g.ftf, 2.0 * g.bsf].into_iter().zip(orders) {
+            assert!((found - published).abs() < 4e-4, "{found} {published}");
+        }
+    }
+}
+
+#[test]
 fn the_path_leads_from_a_to_b() {
     let (a, start, b) = (Machine::a(), Machine::between(0.0).unwrap(), Machine::b());
     assert_eq!(Machine::between(1.0).unwrap(), b);

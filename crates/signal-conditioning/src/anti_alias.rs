@@ -4,23 +4,26 @@ use crate::{Error, Result};
 
 /// Taps on either side of the middle one, for each unit of `max(up, down)`.
 ///
-/// With [`BETA`] this gives 80 dB from 1.1 times the cut-off on; Kaiser's estimate of the attenuation for 54 taps a unit and a
-/// transition of 0.2 of the cut-off is 2.285 * 0.2 pi * 54 + 7.95 = 85 dB.
+/// With [`BETA`] this gives 80 dB from 1.1 times the cut-off on; Kaiser's estimate of the attenuation for 54
+/// taps a unit and a transition of 0.2 of the cut-off is 2.285 * 0.2 pi * 54 + 7.95 = 85 dB.
 const HALF_LENGTH: usize = 27;
 
 /// Kaiser's shape parameter for 85 dB: 0.1102 (85 - 8.7).
 const BETA: f64 = 8.4083;
 
-/// Low-pass filter for resampling by `up / down`: taps of a Kaiser-windowed sinc, symmetric, `54 max(up, down) + 1` of them.
+/// Low-pass filter for resampling by `up / down`: taps of a Kaiser-windowed sinc, symmetric, `54 max(up,
+/// down) + 1` of them.
 ///
-/// The cut-off (gain 1/2) is the lower of the two Nyquist frequencies. Up to 0.9 of it the gain is within 0.001 dB of 1; from
-/// 1.1 times it on the attenuation is at least 80 dB. Between 0.9 and 1 times the cut-off the result is attenuated and holds
-/// aliases of what lay between 1 and 1.1 times.
+/// The cut-off (gain 1/2) is the lower of the two Nyquist frequencies. Up to 0.9 of it the gain is within
+/// 0.001 dB of 1; from 1.1 times it on the attenuation is at least 80 dB. Between 0.9 and 1 times the cut-off
+/// the result is attenuated and holds aliases of what lay between 1 and 1.1 times.
 ///
-/// `up` and `down` are reduced to lowest terms first, as [`resample_poly`](crate::resample_poly) does. The taps sum to 1
-/// (they do not hold the gain `up`). For 1/1 they are a low-pass too, which `resample_poly` does not use. Zero is an error.
+/// `up` and `down` are reduced to lowest terms first, as [`resample_poly`](crate::resample_poly) does. The
+/// taps sum to 1 (they do not hold the gain `up`). For 1/1 they are a low-pass too, which `resample_poly`
+/// does not use. Zero is an error.
 ///
-/// Source: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", IEEE ISCAS 1974.
+/// Source: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", IEEE ISCAS
+/// 1974.
 pub fn anti_alias_taps(up: usize, down: usize) -> Result<Vec<f64>> {
     if up == 0 || down == 0 {
         return Err(Error::Ratio { up, down });
@@ -55,8 +58,8 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
 }
 
-/// Modified Bessel function of the first kind and order 0, by its power series; for the arguments here (below 9) 30 terms
-/// reach the last bit.
+/// Modified Bessel function of the first kind and order 0, by its power series; for the arguments here (below
+/// 9) 30 terms reach the last bit.
 fn bessel_i0(x: f64) -> f64 {
     let quarter_square = x * x / 4.0;
     let mut term = 1.0;

@@ -1,7 +1,7 @@
 /// What can be wrong with a request or with the samples.
 ///
-/// The first group is the caller's (a setting that cannot be), the second the data's (these samples cannot be used), the
-/// third that of a stored description (it was not written by a version that this one understands).
+/// The first group is the caller's (a setting that cannot be), the second the data's (these samples cannot be
+/// used), the third that of a stored description (it was not written by a version that this one understands).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -4,8 +4,8 @@ use crate::{Error, Result};
 
 /// The defect orders of a rolling bearing: how often each part is struck or turns in one turn of the shaft.
 ///
-/// An order times the shaft's frequency is a frequency in Hz. All four are positive. The outer race stands still, the
-/// inner race turns with the shaft, and nothing slips; real bearings slip by up to about 2 %.
+/// An order times the shaft's frequency is a frequency in Hz. All four are positive. The outer race stands
+/// still, the inner race turns with the shaft, and nothing slips; real bearings slip by up to about 2 %.
 ///
 /// In a file it is written either as the four factors or as dimensions, never as both:
 ///
@@ -25,7 +25,8 @@ pub struct Geometry {
     pub bpfi: f64,
     /// ball pass order, outer race: impacts a turn from one pit on the outer race
     pub bpfo: f64,
-    /// ball spin order: turns of a ball about itself for each turn of the shaft; a pit on a ball strikes a race twice as often
+    /// ball spin order: turns of a ball about itself for each turn of the shaft; a pit on a ball strikes a
+    /// race twice as often
     pub bsf: f64,
     /// fundamental train order: turns of the cage for each turn of the shaft
     pub ftf: f64,
@@ -34,15 +35,16 @@ pub struct Geometry {
 impl Geometry {
     /// Defect orders from the dimensions of a bearing whose outer race stands still.
     ///
-    /// `n` balls of diameter `d` on a pitch circle of diameter `D` (any unit, the same for both), contact angle `a` in degrees;
-    /// with `g = (d / D) cos a`:
-    /// BPFI = n/2 (1 + g), BPFO = n/2 (1 - g), BSF = D/(2d) (1 - g^2), FTF = (1 - g)/2.
+    /// `n` balls of diameter `d` on a pitch circle of diameter `D` (any unit, the same for both), contact
+    /// angle `a` in degrees; with `g = (d / D) cos a`: BPFI = n/2 (1 + g), BPFO = n/2 (1 - g), BSF = D/(2d)
+    /// (1 - g^2), FTF = (1 - g)/2.
     ///
-    /// Source: R. B. Randall, J. Antoni, "Rolling element bearing diagnostics - a tutorial", Mech. Syst. Signal Process. 25
-    /// (2011), equations 1 to 4, divided by the shaft's frequency. There the spin frequency is written for the same ball and pitch diameters.
+    /// Source: R. B. Randall, J. Antoni, "Rolling element bearing diagnostics - a tutorial", Mech. Syst.
+    /// Signal Process. 25 (2011), equations 1 to 4, divided by the shaft's frequency. There the spin
+    /// frequency is written for the same ball and pitch diameters.
     ///
-    /// Errors: no balls; a diameter that is not positive and finite; a ball as large as the pitch circle; balls that overlap on
-    /// it (`n d > pi D`); an angle outside 0 to 90 degrees (90 excluded).
+    /// Errors: no balls; a diameter that is not positive and finite; a ball as large as the pitch circle;
+    /// balls that overlap on it (`n d > pi D`); an angle outside 0 to 90 degrees (90 excluded).
     pub fn from_dimensions(
         balls: u32,
         ball_diameter: f64,
@@ -79,8 +81,8 @@ impl Geometry {
         })
     }
 
-    /// Defect orders as a data sheet gives them. `bsf` is the ball's spin; a sheet that lists the rate at which a ball's pit
-    /// strikes lists twice that. A factor that is not positive and finite is an error.
+    /// Defect orders as a data sheet gives them. `bsf` is the ball's spin; a sheet that lists the rate at
+    /// which a ball's pit strikes lists twice that. A factor that is not positive and finite is an error.
     pub fn from_factors(bpfi: f64, bpfo: f64, bsf: f64, ftf: f64) -> Result<Self> {
         for (name, value) in [("bpfi", bpfi), ("bpfo", bpfo), ("bsf", bsf), ("ftf", ftf)] {
             if !(value.is_finite() && value > 0.0) {

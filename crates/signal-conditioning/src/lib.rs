@@ -1,13 +1,15 @@
-//! Signal conditioning on slices: windows, scaling, polyphase resampling, spectra, and the representations that a network
-//! learns from.
+//! Signal conditioning on slices: windows, scaling, polyphase resampling, spectra, and the representations
+//! that a network learns from.
 //!
 //! # Should you use it?
 //!
-//! Yes, if recordings of vibration, current or sound are to become equal rows of numbers: brought to one sampling rate, cut
-//! into windows, scaled, turned into spectra, standardised, always in the same way in training and in use. Every function
-//! takes `&[f64]` and gives `Vec<f64>` or writes in place; there are no tensors, no files and no state to keep.
+//! Yes, if recordings of vibration, current or sound are to become equal rows of numbers: brought to one
+//! sampling rate, cut into windows, scaled, turned into spectra, standardised, always in the same way in
+//! training and in use. Every function takes `&[f64]` and gives `Vec<f64>` or writes in place; there are no
+//! tensors, no files and no state to keep.
 //!
-//! No, if you want streaming (block by block) audio resampling, filter design in general, or time-frequency maps.
+//! No, if you want streaming (block by block) audio resampling, filter design in general, or time-frequency
+//! maps.
 //!
 //! # Example
 //!
@@ -28,9 +30,10 @@
 //!
 //! # NaN, infinity and empty input
 //!
-//! Nothing panics on data. Transforms ([`scale`], [`resample`], [`spectrum`]) carry a value that is not finite into the
-//! output, as each says; what is kept or learned from ([`represent`], [`StandardiserBuilder::push`]) refuses it with an
-//! error that names the sample. Empty input gives empty output, or an error where a result cannot exist.
+//! Nothing panics on data. Transforms ([`scale`], [`resample`], [`spectrum`]) carry a value that is not
+//! finite into the output, as each says; what is kept or learned from ([`represent`],
+//! [`StandardiserBuilder::push`]) refuses it with an error that names the sample. Empty input gives empty
+//! output, or an error where a result cannot exist.
 //!
 //! # Limits
 //!

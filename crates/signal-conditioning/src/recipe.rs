@@ -19,12 +19,13 @@ pub struct Meta {
 
 /// How a window becomes the numbers that a model sees; it is stored in the model, so that use repeats training.
 ///
-/// Its serialised form is versioned and stays readable:
-/// `{"version":1,"kind":"log-spectrum","scale":null}`, `kind` one of `raw`, `spectrum`, `log-spectrum`, `scale` null or a
-/// [`ScaleBy`]. Another version, another kind or an unknown key is an error that says so.
+/// Its serialised form is versioned and stays readable: `{"version":1,"kind":"log-spectrum","scale":null}`,
+/// `kind` one of `raw`, `spectrum`, `log-spectrum`, `scale` null or a [`ScaleBy`]. Another version, another
+/// kind or an unknown key is an error that says so.
 ///
-/// `scale` is applied to each window before anything else. Scaling by the whole recording is done before windows are cut, and
-/// standardising by training statistics after ([`Standardiser`](crate::Standardiser)): neither is part of a recipe.
+/// `scale` is applied to each window before anything else. Scaling by the whole recording is done before
+/// windows are cut, and standardising by training statistics after ([`Standardiser`](crate::Standardiser)):
+/// neither is part of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub enum Recipe {
@@ -90,8 +91,9 @@ impl Recipe {
 
 /// The representation of one window of one channel: [`Recipe::output_len`] values.
 ///
-/// A pure function of its arguments. The kinds so far need nothing from `meta`; a kind that does will return an error where
-/// what it needs is unknown. A sample that is not finite, an empty window, or a spectrum of a single sample are errors.
+/// A pure function of its arguments. The kinds so far need nothing from `meta`; a kind that does will return
+/// an error where what it needs is unknown. A sample that is not finite, an empty window, or a spectrum of a
+/// single sample are errors.
 pub fn represent(recipe: &Recipe, window: &[f64], _meta: &Meta) -> Result<Vec<f64>> {
     let needed = match recipe {
         Recipe::Raw { .. } => 1,
@@ -116,8 +118,8 @@ pub fn represent(recipe: &Recipe, window: &[f64], _meta: &Meta) -> Result<Vec<f6
     })
 }
 
-/// A recipe as it stands in a file. Keys and scalings that are not known are taken in first, so that a newer file is
-/// refused for its version and not for the first thing in it that is new.
+/// A recipe as it stands in a file. Keys and scalings that are not known are taken in first, so that a newer
+/// file is refused for its version and not for the first thing in it that is new.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     version: u64,

@@ -9,9 +9,10 @@ const MAX_TERM: u64 = 100_000;
 
 /// Resamples a recording from one sampling rate to another: zero-phase, `ceil(n up / down)` samples.
 ///
-/// The ratio is [`resampling_ratio`], the filter [`anti_alias_taps`], the rest [`resample_poly`]: the signal is taken as zero
-/// outside the recording, so the first and last 27 periods of the lower rate are shaped by its ends. Equal rates copy. A NaN or
-/// infinite sample spoils the output within 27 periods of the lower rate around it. Errors: as `resampling_ratio`.
+/// The ratio is [`resampling_ratio`], the filter [`anti_alias_taps`], the rest [`resample_poly`]: the signal
+/// is taken as zero outside the recording, so the first and last 27 periods of the lower rate are shaped by
+/// its ends. Equal rates copy. A NaN or infinite sample spoils the output within 27 periods of the lower rate
+/// around it. Errors: as `resampling_ratio`.
 pub fn resample(x: &[f64], from_hz: f64, to_hz: f64) -> Result<Vec<f64>> {
     let (up, down) = resampling_ratio(from_hz, to_hz)?;
     if up == down {
@@ -22,9 +23,10 @@ pub fn resample(x: &[f64], from_hz: f64, to_hz: f64) -> Result<Vec<f64>> {
 
 /// The ratio `up / down` of whole numbers, in lowest terms, that stands for `to_hz / from_hz`.
 ///
-/// It is the first convergent of the continued fraction that is exact to 1e-12, or the last one whose terms are at most
-/// 100,000. So it is exact for whole-number rates whose reduced terms are that small (44,100 and 48,000 Hz: 160/147), and
-/// never further off than 10 parts in a million, which is what the clocks of good instruments reach.
+/// It is the first convergent of the continued fraction that is exact to 1e-12, or the last one whose terms
+/// are at most 100,000. So it is exact for whole-number rates whose reduced terms are that small (44,100 and
+/// 48,000 Hz: 160/147), and never further off than 10 parts in a million, which is what the clocks of good
+/// instruments reach.
 ///
 /// A rate that is not positive and finite, or rates more than a factor of 1000 apart, are errors.
 pub fn resampling_ratio(from_hz: f64, to_hz: f64) -> Result<(usize, usize)> {
@@ -52,15 +54,16 @@ pub fn resampling_ratio(from_hz: f64, to_hz: f64) -> Result<(usize, usize)> {
 
 /// The convergent of `high / low >= 1` that [`resampling_ratio`] describes.
 ///
-/// Euclid's algorithm runs on the two rates, not on their quotient: remainders of floating-point numbers are exact, so the
-/// convergents of whole-number rates are too.
+/// Euclid's algorithm runs on the two rates, not on their quotient: remainders of floating-point numbers are
+/// exact, so the convergents of whole-number rates are too.
 fn convergent(high: f64, low: f64) -> (usize, usize) {
     let factor = high / low;
     let (mut dividend, mut divisor) = (high, low);
     let (mut previous, mut current) = ((0_u64, 1_u64), (1_u64, 0_u64));
     loop {
         let whole = (dividend / divisor).floor();
-        // a quotient this large can only overstep the bound; past it the conversion to an integer could overflow
+        // a quotient this large can only overstep the bound; past it the conversion to an integer could
+        // overflow
         if whole > MAX_TERM as f64 {
             break;
         }
@@ -80,17 +83,18 @@ fn convergent(high: f64, low: f64) -> (usize, usize) {
     (current.0 as usize, current.1 as usize)
 }
 
-/// Resamples by `up / down` with given filter taps: the polyphase form of "insert `up - 1` zeros after each sample, filter,
-/// keep every `down`-th".
+/// Resamples by `up / down` with given filter taps: the polyphase form of "insert `up - 1` zeros after each
+/// sample, filter, keep every `down`-th".
 ///
-/// Equal to `scipy.signal.resample_poly(x, up, down, window=taps)` with its zero padding: `up` and `down` are reduced to
-/// lowest terms; the taps are multiplied by `up`; the filter's delay of `(taps - 1) / 2` (rounded down) is removed; the output
-/// has `ceil(n up / down)` samples; 1/1 copies the input unfiltered. In formulas, with `c = (taps - 1) / 2` and `x = 0` outside:
+/// Equal to `scipy.signal.resample_poly(x, up, down, window=taps)` with its zero padding: `up` and `down` are
+/// reduced to lowest terms; the taps are multiplied by `up`; the filter's delay of `(taps - 1) / 2` (rounded
+/// down) is removed; the output has `ceil(n up / down)` samples; 1/1 copies the input unfiltered. In
+/// formulas, with `c = (taps - 1) / 2` and `x = 0` outside:
 ///
 /// `y[m] = up * sum over i of x[i] taps[m down + c - i up]`
 ///
-/// The work is `taps / up` multiplications for each output sample. NaN and infinity go into every output sample whose sum holds them.
-/// Zero in the ratio, no taps, or a result too long to count are errors.
+/// The work is `taps / up` multiplications for each output sample. NaN and infinity go into every output
+/// sample whose sum holds them. Zero in the ratio, no taps, or a result too long to count are errors.
 pub fn resample_poly(x: &[f64], up: usize, down: usize, taps: &[f64]) -> Result<Vec<f64>> {
     if up == 0 || down == 0 {
         return Err(Error::Ratio { up, down });
@@ -127,8 +131,8 @@ pub fn resample_poly(x: &[f64], up: usize, down: usize, taps: &[f64]) -> Result<
         .collect())
 }
 
-/// Filter taps sorted by phase: phase p holds taps p, p + up, p + 2 up .., last first, times `up`, so that a sum over
-/// samples runs forwards through both.
+/// Filter taps sorted by phase: phase p holds taps p, p + up, p + 2 up .., last first, times `up`, so that a
+/// sum over samples runs forwards through both.
 struct Phases {
     taps: Vec<f64>,
     length: usize,

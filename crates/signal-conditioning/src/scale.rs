@@ -15,8 +15,9 @@ pub enum ScaleBy {
     MeanStd,
     /// `(x - min) / (max - min)`: from 0 to 1.
     MinMax,
-    /// `(x - median) / (1.4826 MAD)`, MAD the median of `|x - median|`. The factor makes it the standard deviation of
-    /// Gaussian data (Rousseeuw and Croux, J. Am. Stat. Assoc. 88, 1993), so impacts do not set the scale.
+    /// `(x - median) / (1.4826 MAD)`, MAD the median of `|x - median|`. The factor makes it the standard
+    /// deviation of Gaussian data (Rousseeuw and Croux, J. Am. Stat. Assoc. 88, 1993), so impacts do not set
+    /// the scale.
     Robust,
 }
 
@@ -51,8 +52,8 @@ impl FromStr for ScaleBy {
 
 /// Scales samples in place by their own centre and spread.
 ///
-/// Zero spread gives zeros. For [`ScaleBy::Robust`] the spread is also zero where more than half of the samples are equal.
-/// If any sample is NaN or infinite, every sample becomes NaN. An empty slice stays empty.
+/// Zero spread gives zeros. For [`ScaleBy::Robust`] the spread is also zero where more than half of the
+/// samples are equal. If any sample is NaN or infinite, every sample becomes NaN. An empty slice stays empty.
 pub fn scale(x: &mut [f64], by: ScaleBy) {
     if x.is_empty() {
         return;
@@ -92,15 +93,16 @@ pub(crate) fn standardised(v: f64, centre: f64, spread: f64) -> f64 {
 
 /// Mean and population variance of a non-empty slice, in two passes.
 ///
-/// Sums run over differences from the first sample, so that the mean of equal samples is that sample and their variance
-/// exactly 0, whatever the value rounds to.
+/// Sums run over differences from the first sample, so that the mean of equal samples is that sample and
+/// their variance exactly 0, whatever the value rounds to.
 pub(crate) fn mean_and_variance(x: &[f64]) -> (f64, f64) {
     let n = x.len() as f64;
     let mean = x[0] + x.iter().map(|v| v - x[0]).sum::<f64>() / n;
     (mean, x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n)
 }
 
-/// Median of a non-empty slice without NaN, which it reorders: the mean of the two middle values where the count is even.
+/// Median of a non-empty slice without NaN, which it reorders: the mean of the two middle values where the
+/// count is even.
 fn median(x: &mut [f64]) -> f64 {
     let (middle, odd) = (x.len() / 2, x.len() % 2 == 1);
     let (below, &mut upper, _) = x.select_nth_unstable_by(middle, f64::total_cmp);

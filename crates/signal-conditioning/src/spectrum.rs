@@ -8,11 +8,12 @@ use rustfft::num_complex::Complex;
 /// What is added to a magnitude before its logarithm is taken: `ln(|X| + 0.001)`.
 pub const LOG_FLOOR: f64 = 1e-3;
 
-/// Magnitude spectrum of a window: `|DFT(w x)|` of bins `1 ..= n/2`, `w` the periodic Hann window, not divided by `n`.
+/// Magnitude spectrum of a window: `|DFT(w x)|` of bins `1 ..= n/2`, `w` the periodic Hann window, not
+/// divided by `n`.
 ///
-/// Bin `k`, at element `k - 1`, is the frequency `k rate / n`; the mean (bin 0) is left out. A tone of amplitude `a` in the middle of a
-/// bin gives `a n / 4` there. The unit is that of the samples. Fewer than two samples give an empty spectrum; NaN or infinity
-/// anywhere gives NaN in some or all bins.
+/// Bin `k`, at element `k - 1`, is the frequency `k rate / n`; the mean (bin 0) is left out. A tone of
+/// amplitude `a` in the middle of a bin gives `a n / 4` there. The unit is that of the samples. Fewer than
+/// two samples give an empty spectrum; NaN or infinity anywhere gives NaN in some or all bins.
 pub fn spectrum(x: &[f64]) -> Vec<f64> {
     if x.len() < 2 {
         return Vec::new();
@@ -20,7 +21,8 @@ pub fn spectrum(x: &[f64]) -> Vec<f64> {
     PLANS.with_borrow_mut(|plans| Plan::of_length(plans, x.len()).magnitudes(x))
 }
 
-/// Logarithm of the magnitude spectrum: `ln(spectrum(x) + 0.001)`, the constant being [`LOG_FLOOR`]; natural logarithm.
+/// Logarithm of the magnitude spectrum: `ln(spectrum(x) + 0.001)`, the constant being [`LOG_FLOOR`]; natural
+/// logarithm.
 pub fn log_spectrum(x: &[f64]) -> Vec<f64> {
     let mut bins = spectrum(x);
     for bin in &mut bins {
@@ -29,7 +31,8 @@ pub fn log_spectrum(x: &[f64]) -> Vec<f64> {
     bins
 }
 
-/// The plans last used by a thread, newest last. Programs use one or two lengths; the bound keeps one that does not from growing.
+/// The plans last used by a thread, newest last. Programs use one or two lengths; the bound keeps one that
+/// does not from growing.
 const MAX_PLANS: usize = 8;
 
 thread_local! {

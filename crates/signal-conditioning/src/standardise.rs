@@ -10,8 +10,8 @@ use crate::{Error, Result};
 pub enum Grouping {
     /// Every position has its own: for spectra, where position is frequency (and channel).
     PerBin,
-    /// All positions of a channel share one: for samples, where position means nothing. Channels stand one after the
-    /// other and are equally long.
+    /// All positions of a channel share one: for samples, where position means nothing. Channels stand one
+    /// after the other and are equally long.
     PerChannel,
 }
 
@@ -45,9 +45,9 @@ impl Grouping {
 
 /// Mean and standard deviation of training windows, and the map `(x - mean) / std` that they define.
 ///
-/// The standard deviation is that of the population (divided by n). A group that never varied gives zeros, whatever it is
-/// applied to. Serialised as `{"grouping":"per-bin","mean":[..],"std":[..]}`; reading checks that both lists are equally long, finite and
-/// `std` not negative.
+/// The standard deviation is that of the population (divided by n). A group that never varied gives zeros,
+/// whatever it is applied to. Serialised as `{"grouping":"per-bin","mean":[..],"std":[..]}`; reading checks
+/// that both lists are equally long, finite and `std` not negative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Standardiser {
@@ -74,8 +74,8 @@ impl Standardiser {
 
     /// Standardises a window in place; NaN and infinity stay what they are (0 where the spread is zero).
     ///
-    /// A window of another number of bins, or whose length the number of channels does not divide, is an error and is left
-    /// unchanged.
+    /// A window of another number of bins, or whose length the number of channels does not divide, is an
+    /// error and is left unchanged.
     pub fn apply(&self, window: &mut [f64]) -> Result<()> {
         let width = self.grouping.width(self.mean.len(), window.len())?;
         for ((values, &mean), &std) in window.chunks_exact_mut(width).zip(&self.mean).zip(&self.std) {
@@ -89,8 +89,9 @@ impl Standardiser {
 
 /// Collects the statistics of a [`Standardiser`], one window at a time.
 ///
-/// Means and squared deviations are updated window by window (Chan and others, "Updating formulae and a pairwise
-/// algorithm for computing sample variances", 1979), so nothing is kept and nothing cancels; equal values give a standard deviation of exactly 0.
+/// Means and squared deviations are updated window by window (Chan and others, "Updating formulae and a
+/// pairwise algorithm for computing sample variances", 1979), so nothing is kept and nothing cancels; equal
+/// values give a standard deviation of exactly 0.
 ///
 /// ```
 /// use signal_conditioning::{Grouping, StandardiserBuilder};
@@ -111,7 +112,8 @@ pub struct StandardiserBuilder {
 }
 
 impl StandardiserBuilder {
-    /// Statistics of `groups` bins (all channels together) or of `groups` channels. No groups: every window is refused.
+    /// Statistics of `groups` bins (all channels together) or of `groups` channels. No groups: every window
+    /// is refused.
     pub fn new(groups: usize, grouping: Grouping) -> Self {
         Self {
             grouping,
@@ -121,7 +123,8 @@ impl StandardiserBuilder {
         }
     }
 
-    /// Takes a training window in. One that does not fit, or holds a value that is not finite, is an error and changes nothing.
+    /// Takes a training window in. One that does not fit, or holds a value that is not finite, is an error
+    /// and changes nothing.
     pub fn push(&mut self, window: &[f64]) -> Result<()> {
         let groups = self.mean.len();
         if groups == 0 {

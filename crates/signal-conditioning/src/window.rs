@@ -15,7 +15,8 @@ pub enum Tail {
 pub struct Windowing {
     /// samples in a window, at least 1
     pub length: usize,
-    /// samples from one window's start to the next, at least 1; smaller than `length`: windows overlap, larger: samples between them are skipped
+    /// samples from one window's start to the next, at least 1; smaller than `length`: windows overlap,
+    /// larger: samples between them are skipped
     pub hop: usize,
     /// what happens at the end
     pub tail: Tail,
@@ -23,9 +24,9 @@ pub struct Windowing {
 
 /// Where the windows of a recording of `samples` samples begin, in increasing order.
 ///
-/// Windows start at `0, hop, 2 hop ..` as long as a whole window fits; with [`Tail::Overlap`] one more follows at
-/// `samples - length` when the last of them ends earlier than the recording. A recording shorter than a window has none.
-/// A length or hop of 0 is an error.
+/// Windows start at `0, hop, 2 hop ..` as long as a whole window fits; with [`Tail::Overlap`] one more
+/// follows at `samples - length` when the last of them ends earlier than the recording. A recording shorter
+/// than a window has none. A length or hop of 0 is an error.
 pub fn window_starts(samples: usize, windowing: &Windowing) -> Result<Vec<usize>> {
     let &Windowing { length, hop, tail } = windowing;
     if length == 0 || hop == 0 {

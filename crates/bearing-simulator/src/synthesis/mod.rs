@@ -7,7 +7,8 @@ use crate::constants::{
 use crate::random::{Purpose, Random};
 use crate::{Defect, Machine, Mode, Unit};
 
-/// Time before the recording begins, seconds, so that modes and sensor have settled: ten time constants of the slowest.
+/// Time before the recording begins, seconds, so that modes and sensor have settled: ten time constants of
+/// the slowest.
 const SETTLE: f64 = 0.1;
 
 pub(crate) fn record(unit: &Unit, machine: &Machine, samples: usize) -> Vec<f64> {
@@ -45,7 +46,8 @@ struct Impact {
     strength: f64,
 }
 
-/// The impacts on a pit, in order of time, from `SETTLE` before the recording on and without end; none for a healthy bearing.
+/// The impacts on a pit, in order of time, from `SETTLE` before the recording on and without end; none for a
+/// healthy bearing.
 struct Impacts<'a> {
     unit: &'a Unit,
     machine: &'a Machine,
@@ -118,7 +120,8 @@ impl Iterator for Impacts<'_> {
     }
 }
 
-/// The modes of a structure, each a damped oscillation carried from sample to sample as a complex number whose imaginary part is heard.
+/// The modes of a structure, each a damped oscillation carried from sample to sample as a complex number
+/// whose imaginary part is heard.
 struct Structure {
     modes: Vec<Oscillator>,
 }
@@ -156,8 +159,8 @@ impl Structure {
 
     /// The standard deviation of white force, a sample, whose answer has this standard deviation.
     ///
-    /// A mode's answer to an impulse is `gain r^k sin(k theta)`, whose squares sum to `gain^2 / (2 (1 - r^2))` up to a term that
-    /// averages out over a turn of theta; modes are taken as independent.
+    /// A mode's answer to an impulse is `gain r^k sin(k theta)`, whose squares sum to `gain^2 / (2 (1 -
+    /// r^2))` up to a term that averages out over a turn of theta; modes are taken as independent.
     fn force_for(&self, standard_deviation: f64) -> f64 {
         let power: f64 = self
             .modes
