@@ -66,3 +66,7 @@ mod report;
 pub use check::GradCheck;
 pub use error::Error;
 pub use report::{Place, Report, Worst};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

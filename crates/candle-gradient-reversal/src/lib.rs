@@ -87,3 +87,7 @@ mod schedule;
 pub use error::Error;
 pub use op::{GradientReversal, gradient_reversal};
 pub use schedule::{Schedule, progress};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

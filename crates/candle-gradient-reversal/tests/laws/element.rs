@@ -79,9 +79,9 @@ fn nearest_size(x: f64, value: impl Fn(u16) -> f64, infinity: u16) -> u16 {
     while high - low > 1 {
         let middle = low.midpoint(high);
         if value(middle) <= x {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     let (down, up) = (x - value(low), value(high) - x);
