@@ -64,8 +64,8 @@ pub struct RecordingEntry {
     pub text: TextLayout,
     /// Anything else that was stated.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Why there is no path.
-    pub(super) absent: Option<String>,
+    /// Why it cannot be read: no such file, no such channel.
+    pub(super) fault: Option<String>,
 }
 
 impl RecordingEntry {
@@ -83,9 +83,13 @@ impl RecordingEntry {
     ///
     /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, or channels differ in length.
     pub fn load(&self) -> Result<Recording> {
-        let Some(path) = &self.path else {
-            let message = self.absent.clone().unwrap_or_else(|| "the file is absent".into());
-            return Err(Error::Missing { path: PathBuf::from(&self.file), message });
+        let path = match (&self.path, &self.fault) {
+            (Some(path), None) => path,
+            (Some(path), Some(fault)) => return Err(Error::variable(path, fault.as_str())),
+            (None, fault) => {
+                let message = fault.clone().unwrap_or_else(|| "the file is absent".into());
+                return Err(Error::Missing { path: PathBuf::from(&self.file), message });
+            }
         };
         let mismatch = |what, found: String, expected: Vec<String>| {
             Err(Error::Mismatch { path: path.clone(), what, found, expected: expected.join(" or ") })

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::formats::{ENDINGS, TextLayout};
 
 pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let channels = take_channels(None, options)?;
+    let channels = take_channels(None, options).map_err(Error::Argument)?;
     let mut warnings = Vec::new();
     let mut found: Vec<(String, Option<String>, PathBuf)> = Vec::new();
     let top = list(folder)?;
@@ -57,7 +57,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
                 channels: channels.clone(),
                 text: TextLayout::default(),
                 attributes: BTreeMap::new(),
-                absent: None,
+                fault: None,
             }
         })
         .collect();

@@ -87,8 +87,9 @@ impl Source<'_> {
                 return Err(self.error(Some(recording.file.span()), message));
             }
             let entry = context.entry(recording)?;
-            if let Some(reason) = entry.absent.as_ref().filter(|r| !r.starts_with("no file")) {
-                warnings.push(format!("{}: {reason}", entry.file));
+            // plain absence is in the entry; a name that fits several files deserves a word
+            if let Some(fault) = entry.fault.as_ref().filter(|f| entry.path.is_none() && !f.starts_with("no file")) {
+                warnings.push(format!("{}: {fault}", entry.file));
             }
             recordings.push(entry);
         }
@@ -195,6 +196,10 @@ impl Context<'_> {
             return Err(source.error(table.sha256.as_ref().map(toml::Spanned::span), message));
         }
         let own = source.channels(table.channels.as_ref())?;
+        let (channels, no_channel) = match take_channels(own.as_ref().or(self.declared.as_ref()), self.options) {
+            Ok(channels) => (channels, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
         let (path, absent) = match self.finder.find(table.file.as_ref()) {
             Ok(path) => (Some(path), None),
             Err(reason) => (None, Some(reason)),
@@ -210,16 +215,17 @@ impl Context<'_> {
             rate_hz: source.positive(table.rate_hz.as_ref(), "rate_hz")?.or(self.default_rate),
             sha256,
             bytes: table.bytes.clone().map_or(Vec::new(), super::schema::Sizes::list),
-            channels: take_channels(own.as_ref().or(self.declared.as_ref()), self.options)?,
+            channels,
             text: self.table.text,
             attributes: table.attributes.clone(),
-            absent,
+            fault: absent.or(no_channel),
         })
     }
 }
 
 /// The channels to read: of the declared ones those asked for, by name or number; else keys made from what was asked.
-pub(super) fn take_channels(declared: Option<&Vec<Channel>>, options: &OpenOptions) -> Result<Vec<Channel>> {
+/// The error is for the one recording: others of the data set may declare channels of their own.
+pub(super) fn take_channels(declared: Option<&Vec<Channel>>, options: &OpenOptions) -> Result<Vec<Channel>, String> {
     let asked = options.channels.as_deref().unwrap_or_default();
     if let (Some(declared), None) = (declared, &options.key) {
         if asked.is_empty() {
@@ -232,7 +238,7 @@ pub(super) fn take_channels(declared: Option<&Vec<Channel>>, options: &OpenOptio
                 let by_number = ask.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
                 let found = declared.iter().find(|c| c.name == *ask).or_else(|| declared.get(by_number?));
                 found.cloned().ok_or_else(|| {
-                    Error::Argument(format!("no channel {ask:?}; the data set has {} (or 1 to {})", names.join(", "), names.len()))
+                    format!("no channel {ask:?}; declared are {} (or 1 to {})", names.join(", "), names.len())
                 })
             })
             .collect();

@@ -7,8 +7,6 @@ mod lookup;
 mod manifest;
 mod schema;
 
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -9,8 +9,6 @@ mod apportion;
 mod assign;
 mod kind;
 
-#[cfg(test)]
-mod tests;
 
 pub use kind::{Fractions, Part, SplitKind};
 

@@ -100,6 +100,10 @@ impl fmt::Display for Dialect {
 /// Finds the layout that reads the first lines, in a fixed order of trial: tab, semicolon, comma, spaces, one column.
 /// A decimal comma is tried only where columns are set apart by semicolons or tabs, else `1,5` could be two columns.
 pub(super) fn detect(path: &Path, lines: &[&str], layout: &TextLayout) -> Result<Dialect> {
+    if (layout.delimiter, layout.decimal) == (Some(Delimiter::Comma), Some(Decimal::Comma)) {
+        let message = "a comma is stated both as delimiter and as decimal mark; it can be only one of them";
+        return Err(Error::Argument(message.into()));
+    }
     let comment_lines = lines.iter().take_while(|l| l.starts_with(['#', '%'])).count();
     let body = &lines[comment_lines..(comment_lines + SAMPLE_LINES).min(lines.len())];
     let Some(first) = body.first() else {

@@ -102,6 +102,3 @@ fn column_names(path: &Path, lines: &[&str], dialect: &Dialect) -> Result<Vec<St
     }
     Ok(cells.into_iter().map(|c| c.trim().trim_matches('"').to_owned()).collect())
 }
-
-#[cfg(test)]
-mod tests;
