@@ -129,19 +129,32 @@ impl fmt::Display for Place {
 
 impl Error {
     pub(crate) fn file(path: &Path, at: Place, message: impl Into<String>) -> Self {
-        Self::File { path: path.to_owned(), at, message: message.into() }
+        Self::File {
+            path: path.to_owned(),
+            at,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn variable(path: &Path, message: impl Into<String>) -> Self {
-        Self::Variable { path: path.to_owned(), message: message.into() }
+        Self::Variable {
+            path: path.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// An error of the system about `path`: [`Missing`](Self::Missing) where the file is not there.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::NotFound {
-            Self::Missing { path: path.to_owned(), message: "no such file or folder".into() }
+            Self::Missing {
+                path: path.to_owned(),
+                message: "no such file or folder".into(),
+            }
         } else {
-            Self::Machine { path: path.to_owned(), source }
+            Self::Machine {
+                path: path.to_owned(),
+                source,
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// A seeded permutation of `0..n` (Fisher and Yates; unbiased), the same on every machine and with every version of
-/// the random number crates: ChaCha8's stream is fixed, and the shuffle is written out here.
+/// the random number crates: the stream of `ChaCha8` is fixed, and the shuffle is written out here.
 pub(crate) fn permutation(n: usize, parts: &[&[u8]]) -> Vec<usize> {
     let mut rng = ChaCha8Rng::from_seed(digest(parts));
     let mut order: Vec<usize> = (0..n).collect();

@@ -1,4 +1,51 @@
-//! Recordings of several domains: manifests, readers for instrument files, honest splits, windows and batches
+//! Recordings of several domains (machines, loads, rigs): from instrument files to the rows of a training step.
+//!
+//! A [`Dataset`] lists recordings, by a manifest or by folders; a [`RecordingEntry`] is read when asked for; a
+//! [`Recording`] is looked over ([`Scan`]) and cut into training, validation and test windows ([`split_source`],
+//! [`split_target`]); a [`Sampler`] says which windows make up each step.
+//!
+//! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
+//! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
+//! see a target's labels, because the functions for targets take none. For one table of independent rows, a CSV reader
+//! and a shuffle will do.
+//!
+//! ```
+//! use signal_domains::{Dataset, Fractions, Item, OpenOptions, Part, SplitKind, SplitPlan, split_target};
+//! # let dir = tempfile::tempdir()?;
+//! # let folder = dir.path();
+//! # std::fs::create_dir(folder.join("pump-2"))?;
+//! # let samples: String = (0..9000).map(|i| format!("{}\n", (0.1 * f64::from(i)).sin())).collect();
+//! # std::fs::write(folder.join("pump-2/monday.csv"), samples)?;
+//! let dataset = Dataset::open(folder, &OpenOptions { rate_hz: Some(12_000.0), ..OpenOptions::default() })?;
+//! let entry = dataset.domain("pump-2")[0];
+//! let recording = entry.load()?;
+//! assert_eq!(recording.scan().fault(), None);
+//! let items = [Item { file: &entry.file, unit: None, samples: recording.len() }];
+//! let plan = SplitPlan { kind: SplitKind::Blocks, fractions: Fractions::default(), window: 1024, hop: 512, seed: 0 };
+//! let split = split_target("pump-2", &items, &plan)?;
+//! for (item, start) in split.windows(Part::Test) {
+//!     let window = &recording.channels[0][start..start + 1024];
+//! #   assert!(item == 0 && window.len() == 1024);
+//! }
+//! # assert!(split.count(Part::Test) > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is read
+//!
+//! | format | read | listed but not read |
+//! |---|---|---|
+//! | MAT level 5 (`-v6`, `-v7`), either byte order, compressed or not | numeric arrays of every class, stored as any type; logical | char, struct, cell, sparse, complex, objects |
+//! | MAT 7.3, HDF5 | integers and floats of 2 to 8 bytes | strings, compounds, enumerations, cells |
+//! | CSV, TXT | UTF-8 numbers in columns; layout stated or detected, then shown ([`Dialect`]) | – |
+//!
+//! All numbers become f64. A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
+//!
+//! # Limits
+//!
+//! Samples of a recording are in memory as a whole, at most [`MAX_SAMPLES`] a variable. MAT level 4 and struct fields
+//! are not read; links inside HDF5 files are not followed (name the data set itself). A MAT file cut exactly between two variables looks whole: state its SHA-256. No format states a rate
+//! here: without one in the manifest or the options, only samples exist, and nothing can be resampled.
 #![forbid(unsafe_code)]
 
 mod dataset;

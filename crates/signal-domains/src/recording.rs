@@ -62,15 +62,18 @@ impl Recording {
 ///
 /// Rate and speed stay unknown: no format read here states them.
 pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
-    load(path, keys, &TextLayout::default(), sha256_of(path)?)
+    load(path, keys, TextLayout::default(), sha256_of(path)?)
 }
 
-pub(crate) fn load(path: &Path, keys: &[String], layout: &TextLayout, sha256: String) -> Result<Recording> {
+pub(crate) fn load(path: &Path, keys: &[String], layout: TextLayout, sha256: String) -> Result<Recording> {
     let file = formats::open(path, layout)?;
     let any = ["*".to_owned()];
     let keys = if keys.is_empty() { &any } else { keys };
     let variables = file.variables();
-    let chosen = keys.iter().map(|key| pick(path, variables, key)).collect::<Result<Vec<_>>>()?;
+    let chosen = keys
+        .iter()
+        .map(|key| pick(path, variables, key))
+        .collect::<Result<Vec<_>>>()?;
     let mut channels: Vec<Vec<f64>> = Vec::with_capacity(chosen.len());
     let mut names = Vec::with_capacity(chosen.len());
     for choice in chosen {
@@ -92,7 +95,14 @@ pub(crate) fn load(path: &Path, keys: &[String], layout: &TextLayout, sha256: St
             _ => format!("{}#{}", variable.name, choice.channel + 1),
         });
     }
-    Ok(Recording { channels, names, rate_hz: None, rpm: None, sha256, dialect: file.dialect() })
+    Ok(Recording {
+        channels,
+        names,
+        rate_hz: None,
+        rpm: None,
+        sha256,
+        dialect: file.dialect(),
+    })
 }
 
 /// SHA-256 of a file, read piece by piece.
@@ -113,5 +123,6 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }

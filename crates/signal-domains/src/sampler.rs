@@ -102,14 +102,20 @@ impl Sampler {
             return Err(Error::Argument("no source domain to draw batches from".into()));
         };
         let sizes = sources.iter().map(|s| (&s.domain, s.classes.len()));
-        if let Some((domain, _)) = sizes.chain(targets.iter().map(|t| (&t.domain, t.rows))).find(|(_, n)| *n == 0) {
+        if let Some((domain, _)) = sizes
+            .chain(targets.iter().map(|t| (&t.domain, t.rows)))
+            .find(|(_, n)| *n == 0)
+        {
             return Err(Error::Argument(format!("domain {domain} has no training windows")));
         }
         Ok(Self {
             batch,
             largest_source,
             sources: sources.iter().map(|s| Stream::of_source(seed, s, balance)).collect(),
-            targets: targets.iter().map(|t| Stream::new(seed, &t.domain, vec![(0..t.rows).collect()])).collect(),
+            targets: targets
+                .iter()
+                .map(|t| Stream::new(seed, &t.domain, vec![(0..t.rows).collect()]))
+                .collect(),
         })
     }
 
@@ -128,13 +134,19 @@ impl Sampler {
     /// Rows of the next step from the sources alone (warm-up, source-only training); the targets stand still.
     pub fn next_source_batch(&mut self) -> BatchRows {
         let sources = self.sources.iter_mut().map(|s| s.draw(self.batch)).collect();
-        BatchRows { sources, targets: Vec::new() }
+        BatchRows {
+            sources,
+            targets: Vec::new(),
+        }
     }
 
     /// What to save with a checkpoint.
     pub fn state(&self) -> SamplerState {
         let drawn = |streams: &[Stream]| streams.iter().map(|s| s.drawn).collect();
-        SamplerState { sources: drawn(&self.sources), targets: drawn(&self.targets) }
+        SamplerState {
+            sources: drawn(&self.sources),
+            targets: drawn(&self.targets),
+        }
     }
 
     /// Continues from a saved state. Errors where the state is of another number of domains.
@@ -175,8 +187,20 @@ struct Group {
 
 impl Stream {
     fn new(seed: u64, domain: &str, groups: Vec<Vec<usize>>) -> Self {
-        let groups = groups.into_iter().map(|rows| Group { rows, order: Vec::new(), pass: None }).collect();
-        Self { seed, domain: domain.into(), groups, drawn: 0 }
+        let groups = groups
+            .into_iter()
+            .map(|rows| Group {
+                rows,
+                order: Vec::new(),
+                pass: None,
+            })
+            .collect();
+        Self {
+            seed,
+            domain: domain.into(),
+            groups,
+            drawn: 0,
+        }
     }
 
     fn of_source(seed: u64, source: &SourceRows, balance: Balance) -> Self {

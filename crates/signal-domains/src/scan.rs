@@ -27,7 +27,11 @@ pub struct Scan {
 impl Recording {
     /// Looks the recording over.
     pub fn scan(&self) -> Scan {
-        let mut scan = Scan { samples: self.len(), no_rate: self.rate_hz.is_none(), ..Scan::default() };
+        let mut scan = Scan {
+            samples: self.len(),
+            no_rate: self.rate_hz.is_none(),
+            ..Scan::default()
+        };
         for (name, x) in self.names.iter().zip(&self.channels) {
             scan.nan += x.iter().filter(|v| v.is_nan()).count();
             scan.infinite += x.iter().filter(|v| v.is_infinite()).count();
@@ -85,7 +89,10 @@ impl Scan {
 /// Samples in runs of at least [`CLIPPED_RUN`] at the largest or the smallest finite value.
 fn clipped_samples(x: &[f64]) -> usize {
     let finite = || x.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let (low, high) = (
+        finite().fold(f64::INFINITY, f64::min),
+        finite().fold(f64::NEG_INFINITY, f64::max),
+    );
     x.chunk_by(|a, b| a == b)
         .filter(|run| run.len() >= CLIPPED_RUN && (run[0] == low || run[0] == high))
         .map(<[f64]>::len)

@@ -20,11 +20,18 @@ pub(crate) fn pick(path: &Path, variables: &[Variable], key: &str) -> Result<Cho
     if let [only] = named(variables, key)[..] {
         let variable = &variables[only];
         if !variable.numeric {
-            let message = format!("variable {} holds no real numbers; {}", variable.describe(), present(variables));
+            let message = format!(
+                "variable {} holds no real numbers; {}",
+                variable.describe(),
+                present(variables)
+            );
             return Err(Error::variable(path, message));
         }
         if variable.channels() == 1 {
-            return Ok(Chosen { variable: only, channel: 0 });
+            return Ok(Chosen {
+                variable: only,
+                channel: 0,
+            });
         }
     }
     let (pattern, number) = match key.rsplit_once('#').map(|(p, n)| (p, n.parse::<usize>())) {
@@ -37,22 +44,41 @@ pub(crate) fn pick(path: &Path, variables: &[Variable], key: &str) -> Result<Cho
         .collect();
     let describe = |c: &Chosen| match variables[c.variable].channels() {
         1 => variables[c.variable].describe(),
-        _ => format!("{}#{} of {}", variables[c.variable].name, c.channel + 1, variables[c.variable].describe()),
+        _ => format!(
+            "{}#{} of {}",
+            variables[c.variable].name,
+            c.channel + 1,
+            variables[c.variable].describe()
+        ),
     };
     match (number, &channels[..]) {
         (None, [only]) => Ok(*only),
         (_, []) => {
-            let wanted = if pattern == "*" { "numeric array with more than one sample".into() } else { format!("numeric variable {pattern:?}") };
+            let wanted = if pattern == "*" {
+                "numeric array with more than one sample".into()
+            } else {
+                format!("numeric variable {pattern:?}")
+            };
             Err(Error::variable(path, format!("no {wanted}; {}", present(variables))))
         }
         (Some(n), _) => channels.get(n - 1).copied().ok_or_else(|| {
-            Error::variable(path, format!("key {key:?} asks for channel {n}, {pattern:?} has {}; {}", channels.len(), present(variables)))
+            Error::variable(
+                path,
+                format!(
+                    "key {key:?} asks for channel {n}, {pattern:?} has {}; {}",
+                    channels.len(),
+                    present(variables)
+                ),
+            )
         }),
         (None, several) => {
             let list = shorten(several.iter().map(describe).collect());
             Err(Error::variable(
                 path,
-                format!("key {key:?} fits {} channels: {list}; name one, or take the N-th as \"{pattern}#N\"", several.len()),
+                format!(
+                    "key {key:?} fits {} channels: {list}; name one, or take the N-th as \"{pattern}#N\"",
+                    several.len()
+                ),
             ))
         }
     }
@@ -60,7 +86,9 @@ pub(crate) fn pick(path: &Path, variables: &[Variable], key: &str) -> Result<Cho
 
 fn named(variables: &[Variable], name: &str) -> Vec<usize> {
     let bare = name.trim_start_matches('/');
-    (0..variables.len()).filter(|&i| variables[i].name == name || variables[i].name == bare).collect()
+    (0..variables.len())
+        .filter(|&i| variables[i].name == name || variables[i].name == bare)
+        .collect()
 }
 
 fn matching(variables: &[Variable], pattern: &str) -> Result<Vec<usize>> {
@@ -70,7 +98,9 @@ fn matching(variables: &[Variable], pattern: &str) -> Result<Vec<usize>> {
             .build()
             .map_err(|e| Error::Argument(format!("key {pattern:?} is not a name or a glob: {}", e.kind())))?
             .compile_matcher();
-        found = (0..variables.len()).filter(|&i| glob.is_match(&variables[i].name)).collect();
+        found = (0..variables.len())
+            .filter(|&i| glob.is_match(&variables[i].name))
+            .collect();
     }
     found.retain(|&i| variables[i].numeric);
     if pattern == "*" || found.len() > 1 {
@@ -83,7 +113,10 @@ fn present(variables: &[Variable]) -> String {
     if variables.is_empty() {
         return "the file holds no variables".into();
     }
-    format!("present are {}", shorten(variables.iter().map(Variable::describe).collect()))
+    format!(
+        "present are {}",
+        shorten(variables.iter().map(Variable::describe).collect())
+    )
 }
 
 /// At most twenty of a list.

@@ -1,4 +1,4 @@
-//! Files that SciPy and h5py wrote, read back value by value; see `fixtures/make.py`.
+//! Files that `SciPy` and h5py wrote, read back value by value; see `fixtures/make.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,9 @@ fn read(name: &str, key: &str) -> Result<Recording, Error> {
 
 /// What `make.py` writes into every vector of `samples` numbers.
 fn ramp(unsigned: bool) -> Vec<f64> {
-    (0..50).map(|i| f64::from(7 * i % 23 - if unsigned { 0 } else { 11 })).collect()
+    (0..50)
+        .map(|i| f64::from(7 * i % 23 - if unsigned { 0 } else { 11 }))
+        .collect()
 }
 
 const CLASSES: [(&str, &str); 10] = [
@@ -31,7 +33,10 @@ const CLASSES: [(&str, &str); 10] = [
 ];
 
 fn find<'a>(variables: &'a [Variable], name: &str) -> &'a Variable {
-    variables.iter().find(|v| v.name == name).unwrap_or_else(|| panic!("no {name} in {variables:?}"))
+    variables
+        .iter()
+        .find(|v| v.name == name)
+        .unwrap_or_else(|| panic!("no {name} in {variables:?}"))
 }
 
 #[test]
@@ -40,7 +45,10 @@ fn mat_files_of_scipy_are_read_plain_and_compressed() {
         let variables = list_variables(&fixture(file)).unwrap();
         for (name, kind) in CLASSES {
             let variable = find(&variables, name);
-            assert_eq!((&variable.shape[..], &*variable.kind, variable.samples()), (&[50, 1][..], kind, 50));
+            assert_eq!(
+                (&variable.shape[..], &*variable.kind, variable.samples()),
+                (&[50, 1][..], kind, 50)
+            );
             let recording = read(file, name).unwrap();
             assert_eq!(recording.channels, [ramp(name.starts_with("x_u"))], "{file} {name}");
             assert_eq!(recording.names, [name]);
@@ -81,11 +89,20 @@ fn columns_of_a_matrix_are_channels() {
         for c in 0..3 {
             let expected: Vec<f64> = (0..20).map(|i| f64::from(3 * i + c)).collect();
             let recording = read(file, &format!("{key}#{}", c + 1)).unwrap();
-            assert_eq!((recording.channels, recording.names), (vec![expected], vec![format!("{key}#{}", c + 1)]));
+            assert_eq!(
+                (recording.channels, recording.names),
+                (vec![expected], vec![format!("{key}#{}", c + 1)])
+            );
         }
         let message = read(file, key).unwrap_err().to_string();
-        assert!(message.contains("fits 3 channels") && message.contains("matrix#2"), "{message}");
-        assert!(read(file, "matrix#4").unwrap_err().to_string().contains("channel 4"), "{file}");
+        assert!(
+            message.contains("fits 3 channels") && message.contains("matrix#2"),
+            "{message}"
+        );
+        assert!(
+            read(file, "matrix#4").unwrap_err().to_string().contains("channel 4"),
+            "{file}"
+        );
     }
 }
 
@@ -101,16 +118,28 @@ fn several_keys_give_channels_in_their_order() {
 
 #[test]
 fn no_key_means_the_only_signal() {
-    assert_eq!(load_file(&fixture("small_plain.mat"), &[]).unwrap().channels, [ramp(false)]);
-    assert_eq!(load_file(&fixture("version73.mat"), &[]).unwrap().channels, [ramp(false)]);
+    assert_eq!(
+        load_file(&fixture("small_plain.mat"), &[]).unwrap().channels,
+        [ramp(false)]
+    );
+    assert_eq!(
+        load_file(&fixture("version73.mat"), &[]).unwrap().channels,
+        [ramp(false)]
+    );
     let message = load_file(&fixture("plain.mat"), &[]).unwrap_err().to_string();
-    assert!(message.contains("fits") && message.contains("x_f4 (50x1 float32)"), "{message}");
+    assert!(
+        message.contains("fits") && message.contains("x_f4 (50x1 float32)"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_missing_variable_lists_those_present() {
     let message = read("small_plain.mat", "*_DE_time").unwrap_err().to_string();
-    assert!(message.contains("small_plain.mat") && message.contains("*_DE_time"), "{message}");
+    assert!(
+        message.contains("small_plain.mat") && message.contains("*_DE_time"),
+        "{message}"
+    );
     assert!(message.contains("present are x (50x1 int16)"), "{message}");
     assert!(matches!(read("small_plain.mat", "["), Err(Error::Argument(_))));
 }
@@ -121,7 +150,11 @@ fn hdf5_files_of_h5py_are_read_by_their_declared_types() {
     for (name, kind) in CLASSES {
         let path = format!("signals/{name}");
         assert_eq!(find(&variables, &path).kind, kind);
-        assert_eq!(read("numbers.h5", &path).unwrap().channels, [ramp(name.starts_with("x_u"))], "{name}");
+        assert_eq!(
+            read("numbers.h5", &path).unwrap().channels,
+            [ramp(name.starts_with("x_u"))],
+            "{name}"
+        );
     }
     for key in ["signals/big_endian", "/signals/big_endian", "half", "chunked"] {
         assert_eq!(read("numbers.h5", key).unwrap().channels, [ramp(false)], "{key}");
@@ -129,7 +162,10 @@ fn hdf5_files_of_h5py_are_read_by_their_declared_types() {
     assert_eq!(read("latest.h5", "deep/er/x").unwrap().channels, [ramp(false)]);
     assert_eq!(read("latest.h5", "*").unwrap().channels, [ramp(false)]);
     for (name, kind) in [("text", "string"), ("pairs", "compound")] {
-        assert_eq!((&*find(&variables, name).kind, find(&variables, name).numeric), (kind, false));
+        assert_eq!(
+            (&*find(&variables, name).kind, find(&variables, name).numeric),
+            (kind, false)
+        );
     }
 }
 
@@ -143,7 +179,10 @@ fn mat_files_of_version_7_3_are_read_as_the_hdf5_files_they_are() {
 #[test]
 fn mat_files_of_level_4_are_refused_by_name() {
     let error = read("level4.mat", "x").unwrap_err();
-    assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains("level 4"), "{error}");
+    assert!(
+        matches!(error, Error::Unsupported { .. }) && error.to_string().contains("level 4"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -159,7 +198,11 @@ fn files_that_are_none_of_these_are_refused() {
     refuse("empty.csv", b"", "empty (0 bytes)");
     refuse("short.mat", b"MATLAB 5.0", "128-byte header");
     refuse("zeros.mat", &[0; 1000], "byte-order mark");
-    refuse("text.mat", "not a MAT file\n".repeat(20).as_bytes(), "not a MAT file of level 5");
+    refuse(
+        "text.mat",
+        "not a MAT file\n".repeat(20).as_bytes(),
+        "not a MAT file of level 5",
+    );
     refuse("text.h5", b"1,2,3\n", "signature");
     refuse("sound.wav", b"RIFF\0\0\0\0WAVEfmt ", "neither MAT, HDF5 nor text");
     let gone = load_file(&folder.path().join("gone.mat"), &[]).unwrap_err();

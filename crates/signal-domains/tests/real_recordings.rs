@@ -12,7 +12,10 @@ use signal_domains::{
 fn data() -> Option<PathBuf> {
     let folder = env::var_os("CROSSRIG_DATA").map(PathBuf::from);
     if folder.is_none() {
-        assert!(env::var_os("CROSSRIG_REQUIRE_DATA").is_none_or(|v| v != "1"), "CROSSRIG_DATA is not set");
+        assert!(
+            env::var_os("CROSSRIG_REQUIRE_DATA").is_none_or(|v| v != "1"),
+            "CROSSRIG_DATA is not set"
+        );
         println!("skipped: no data");
     }
     folder
@@ -23,7 +26,14 @@ fn manifest(name: &str) -> PathBuf {
 }
 
 fn open(name: &str, data_root: Option<PathBuf>) -> Dataset {
-    Dataset::open(&manifest(name), &OpenOptions { data_root, ..OpenOptions::default() }).unwrap()
+    Dataset::open(
+        &manifest(name),
+        &OpenOptions {
+            data_root,
+            ..OpenOptions::default()
+        },
+    )
+    .unwrap()
 }
 
 #[test]
@@ -31,18 +41,36 @@ fn the_committed_manifests_are_well_formed_without_any_data() {
     let cwru = open("cwru.toml", None);
     assert_eq!(cwru.domains(), ["load0", "load1", "load2", "load3"]);
     assert_eq!((cwru.classes.len(), cwru.recordings.len()), (10, 40));
-    assert_eq!(cwru.families[..4], [Some(Family::Healthy), Some(Family::InnerRace), Some(Family::RollingElement), Some(Family::OuterRace)]);
+    assert_eq!(
+        cwru.families[..4],
+        [
+            Some(Family::Healthy),
+            Some(Family::InnerRace),
+            Some(Family::RollingElement),
+            Some(Family::OuterRace)
+        ]
+    );
     for r in &cwru.recordings {
         let normal = r.class == Some(0);
         assert_eq!(r.rate_hz, Some(if normal { 48000.0 } else { 12000.0 }));
-        assert_eq!(r.unit.as_deref(), r.class.map(|c| &*cwru.classes[c]), "one bearing a class, for all loads");
+        assert_eq!(
+            r.unit.as_deref(),
+            r.class.map(|c| &*cwru.classes[c]),
+            "one bearing a class, for all loads"
+        );
         assert!(r.geometry.is_some_and(|g| (g.bsf - 2.3567).abs() < 1e-3));
         assert_eq!(r.sha256.is_empty(), ["98.mat", "99.mat", "100.mat"].contains(&r.name()));
     }
     let bearings = open("cwru-bearings.toml", None);
-    assert_eq!((bearings.domains(), bearings.classes.join(" ")), (vec!["drive-end", "fan-end"], "ball inner outer".into()));
+    assert_eq!(
+        (bearings.domains(), bearings.classes.join(" ")),
+        (vec!["drive-end", "fan-end"], "ball inner outer".into())
+    );
     let count = |d: &str| bearings.class_counts(d).into_values().collect::<Vec<_>>();
-    assert_eq!((count("drive-end"), count("fan-end")), (vec![12, 12, 12], vec![12, 12, 21]));
+    assert_eq!(
+        (count("drive-end"), count("fan-end")),
+        (vec![12, 12, 12], vec![12, 12, 21])
+    );
 }
 
 #[test]
@@ -58,13 +86,17 @@ fn every_recording_of_the_manifests_that_is_there_is_the_one_stated_and_reads() 
             let scan = recording.scan();
             assert_eq!((scan.fault(), scan.remark()), (None, None), "{}", entry.file);
             assert!((120_000..244_000).contains(&recording.len()) && recording.channels.len() == 1);
-            let end = if entry.domain == "fan-end" { "_FE_time" } else { "_DE_time" };
+            let end = if entry.domain == "fan-end" {
+                "_FE_time"
+            } else {
+                "_DE_time"
+            };
             assert!(recording.names[0].ends_with(end));
         }
     }
 }
 
-/// Values as MATLAB shows them are not at hand; SciPy's of 97.mat, plain MAT, and 118.mat, compressed, are.
+/// Values as MATLAB shows them are not at hand; `SciPy`'s of 97.mat, plain MAT, and 118.mat, compressed, are.
 #[test]
 fn samples_of_official_and_trimmed_files_equal_scipys() {
     let Some(data) = data() else { return };
@@ -105,7 +137,11 @@ fn other_instruments_files_are_read() {
     assert_eq!((gearbox.channels.len(), gearbox.len()), (2, 24_576));
     let dialect = gearbox.dialect.unwrap().to_string();
     assert_eq!(dialect, "read as 4 columns set apart by commas, a header line");
-    let strain = load_file(&data.join("ligo/H-H1_LOSC_4_V2-1126259446-32.hdf5"), &["strain/Strain".into()]).unwrap();
+    let strain = load_file(
+        &data.join("ligo/H-H1_LOSC_4_V2-1126259446-32.hdf5"),
+        &["strain/Strain".into()],
+    )
+    .unwrap();
     assert_eq!((strain.len(), strain.scan().fault()), (131_072, None));
     let rig = load_file(&data.join("hit_sm/mfs/IR5_600.mat"), &[]).unwrap();
     assert_eq!((rig.len(), &*rig.names[0]), (65_536, "z10_2"));
@@ -118,13 +154,31 @@ fn other_instruments_files_are_read() {
 fn splits_of_a_load_have_the_windows_of_the_published_comparison() {
     let Some(data) = data() else { return };
     let dataset = open("cwru.toml", Some(data));
-    let faults: Vec<_> = dataset.domain("load3").into_iter().filter(|r| r.class != Some(0)).collect();
+    let faults: Vec<_> = dataset
+        .domain("load3")
+        .into_iter()
+        .filter(|r| r.class != Some(0))
+        .collect();
     let lengths: Vec<usize> = faults.iter().map(|r| r.load().unwrap().len()).collect();
-    let item = |i: usize| Item { file: &faults[i].file, unit: faults[i].unit.as_deref(), samples: lengths[i] };
-    let labelled: Vec<LabelledItem<'_>> =
-        (0..faults.len()).map(|i| LabelledItem { item: item(i), class: faults[i].class.unwrap() }).collect();
+    let item = |i: usize| Item {
+        file: &faults[i].file,
+        unit: faults[i].unit.as_deref(),
+        samples: lengths[i],
+    };
+    let labelled: Vec<LabelledItem<'_>> = (0..faults.len())
+        .map(|i| LabelledItem {
+            item: item(i),
+            class: faults[i].class.unwrap(),
+        })
+        .collect();
     let fractions = Fractions::new(0.8, 0.0, 0.2).unwrap();
-    let plan = SplitPlan { kind: SplitKind::Windows, fractions, window: 1024, hop: 1024, seed: 0 };
+    let plan = SplitPlan {
+        kind: SplitKind::Windows,
+        fractions,
+        window: 1024,
+        hop: 1024,
+        seed: 0,
+    };
     let split = split_source("load3", &labelled, &plan).unwrap();
     assert_eq!(split.all().len(), lengths.iter().map(|n| n / 1024).sum::<usize>());
     let items: Vec<Item<'_>> = (0..faults.len()).map(item).collect();
@@ -132,8 +186,16 @@ fn splits_of_a_load_have_the_windows_of_the_published_comparison() {
     // one window is 0.47 points there: about 213 test windows
     assert!((205..=220).contains(&test), "{test}");
     // a recording a class and load: only blocks and windows can split them
-    let plan = SplitPlan { kind: SplitKind::Recordings, ..plan };
-    assert!(split_source("load3", &labelled, &plan).unwrap_err().to_string().contains("blocks"));
+    let plan = SplitPlan {
+        kind: SplitKind::Recordings,
+        ..plan
+    };
+    assert!(
+        split_source("load3", &labelled, &plan)
+            .unwrap_err()
+            .to_string()
+            .contains("blocks")
+    );
 }
 
 #[rustfmt::skip]

@@ -4,11 +4,17 @@ use proptest::prelude::*;
 use signal_domains::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 
 fn source(domain: &str, classes: &[usize]) -> SourceRows {
-    SourceRows { domain: domain.into(), classes: classes.to_vec() }
+    SourceRows {
+        domain: domain.into(),
+        classes: classes.to_vec(),
+    }
 }
 
 fn target(domain: &str, rows: usize) -> TargetRows {
-    TargetRows { domain: domain.into(), rows }
+    TargetRows {
+        domain: domain.into(),
+        rows,
+    }
 }
 
 fn counts(n: usize, rows: impl IntoIterator<Item = usize>) -> Vec<usize> {
@@ -64,7 +70,14 @@ proptest! {
 #[test]
 fn targets_change_nothing_about_the_sources_and_stand_still_during_warm_up() {
     let rows = vec![0; 23];
-    let mut with = Sampler::new(1, 8, Balance::None, &[source("a", &rows)], &[target("t", 5), target("u", 50)]).unwrap();
+    let mut with = Sampler::new(
+        1,
+        8,
+        Balance::None,
+        &[source("a", &rows)],
+        &[target("t", 5), target("u", 50)],
+    )
+    .unwrap();
     let mut without = Sampler::new(1, 8, Balance::None, &[source("a", &rows)], &[]).unwrap();
     let mut fresh = with.clone();
     for _ in 0..4 {
@@ -75,19 +88,32 @@ fn targets_change_nothing_about_the_sources_and_stand_still_during_warm_up() {
     }
     assert_eq!(with.state().targets, [32, 32]);
     let first = fresh.next_batch();
-    fresh.restore(&SamplerState { sources: vec![32], targets: vec![0, 0] }).unwrap();
+    fresh
+        .restore(&SamplerState {
+            sources: vec![32],
+            targets: vec![0, 0],
+        })
+        .unwrap();
     assert_eq!(fresh.next_batch().targets, first.targets);
 }
 
 #[test]
 fn seed_and_domain_name_decide_the_order() {
     let rows = vec![0; 40];
-    let draw = |seed, name: &str| Sampler::new(seed, 40, Balance::None, &[source(name, &rows)], &[]).unwrap().next_batch();
+    let draw = |seed, name: &str| {
+        Sampler::new(seed, 40, Balance::None, &[source(name, &rows)], &[])
+            .unwrap()
+            .next_batch()
+    };
     assert_eq!(draw(1, "a"), draw(1, "a"));
     assert_ne!(draw(1, "a"), draw(2, "a"));
     assert_ne!(draw(1, "a"), draw(1, "b"));
     let mut sampler = Sampler::new(1, 40, Balance::None, &[source("a", &rows)], &[]).unwrap();
-    assert_ne!(sampler.next_batch(), sampler.next_batch(), "each pass has an order of its own");
+    assert_ne!(
+        sampler.next_batch(),
+        sampler.next_batch(),
+        "each pass has an order of its own"
+    );
 }
 
 #[test]
@@ -113,6 +139,11 @@ fn what_cannot_be_drawn_from_is_refused() {
     assert!(message(Sampler::new(0, 4, Balance::None, &[source("x", &[])], &[])).contains("domain x has no training"));
     assert!(message(Sampler::new(0, 4, Balance::None, &[rows.clone()], &[target("t", 0)])).contains("domain t"));
     let mut sampler = Sampler::new(0, 4, Balance::None, &[rows], &[]).unwrap();
-    let error = sampler.restore(&SamplerState { sources: vec![1, 2], targets: vec![] }).unwrap_err();
+    let error = sampler
+        .restore(&SamplerState {
+            sources: vec![1, 2],
+            targets: vec![],
+        })
+        .unwrap_err();
     assert!(error.to_string().contains("2 source"), "{error}");
 }

@@ -17,16 +17,29 @@ struct Made {
 
 impl Made {
     fn item(&self) -> Item<'_> {
-        Item { file: &self.file, unit: Some(&self.unit), samples: self.samples }
+        Item {
+            file: &self.file,
+            unit: Some(&self.unit),
+            samples: self.samples,
+        }
     }
 
     fn labelled(&self) -> LabelledItem<'_> {
-        LabelledItem { item: self.item(), class: self.class }
+        LabelledItem {
+            item: self.item(),
+            class: self.class,
+        }
     }
 }
 
 fn plan(kind: SplitKind, seed: u64) -> SplitPlan {
-    SplitPlan { kind, fractions: Fractions::default(), window: 10, hop: 7, seed }
+    SplitPlan {
+        kind,
+        fractions: Fractions::default(),
+        window: 10,
+        hop: 7,
+        seed,
+    }
 }
 
 /// Two to three classes, at least four recordings and three units each, long enough for blocks.
@@ -51,7 +64,10 @@ fn kinds() -> impl Strategy<Value = SplitKind> {
 
 fn by_file(made: &[Made], split: &Split) -> BTreeMap<String, [Vec<usize>; 3]> {
     let parts = |i: usize| Part::ALL.map(|p| split.recordings[i].part(p).to_vec());
-    made.iter().enumerate().map(|(i, m)| (m.file.clone(), parts(i))).collect()
+    made.iter()
+        .enumerate()
+        .map(|(i, m)| (m.file.clone(), parts(i)))
+        .collect()
 }
 
 fn source(made: &[Made], plan: &SplitPlan) -> Split {
@@ -134,7 +150,12 @@ proptest! {
 }
 
 fn made(class: usize, i: usize, unit: &str) -> Made {
-    Made { file: format!("{class}-{i}"), unit: unit.into(), class, samples: 200 }
+    Made {
+        file: format!("{class}-{i}"),
+        unit: unit.into(),
+        class,
+        samples: 200,
+    }
 }
 
 #[test]
@@ -143,15 +164,23 @@ fn the_fractions_are_kept_and_the_seed_counts() {
     let split = source(&ten, &plan(SplitKind::Recordings, 0));
     let counts = Part::ALL.map(|p| split.recordings.iter().filter(|r| !r.part(p).is_empty()).count());
     assert_eq!(counts, [6, 2, 2]);
-    let seeds: BTreeSet<String> =
-        (0..20).map(|seed| format!("{:?}", source(&ten, &plan(SplitKind::Recordings, seed)))).collect();
+    let seeds: BTreeSet<String> = (0..20)
+        .map(|seed| format!("{:?}", source(&ten, &plan(SplitKind::Recordings, seed))))
+        .collect();
     assert!(seeds.len() > 15);
     let windows = source(&ten, &plan(SplitKind::Windows, 0));
     // 28 windows a recording
     assert_eq!(Part::ALL.map(|p| windows.recordings[0].part(p).len()), [17, 6, 5]);
-    assert_ne!(windows.recordings[0], windows.recordings[1], "each recording is shuffled by its own name");
+    assert_ne!(
+        windows.recordings[0], windows.recordings[1],
+        "each recording is shuffled by its own name"
+    );
     let blocks = source(&ten, &plan(SplitKind::Blocks, 0));
-    assert_eq!(blocks, source(&ten, &plan(SplitKind::Blocks, 1)), "blocks follow time alone");
+    assert_eq!(
+        blocks,
+        source(&ten, &plan(SplitKind::Blocks, 1)),
+        "blocks follow time alone"
+    );
     assert_eq!(blocks.recordings[0].train[..3], [0, 7, 14]);
 }
 
@@ -159,27 +188,61 @@ fn the_fractions_are_kept_and_the_seed_counts() {
 fn a_fraction_of_zero_takes_no_window_and_no_guard() {
     let one = [made(0, 0, "u")];
     let fractions = Fractions::new(0.5, 0.0, 0.5).unwrap();
-    let split = target(&one, &SplitPlan { fractions, ..plan(SplitKind::Blocks, 0) });
+    let split = target(
+        &one,
+        &SplitPlan {
+            fractions,
+            ..plan(SplitKind::Blocks, 0)
+        },
+    );
     assert!(split.recordings[0].validation.is_empty());
     // 200 samples, one guard of 10: 95 samples each
     assert_eq!(split.recordings[0].test[0], 105);
-    let all = target(&one, &SplitPlan { fractions: Fractions::new(1.0, 0.0, 0.0).unwrap(), ..plan(SplitKind::Blocks, 0) });
+    let all = target(
+        &one,
+        &SplitPlan {
+            fractions: Fractions::new(1.0, 0.0, 0.0).unwrap(),
+            ..plan(SplitKind::Blocks, 0)
+        },
+    );
     assert_eq!(all.count(Part::Train), 28);
 }
 
 #[test]
 fn too_few_items_are_an_error_that_suggests_blocks() {
-    let few = [made(0, 0, "a"), made(0, 1, "a"), made(0, 2, "a"), made(1, 0, "b"), made(1, 1, "c")];
+    let few = [
+        made(0, 0, "a"),
+        made(0, 1, "a"),
+        made(0, 2, "a"),
+        made(1, 0, "b"),
+        made(1, 1, "c"),
+    ];
     let items: Vec<LabelledItem<'_>> = few.iter().map(Made::labelled).collect();
-    for (kind, words) in [(SplitKind::Recordings, "class 1 has 2 recordings"), (SplitKind::Units, "class 0 has 1 units")] {
+    for (kind, words) in [
+        (SplitKind::Recordings, "class 1 has 2 recordings"),
+        (SplitKind::Units, "class 0 has 1 units"),
+    ] {
         let message = split_source("rig", &items, &plan(kind, 0)).unwrap_err().to_string();
-        assert!(message.contains("domain rig") && message.contains(words) && message.contains("blocks"), "{message}");
+        assert!(
+            message.contains("domain rig") && message.contains(words) && message.contains("blocks"),
+            "{message}"
+        );
     }
     let items: Vec<Item<'_>> = few.iter().take(2).map(Made::item).collect();
-    let message = split_target("rig", &items, &plan(SplitKind::Recordings, 0)).unwrap_err().to_string();
-    assert!(message.contains("the domain has 2 recordings") && message.contains("blocks"), "{message}");
-    let nameless = [Item { unit: None, ..few[0].item() }];
-    let message = split_target("rig", &nameless, &plan(SplitKind::Units, 0)).unwrap_err().to_string();
+    let message = split_target("rig", &items, &plan(SplitKind::Recordings, 0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("the domain has 2 recordings") && message.contains("blocks"),
+        "{message}"
+    );
+    let nameless = [Item {
+        unit: None,
+        ..few[0].item()
+    }];
+    let message = split_target("rig", &nameless, &plan(SplitKind::Units, 0))
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("states no unit"), "{message}");
 }
 
@@ -196,14 +259,37 @@ fn a_unit_of_two_classes_is_on_one_side_only() {
 
 #[test]
 fn a_part_without_a_window_is_an_error() {
-    let short = [Made { samples: 30, ..made(0, 0, "u") }];
+    let short = [Made {
+        samples: 30,
+        ..made(0, 0, "u")
+    }];
     let items: Vec<Item<'_>> = short.iter().map(Made::item).collect();
     for (kind, window) in [(SplitKind::Blocks, 10), (SplitKind::Windows, 31)] {
-        let message = split_target("rig", &items, &SplitPlan { window, ..plan(kind, 0) }).unwrap_err().to_string();
-        assert!(message.contains("window") && message.contains("longest of 30 samples"), "{message}");
+        let message = split_target(
+            "rig",
+            &items,
+            &SplitPlan {
+                window,
+                ..plan(kind, 0)
+            },
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            message.contains("window") && message.contains("longest of 30 samples"),
+            "{message}"
+        );
     }
-    let message = split_target("rig", &items, &SplitPlan { hop: 0, ..plan(SplitKind::Windows, 0) }).unwrap_err();
-    assert!(message.to_string().contains("hop of 0"), "{message}");
+    let message = split_target(
+        "rig",
+        &items,
+        &SplitPlan {
+            hop: 0,
+            ..plan(SplitKind::Windows, 0)
+        },
+    )
+    .unwrap_err();
+    assert!(message.to_string().contains("every 0 samples"), "{message}");
 }
 
 #[test]
@@ -214,10 +300,22 @@ fn the_default_is_recordings_where_all_domains_have_enough() {
     let (many, few): (&'static [Made], &'static [Made]) = (many.leak(), few.leak());
     let items = |m: &'static [Made]| -> Vec<Item<'static>> { m.iter().map(Made::item).collect() };
     let fractions = Fractions::default();
-    assert_eq!(default_kind(&[&labelled(many)], &[&items(few)], &fractions), SplitKind::Recordings);
-    assert_eq!(default_kind(&[&labelled(few)], &[&items(many)], &fractions), SplitKind::Blocks);
-    assert_eq!(default_kind(&[&labelled(many)], &[&items(&few[..2])], &fractions), SplitKind::Blocks);
-    assert_eq!(default_kind(&[&labelled(few)], &[], &"0.8,0,0.2".parse().unwrap()), SplitKind::Recordings);
+    assert_eq!(
+        default_kind(&[&labelled(many)], &[&items(few)], &fractions),
+        SplitKind::Recordings
+    );
+    assert_eq!(
+        default_kind(&[&labelled(few)], &[&items(many)], &fractions),
+        SplitKind::Blocks
+    );
+    assert_eq!(
+        default_kind(&[&labelled(many)], &[&items(&few[..2])], &fractions),
+        SplitKind::Blocks
+    );
+    assert_eq!(
+        default_kind(&[&labelled(few)], &[], &"0.8,0,0.2".parse().unwrap()),
+        SplitKind::Recordings
+    );
 }
 
 #[test]
@@ -229,7 +327,14 @@ fn names_of_kinds_and_fractions_are_read_back() {
     assert!("block".parse::<SplitKind>().is_err());
     let fractions: Fractions = "0.5, 0.25,0.25".parse().unwrap();
     assert_eq!(fractions.to_string().parse::<Fractions>().unwrap(), fractions);
-    for wrong in ["0.5,0.5", "0.5,0.5,0.5", "-0.2,0.6,0.6", "0,0.5,0.5", "a,b,c", "nan,0,1"] {
+    for wrong in [
+        "0.5,0.5",
+        "0.5,0.5,0.5",
+        "-0.2,0.6,0.6",
+        "0,0.5,0.5",
+        "a,b,c",
+        "nan,0,1",
+    ] {
         assert!(wrong.parse::<Fractions>().is_err(), "{wrong}");
     }
 }

@@ -43,7 +43,11 @@ impl Dataset {
     /// Compares the classes of some domains (the sources) with those of others (the targets), for warnings.
     pub fn compare_classes(&self, first: &[&str], second: &[&str]) -> ClassComparison {
         let of = |domains: &[&str]| -> BTreeSet<Option<usize>> {
-            self.recordings.iter().filter(|r| domains.contains(&r.domain.as_str())).map(|r| r.class).collect()
+            self.recordings
+                .iter()
+                .filter(|r| domains.contains(&r.domain.as_str()))
+                .map(|r| r.class)
+                .collect()
         };
         let (a, b) = (of(first), of(second));
         let second_entries = self.recordings.iter().filter(|r| second.contains(&r.domain.as_str()));

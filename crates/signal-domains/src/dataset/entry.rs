@@ -88,21 +88,37 @@ impl RecordingEntry {
             (Some(path), Some(fault)) => return Err(Error::variable(path, fault.as_str())),
             (None, fault) => {
                 let message = fault.clone().unwrap_or_else(|| "the file is absent".into());
-                return Err(Error::Missing { path: PathBuf::from(&self.file), message });
+                return Err(Error::Missing {
+                    path: PathBuf::from(&self.file),
+                    message,
+                });
             }
         };
         let mismatch = |what, found: String, expected: Vec<String>| {
-            Err(Error::Mismatch { path: path.clone(), what, found, expected: expected.join(" or ") })
+            Err(Error::Mismatch {
+                path: path.clone(),
+                what,
+                found,
+                expected: expected.join(" or "),
+            })
         };
         let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         if !self.bytes.is_empty() && !self.bytes.contains(&bytes) {
-            return mismatch("size in bytes", bytes.to_string(), self.bytes.iter().map(u64::to_string).collect());
+            return mismatch(
+                "size in bytes",
+                bytes.to_string(),
+                self.bytes.iter().map(u64::to_string).collect(),
+            );
         }
         let sha256 = sha256_of(path)?;
         if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
             return mismatch("SHA-256", sha256, self.sha256.clone());
         }
-        let recording = load(path, &self.channel_keys(), &self.text, sha256)?;
-        Ok(Recording { rate_hz: self.rate_hz, rpm: self.rpm, ..recording })
+        let recording = load(path, &self.channel_keys(), self.text, sha256)?;
+        Ok(Recording {
+            rate_hz: self.rate_hz,
+            rpm: self.rpm,
+            ..recording
+        })
     }
 }

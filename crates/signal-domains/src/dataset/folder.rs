@@ -14,31 +14,59 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let mut warnings = Vec::new();
     let mut found: Vec<(String, Option<String>, PathBuf)> = Vec::new();
     let top = list(folder)?;
-    warnings.extend(top.files.iter().map(|f| format!("{}: not in the folder of a domain, passed over", f.display())));
+    warnings.extend(
+        top.files
+            .iter()
+            .map(|f| format!("{}: not in the folder of a domain, passed over", f.display())),
+    );
     for domain in top.folders {
         let inside = list(&domain)?;
         found.extend(inside.files.into_iter().map(|f| (name(&domain), None, f)));
         for class in inside.folders {
             let recordings = list(&class)?;
-            found.extend(recordings.files.into_iter().map(|f| (name(&domain), Some(name(&class)), f)));
-            warnings.extend(recordings.folders.iter().map(|f| format!("{}: a folder inside a class, passed over", f.display())));
+            found.extend(
+                recordings
+                    .files
+                    .into_iter()
+                    .map(|f| (name(&domain), Some(name(&class)), f)),
+            );
+            warnings.extend(
+                recordings
+                    .folders
+                    .iter()
+                    .map(|f| format!("{}: a folder inside a class, passed over", f.display())),
+            );
         }
     }
     found.retain(|(_, _, file)| {
-        let ending = file.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let ending = file
+            .extension()
+            .map(|e| e.to_string_lossy().to_ascii_lowercase())
+            .unwrap_or_default();
         let known = ENDINGS.contains(&&*ending);
         if !known {
-            warnings.push(format!("{}: not a .{} file, passed over", file.display(), ENDINGS.join(" .")));
+            warnings.push(format!(
+                "{}: not a .{} file, passed over",
+                file.display(),
+                ENDINGS.join(" .")
+            ));
         }
         known
     });
     if found.is_empty() {
         let message = "no recordings: expected FOLDER/<domain>/<class>/<files>, or FOLDER/<domain>/<files> for a domain \
                        without labels, or a manifest (a .toml file)";
-        return Err(Error::Missing { path: folder.to_owned(), message: message.into() });
+        return Err(Error::Missing {
+            path: folder.to_owned(),
+            message: message.into(),
+        });
     }
-    let classes: Vec<String> =
-        found.iter().filter_map(|(_, class, _)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let classes: Vec<String> = found
+        .iter()
+        .filter_map(|(_, class, _)| class.clone())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let recordings = found
         .into_iter()
         .map(|(domain, class, path)| {
@@ -80,13 +108,21 @@ struct Listing {
 
 /// Files and folders in alphabetical order, without hidden ones.
 fn list(folder: &Path) -> Result<Listing> {
-    let mut listing = Listing { files: Vec::new(), folders: Vec::new() };
+    let mut listing = Listing {
+        files: Vec::new(),
+        folders: Vec::new(),
+    };
     for entry in fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
         if name(&path).starts_with('.') {
             continue;
         }
-        if path.is_dir() { &mut listing.folders } else { &mut listing.files }.push(path);
+        if path.is_dir() {
+            &mut listing.folders
+        } else {
+            &mut listing.files
+        }
+        .push(path);
     }
     listing.files.sort();
     listing.folders.sort();

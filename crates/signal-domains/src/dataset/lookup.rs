@@ -15,7 +15,10 @@ pub(super) fn base(manifest: &Path, root: Option<&str>, options: &OpenOptions) -
     if let Some(root) = &options.root {
         if !root.is_dir() {
             let message = "not a folder; give the folder that holds the recordings".into();
-            return Err(Error::Missing { path: root.clone(), message });
+            return Err(Error::Missing {
+                path: root.clone(),
+                message,
+            });
         }
         return Ok(root.clone());
     }
@@ -27,7 +30,11 @@ pub(super) fn base(manifest: &Path, root: Option<&str>, options: &OpenOptions) -
         }
     }
     let beside = manifest.parent().unwrap_or(Path::new(""));
-    Ok(if root == "." { beside.to_owned() } else { beside.join(root) })
+    Ok(if root == "." {
+        beside.to_owned()
+    } else {
+        beside.join(root)
+    })
 }
 
 /// Looks files up below a folder, which is walked through only if a file is not where it is said to be.
@@ -38,7 +45,10 @@ pub(super) struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     pub fn new(base: &'a Path) -> Self {
-        Self { base, by_name: OnceCell::new() }
+        Self {
+            base,
+            by_name: OnceCell::new(),
+        }
     }
 
     /// `base/file`, else the only file of that name below `base`, else why not.
@@ -58,7 +68,11 @@ impl<'a> Finder<'a> {
             Some([only]) => Ok(only.clone()),
             Some(several) => {
                 let list: Vec<String> = several.iter().map(|p| p.display().to_string()).collect();
-                Err(format!("{} files of that name below {below}: {}; name one with its folder", several.len(), list.join(", ")))
+                Err(format!(
+                    "{} files of that name below {below}: {}; name one with its folder",
+                    several.len(),
+                    list.join(", ")
+                ))
             }
             None => Err(format!("no file of that name in or below {below}")),
         }

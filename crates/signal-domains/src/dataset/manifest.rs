@@ -17,7 +17,10 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let text = String::from_utf8(bytes).map_err(|e| Error::Manifest {
         path: path.to_owned(),
         line: None,
-        message: format!("byte {} is not UTF-8; a manifest is a TOML text file", e.utf8_error().valid_up_to()),
+        message: format!(
+            "byte {} is not UTF-8; a manifest is a TOML text file",
+            e.utf8_error().valid_up_to()
+        ),
     })?;
     let source = Source { path, text: &text };
     let manifest: Manifest = toml::from_str(&text).map_err(|e| source.parse_error(&e))?;
@@ -32,14 +35,21 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn error(&self, span: Option<Range<usize>>, message: impl Into<String>) -> Error {
-        let line = span.map(|s| self.text.as_bytes()[..s.start.min(self.text.len())].iter().filter(|b| **b == b'\n').count() + 1);
-        Error::Manifest { path: self.path.to_owned(), line, message: message.into() }
+        let line = span.map(|s| self.text.get(..s.start).unwrap_or_default().matches('\n').count() + 1);
+        Error::Manifest {
+            path: self.path.to_owned(),
+            line,
+            message: message.into(),
+        }
     }
 
     fn parse_error(&self, error: &toml::de::Error) -> Error {
         let mut message = error.message().replace('\n', ", ");
         // serde's words for a key that is not there, then the names between backticks
-        if let Some(rest) = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `")) {
+        if let Some(rest) = message
+            .strip_prefix("unknown field `")
+            .or_else(|| message.strip_prefix("unknown variant `"))
+        {
             let mut names = rest.split('`').step_by(2);
             let unknown = names.next().unwrap_or_default().to_owned();
             if let Some(near) = nearest(&unknown, rest.split('`').skip(2).step_by(2)) {
@@ -83,12 +93,20 @@ impl Source<'_> {
         let mut recordings = Vec::with_capacity(manifest.recording.len());
         for recording in &manifest.recording {
             if !seen.insert((recording.domain.as_ref().as_str(), recording.file.as_ref().as_str())) {
-                let message = format!("{} is listed twice in domain {}", recording.file.as_ref(), recording.domain.as_ref());
+                let message = format!(
+                    "{} is listed twice in domain {}",
+                    recording.file.as_ref(),
+                    recording.domain.as_ref()
+                );
                 return Err(self.error(Some(recording.file.span()), message));
             }
             let entry = context.entry(recording)?;
             // plain absence is in the entry; a name that fits several files deserves a word
-            if let Some(fault) = entry.fault.as_ref().filter(|f| entry.path.is_none() && !f.starts_with("no file")) {
+            if let Some(fault) = entry
+                .fault
+                .as_ref()
+                .filter(|f| entry.path.is_none() && !f.starts_with("no file"))
+            {
                 warnings.push(format!("{}: {fault}", entry.file));
             }
             recordings.push(entry);
@@ -110,13 +128,20 @@ impl Source<'_> {
     fn classes(&self, manifest: &Manifest) -> Result<Vec<String>> {
         let Some(stated) = &manifest.dataset.classes else {
             let tables = manifest.class.keys().map(|name| name.as_ref().clone());
-            let used = manifest.recording.iter().filter_map(|r| r.class.as_ref()).map(|c| c.as_ref().clone());
+            let used = manifest
+                .recording
+                .iter()
+                .filter_map(|r| r.class.as_ref())
+                .map(|c| c.as_ref().clone());
             return Ok(tables.chain(used).collect::<BTreeSet<_>>().into_iter().collect());
         };
         let mut classes: Vec<String> = Vec::with_capacity(stated.len());
         for class in stated {
             if classes.contains(class.as_ref()) {
-                return Err(self.error(Some(class.span()), format!("class {:?} is listed twice", class.as_ref())));
+                return Err(self.error(
+                    Some(class.span()),
+                    format!("class {:?} is listed twice", class.as_ref()),
+                ));
             }
             classes.push(class.as_ref().clone());
         }
@@ -143,7 +168,10 @@ impl Source<'_> {
         if number.is_finite() && number > 0.0 {
             return Ok(Some(number));
         }
-        Err(self.error(Some(spanned.span()), format!("{key} is {number}: expected a number above 0, or no {key} at all")))
+        Err(self.error(
+            Some(spanned.span()),
+            format!("{key} is {number}: expected a number above 0, or no {key} at all"),
+        ))
     }
 
     fn channels(&self, channels: Option<&toml::Spanned<Vec<Channel>>>) -> Result<Option<Vec<Channel>>> {
@@ -191,7 +219,10 @@ impl Context<'_> {
             None => None,
         };
         let sha256 = table.sha256.as_ref().map_or(Vec::new(), |s| s.as_ref().list());
-        if let Some(wrong) = sha256.iter().find(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit())) {
+        if let Some(wrong) = sha256
+            .iter()
+            .find(|s| s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
             let message = format!("sha256 {wrong:?}: expected 64 hexadecimal digits");
             return Err(source.error(table.sha256.as_ref().map(toml::Spanned::span), message));
         }
@@ -212,7 +243,9 @@ impl Context<'_> {
             unit: table.unit.clone(),
             rpm: source.positive(table.rpm.as_ref(), "rpm")?,
             geometry,
-            rate_hz: source.positive(table.rate_hz.as_ref(), "rate_hz")?.or(self.default_rate),
+            rate_hz: source
+                .positive(table.rate_hz.as_ref(), "rate_hz")?
+                .or(self.default_rate),
             sha256,
             bytes: table.bytes.clone().map_or(Vec::new(), super::schema::Sizes::list),
             channels,
@@ -236,20 +269,36 @@ pub(super) fn take_channels(declared: Option<&Vec<Channel>>, options: &OpenOptio
             .iter()
             .map(|ask| {
                 let by_number = ask.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                let found = declared.iter().find(|c| c.name == *ask).or_else(|| declared.get(by_number?));
+                let found = declared
+                    .iter()
+                    .find(|c| c.name == *ask)
+                    .or_else(|| declared.get(by_number?));
                 found.cloned().ok_or_else(|| {
-                    format!("no channel {ask:?}; declared are {} (or 1 to {})", names.join(", "), names.len())
+                    format!(
+                        "no channel {ask:?}; declared are {} (or 1 to {})",
+                        names.join(", "),
+                        names.len()
+                    )
                 })
             })
             .collect();
     }
     let key = options.key.as_deref().unwrap_or("*");
     if asked.is_empty() {
-        return Ok(vec![Channel { name: key.into(), key: key.into() }]);
+        return Ok(vec![Channel {
+            name: key.into(),
+            key: key.into(),
+        }]);
     }
     let keyed = |ask: &String| match ask.parse::<usize>() {
-        Ok(n) => Channel { name: ask.clone(), key: format!("{key}#{n}") },
-        Err(_) => Channel { name: ask.clone(), key: ask.clone() },
+        Ok(n) => Channel {
+            name: ask.clone(),
+            key: format!("{key}#{n}"),
+        },
+        Err(_) => Channel {
+            name: ask.clone(),
+            key: ask.clone(),
+        },
     };
     Ok(asked.iter().map(keyed).collect())
 }

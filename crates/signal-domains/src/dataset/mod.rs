@@ -7,7 +7,6 @@ mod lookup;
 mod manifest;
 mod schema;
 
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -62,10 +61,18 @@ impl Dataset {
     /// cannot be (with its line); `root` of the options is not a folder; a folder without recordings.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         if let Some(rate_hz) = options.rate_hz.filter(|r| !(r.is_finite() && *r > 0.0)) {
-            return Err(Error::Argument(format!("a rate of {rate_hz} Hz: expected a number above 0")));
+            return Err(Error::Argument(format!(
+                "a rate of {rate_hz} Hz: expected a number above 0"
+            )));
         }
-        let mut dataset = if path.is_dir() { folder::open(path, options)? } else { manifest::open(path, options)? };
-        dataset.recordings.sort_by(|a, b| (&a.domain, &a.file).cmp(&(&b.domain, &b.file)));
+        let mut dataset = if path.is_dir() {
+            folder::open(path, options)?
+        } else {
+            manifest::open(path, options)?
+        };
+        dataset
+            .recordings
+            .sort_by(|a, b| (&a.domain, &a.file).cmp(&(&b.domain, &b.file)));
         Ok(dataset)
     }
 

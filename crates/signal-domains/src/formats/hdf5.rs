@@ -34,15 +34,12 @@ impl Hdf5File {
         names.sort();
         // MATLAB keeps what its cells and structs refer to in this group
         names.retain(|name| !name.trim_start_matches('/').starts_with("#refs#/"));
-        let variables = names
-            .into_iter()
-            .map(|name| {
-                let dataset = file.dataset(&name).map_err(|e| damaged(path, &format!("data set {name}: {e}")))?;
-                let (kind, numeric) = kind(&dataset).map_err(|e| damaged(path, &format!("data set {name}: {e}")))?;
-                Ok(Variable { name: name.trim_start_matches('/').to_owned(), shape: dataset.shape(), kind, numeric })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { path: path.to_owned(), file, variables })
+        let variables = names.into_iter().map(|name| describe(&file, &name)).collect();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            variables,
+        })
     }
 }
 
@@ -55,7 +52,10 @@ impl SignalFile for Hdf5File {
         let variable = &self.variables[index];
         let elements = variable.shape.iter().try_fold(1usize, |p, &n| p.checked_mul(n));
         if elements.is_none_or(|n| n > MAX_SAMPLES) {
-            let message = format!("{} has more than {MAX_SAMPLES} elements; cut the recording", variable.describe());
+            let message = format!(
+                "{} has more than {MAX_SAMPLES} elements; cut the recording",
+                variable.describe()
+            );
             return Err(Error::file(&self.path, Place::Whole, message));
         }
         let values = self
@@ -71,15 +71,36 @@ impl SignalFile for Hdf5File {
     }
 }
 
+/// One data set; what cannot be read is listed with the reason, so that it does not hide the others.
+fn describe(file: &H5File, name: &str) -> Variable {
+    let found = file
+        .dataset(name)
+        .and_then(|dataset| Ok((dataset.shape(), kind(&dataset)?)));
+    let (shape, (kind, numeric)) = found.unwrap_or_else(|e| (Vec::new(), (format!("unreadable: {e}"), false)));
+    Variable {
+        name: name.trim_start_matches('/').to_owned(),
+        shape,
+        kind,
+        numeric,
+    }
+}
+
 fn damaged(path: &Path, message: &str) -> Error {
-    Error::file(path, Place::Whole, format!("{message}; the file is damaged or uses a part of HDF5 that is not read"))
+    Error::file(
+        path,
+        Place::Whole,
+        format!("{message}; the file is damaged or uses a part of HDF5 that is not read"),
+    )
 }
 
 /// What a data set holds, in the words used for MAT files, and whether that is real numbers.
 fn kind(dataset: &H5Dataset) -> rust_hdf5::Result<(String, bool)> {
     let words = |kind: &str| Ok((kind.to_owned(), false));
     // MATLAB says in an attribute what its bare integers mean
-    let class = dataset.attr("MATLAB_class").and_then(|a| a.read_string()).unwrap_or_default();
+    let class = dataset
+        .attr("MATLAB_class")
+        .and_then(|a| a.read_string())
+        .unwrap_or_default();
     match (class.trim_end_matches('\0'), dataset.datatype()?) {
         ("char", _) => words("char"),
         ("cell", _) => words("cell"),
@@ -101,12 +122,16 @@ fn kind(dataset: &H5Dataset) -> rust_hdf5::Result<(String, bool)> {
 /// All numbers, converted from the declared type; integers beyond 2^53 are rounded to the nearest f64.
 fn numbers(dataset: &H5Dataset) -> rust_hdf5::Result<Vec<f64>> {
     match dataset.datatype()? {
-        DatatypeMessage::FixedPoint { signed: false, .. } => {
-            Ok(dataset.read_numeric_as::<u64>()?.into_iter().map(|v| v as f64).collect())
-        }
-        DatatypeMessage::FixedPoint { .. } => {
-            Ok(dataset.read_numeric_as::<i64>()?.into_iter().map(|v| v as f64).collect())
-        }
+        DatatypeMessage::FixedPoint { signed: false, .. } => Ok(dataset
+            .read_numeric_as::<u64>()?
+            .into_iter()
+            .map(|v| v as f64)
+            .collect()),
+        DatatypeMessage::FixedPoint { .. } => Ok(dataset
+            .read_numeric_as::<i64>()?
+            .into_iter()
+            .map(|v| v as f64)
+            .collect()),
         _ => dataset.read_numeric_as::<f64>(),
     }
 }

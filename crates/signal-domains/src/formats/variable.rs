@@ -50,7 +50,8 @@ impl Variable {
     /// `name (121265x1 float64)`.
     pub(crate) fn describe(&self) -> String {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        format!("{} ({} {})", self.name, shape.join("x"), self.kind)
+        let space = if shape.is_empty() { "" } else { " " };
+        format!("{} ({}{space}{})", self.name, shape.join("x"), self.kind)
     }
 
     fn wide_extents(&self) -> Vec<usize> {
@@ -60,7 +61,7 @@ impl Variable {
 
 /// Lists what a file holds, in the file's order, whether it can be read as a signal or not.
 pub fn list_variables(path: &Path) -> Result<Vec<Variable>> {
-    Ok(super::open(path, &super::TextLayout::default())?.variables().to_vec())
+    Ok(super::open(path, super::TextLayout::default())?.variables().to_vec())
 }
 
 /// How a matrix lies in a file.
@@ -75,13 +76,21 @@ pub(crate) enum Order {
 /// The channels of a variable from its elements in the file's order; a vector is moved, not copied.
 pub(crate) fn into_channels(variable: &Variable, values: Vec<f64>, order: Order) -> Vec<Vec<f64>> {
     let wide = variable.wide_extents();
-    let ([first, second], false) = (&wide[..], values.is_empty()) else { return vec![values] };
+    let ([first, second], false) = (&wide[..], values.is_empty()) else {
+        return vec![values];
+    };
     let (first, second) = (*first, *second);
-    let (fast, slow) = if order == Order::ColumnMajor { (first, second) } else { (second, first) };
+    let (fast, slow) = if order == Order::ColumnMajor {
+        (first, second)
+    } else {
+        (second, first)
+    };
     if fast >= slow && (fast > slow || order == Order::ColumnMajor) {
         // time runs along the fast extent: each channel is one contiguous piece
         values.chunks(fast).map(<[f64]>::to_vec).collect()
     } else {
-        (0..fast).map(|c| values.iter().skip(c).step_by(fast).copied().collect()).collect()
+        (0..fast)
+            .map(|c| values.iter().skip(c).step_by(fast).copied().collect())
+            .collect()
     }
 }

@@ -29,15 +29,24 @@ mod tests {
 
     #[test]
     fn shares_sum_to_the_whole_and_leave_no_part_empty_that_could_have_one() {
-        let cases = [[0.6, 0.2, 0.2], [0.8, 0.0, 0.2], [1.0, 0.0, 0.0], [0.98, 0.01, 0.01], [1.0 / 3.0; 3]];
+        let cases = [
+            [0.6, 0.2, 0.2],
+            [0.8, 0.0, 0.2],
+            [1.0, 0.0, 0.0],
+            [0.98, 0.01, 0.01],
+            [1.0 / 3.0; 3],
+        ];
         for fractions in cases {
             let parts = fractions.iter().filter(|f| **f > 0.0).count();
             for n in 0..200 {
                 let counts = apportion(n, fractions);
                 assert_eq!(counts.iter().sum::<usize>(), n);
                 for i in 0..3 {
-                    assert_eq!(counts[i] > 0 && fractions[i] == 0.0, false);
-                    assert!(n < parts || (counts[i] > 0) == (fractions[i] > 0.0), "{n} {fractions:?} {counts:?}");
+                    assert!(counts[i] == 0 || fractions[i] > 0.0);
+                    assert!(
+                        n < parts || (counts[i] > 0) == (fractions[i] > 0.0),
+                        "{n} {fractions:?} {counts:?}"
+                    );
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use signal_conditioning::{Tail, Windowing, window_starts};
+
 use super::apportion::apportion;
 use super::{Item, LabelledItem, Part, RecordingWindows, Split, SplitKind, SplitPlan};
 use crate::error::{Error, Result};
@@ -23,20 +25,35 @@ pub(super) fn strata_of_source(items: &[LabelledItem<'_>], kind: SplitKind) -> V
             let other = *first_class.entry(unit).or_insert(labelled.class);
             let (a, b) = (leader[&other], leader[&labelled.class]);
             let joined = a.min(b);
-            leader.values_mut().filter(|l| **l == a || **l == b).for_each(|l| *l = joined);
+            leader
+                .values_mut()
+                .filter(|l| **l == a || **l == b)
+                .for_each(|l| *l = joined);
         }
     }
     let mut strata: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (i, labelled) in items.iter().enumerate() {
         strata.entry(leader[&labelled.class]).or_default().push(i);
     }
-    strata.into_iter().map(|(class, members)| Stratum { name: format!("class {class}"), members }).collect()
+    strata
+        .into_iter()
+        .map(|(class, members)| Stratum {
+            name: format!("class {class}"),
+            members,
+        })
+        .collect()
 }
 
 pub(super) fn assign(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &SplitPlan) -> Result<Split> {
     let recordings = match plan.kind {
-        SplitKind::Blocks => items.iter().map(|item| blocks(item.samples, plan)).collect(),
-        SplitKind::Windows => items.iter().map(|item| shuffled(domain, item, plan)).collect(),
+        SplitKind::Blocks => items
+            .iter()
+            .map(|item| blocks(item.samples, plan))
+            .collect::<Result<_>>()?,
+        SplitKind::Windows => items
+            .iter()
+            .map(|item| shuffled(domain, item, plan))
+            .collect::<Result<_>>()?,
         SplitKind::Recordings | SplitKind::Units => {
             let mut recordings = vec![RecordingWindows::default(); items.len()];
             for stratum in strata {
@@ -49,32 +66,42 @@ pub(super) fn assign(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan:
 }
 
 /// Starts of the windows that lie wholly inside `from..to`.
-fn starts(from: usize, to: usize, plan: &SplitPlan) -> Vec<usize> {
-    let Some(last) = to.checked_sub(plan.window) else { return Vec::new() };
-    (from..=last).step_by(plan.hop).collect()
+fn starts(from: usize, to: usize, plan: &SplitPlan) -> Result<Vec<usize>> {
+    let windowing = Windowing {
+        length: plan.window,
+        hop: plan.hop,
+        tail: Tail::Drop,
+    };
+    let starts = window_starts(to - from, &windowing).map_err(|e| Error::Argument(e.to_string()))?;
+    Ok(starts.into_iter().map(|start| from + start).collect())
 }
 
 /// Stretches of the fractions' lengths in time order, one window of guard between two stretches.
-fn blocks(samples: usize, plan: &SplitPlan) -> RecordingWindows {
+fn blocks(samples: usize, plan: &SplitPlan) -> Result<RecordingWindows> {
     let mut out = RecordingWindows::default();
-    let guards = (plan.fractions.parts() - 1) * plan.window;
-    let usable = samples.saturating_sub(guards) as f64;
+    let guards = (plan.fractions.parts() - 1).saturating_mul(plan.window);
+    let Some(usable) = samples.checked_sub(guards).map(|n| n as f64) else {
+        return Ok(out);
+    };
     let (mut share, mut guard) = (0.0, 0);
     for part in Part::ALL.into_iter().filter(|&p| plan.fractions.of(p) > 0.0) {
         let from = (share * usable).round() as usize + guard;
         share += plan.fractions.of(part);
         let to = (share * usable).round() as usize + guard;
-        *out.part_mut(part) = starts(from, to, plan);
+        *out.part_mut(part) = starts(from, to, plan)?;
         guard += plan.window;
     }
-    out
+    Ok(out)
 }
 
 /// Windows shuffled by the seed, the domain and the file, then cut by the fractions.
-fn shuffled(domain: &str, item: &Item<'_>, plan: &SplitPlan) -> RecordingWindows {
-    let all = starts(0, item.samples, plan);
+fn shuffled(domain: &str, item: &Item<'_>, plan: &SplitPlan) -> Result<RecordingWindows> {
+    let all = starts(0, item.samples, plan)?;
     let seed = plan.seed.to_le_bytes();
-    let order = permutation(all.len(), &[b"split windows", &seed, domain.as_bytes(), item.file.as_bytes()]);
+    let order = permutation(
+        all.len(),
+        &[b"split windows", &seed, domain.as_bytes(), item.file.as_bytes()],
+    );
     let mut out = RecordingWindows::default();
     let mut rest = &order[..];
     for (part, count) in Part::ALL.into_iter().zip(apportion(all.len(), plan.fractions.all())) {
@@ -84,7 +111,7 @@ fn shuffled(domain: &str, item: &Item<'_>, plan: &SplitPlan) -> RecordingWindows
         chosen.sort_unstable();
         *out.part_mut(part) = chosen;
     }
-    out
+    Ok(out)
 }
 
 /// Whole recordings or units, ordered by a keyed hash of their names and cut by the fractions.
@@ -129,10 +156,13 @@ fn whole(
     let mut order: Vec<(&str, Vec<usize>)> = groups.into_iter().collect();
     order.sort_by_cached_key(|(name, _)| key(name));
     let counts = apportion(order.len(), plan.fractions.all());
-    let parts = Part::ALL.into_iter().zip(counts).flat_map(|(part, n)| std::iter::repeat_n(part, n));
+    let parts = Part::ALL
+        .into_iter()
+        .zip(counts)
+        .flat_map(|(part, n)| std::iter::repeat_n(part, n));
     for ((_, members), part) in order.into_iter().zip(parts) {
         for i in members {
-            *out[i].part_mut(part) = starts(0, items[i].samples, plan);
+            *out[i].part_mut(part) = starts(0, items[i].samples, plan)?;
         }
     }
     Ok(())

@@ -51,9 +51,10 @@ impl FromStr for SplitKind {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|k| k.name() == s).ok_or_else(|| {
-            Error::Argument(format!("split {s:?}: expected recordings, units, blocks or windows"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| Error::Argument(format!("split {s:?}: expected recordings, units, blocks or windows")))
     }
 }
 
@@ -93,7 +94,10 @@ impl Fractions {
     /// Checked shares: each finite and not negative, training above 0, sum 1 within 1e-6.
     pub fn new(train: f64, validation: f64, test: f64) -> Result<Self> {
         let all = [train, validation, test];
-        if all.iter().any(|f| !f.is_finite() || *f < 0.0) || (all.iter().sum::<f64>() - 1.0).abs() > 1e-6 || train <= 0.0 {
+        if all.iter().any(|f| !f.is_finite() || *f < 0.0)
+            || (all.iter().sum::<f64>() - 1.0).abs() > 1e-6
+            || train <= 0.0
+        {
             return Err(Error::Argument(format!(
                 "fractions {train}, {validation}, {test}: expected three numbers of at least 0 that sum to 1, the first \
                  (training) above 0, for example 0.6,0.2,0.2"
@@ -150,7 +154,9 @@ impl FromStr for Fractions {
         let numbers: Option<Vec<f64>> = s.split(',').map(|n| n.trim().parse().ok()).collect();
         match numbers.as_deref() {
             Some(&[train, validation, test]) => Self::new(train, validation, test),
-            _ => Err(Error::Argument(format!("fractions {s:?}: expected three numbers, for example 0.6,0.2,0.2"))),
+            _ => Err(Error::Argument(format!(
+                "fractions {s:?}: expected three numbers, for example 0.6,0.2,0.2"
+            ))),
         }
     }
 }

@@ -9,7 +9,6 @@ mod apportion;
 mod assign;
 mod kind;
 
-
 pub use kind::{Fractions, Part, SplitKind};
 
 use self::assign::{Stratum, assign, strata_of_source};
@@ -129,10 +128,21 @@ pub fn split_source(domain: &str, items: &[LabelledItem<'_>], plan: &SplitPlan) 
 
 /// Splits a target domain as a whole. The items have no class: a target's labels cannot change its split.
 ///
+/// ```compile_fail
+/// # use signal_domains::{Fractions, Item, LabelledItem, SplitKind, SplitPlan, split_target};
+/// # let plan = SplitPlan { kind: SplitKind::Blocks, fractions: Fractions::default(), window: 8, hop: 8, seed: 0 };
+/// let item = Item { file: "a.mat", unit: None, samples: 100 };
+/// split_target("rig", &[LabelledItem { item, class: 0 }], &plan)?;
+/// # Ok::<(), signal_domains::Error>(())
+/// ```
+///
 /// Errors as [`split_source`], for the domain as a whole.
 pub fn split_target(domain: &str, items: &[Item<'_>], plan: &SplitPlan) -> Result<Split> {
     let members: Vec<usize> = (0..items.len()).collect();
-    let strata = [Stratum { name: "the domain".into(), members: members.clone() }];
+    let strata = [Stratum {
+        name: "the domain".into(),
+        members: members.clone(),
+    }];
     let split = split_items(domain, items, &strata, plan)?;
     require_windows(domain, "the domain", items, &members, &split, plan)?;
     Ok(split)
@@ -143,7 +153,9 @@ pub fn split_target(domain: &str, items: &[Item<'_>], plan: &SplitPlan) -> Resul
 pub fn default_kind(sources: &[&[LabelledItem<'_>]], targets: &[&[Item<'_>]], fractions: &Fractions) -> SplitKind {
     let needed = fractions.parts();
     let sources_do = sources.iter().all(|items| {
-        strata_of_source(items, SplitKind::Recordings).iter().all(|stratum| stratum.members.len() >= needed)
+        strata_of_source(items, SplitKind::Recordings)
+            .iter()
+            .all(|stratum| stratum.members.len() >= needed)
     });
     if sources_do && targets.iter().all(|items| items.len() >= needed) {
         SplitKind::Recordings
@@ -153,16 +165,13 @@ pub fn default_kind(sources: &[&[LabelledItem<'_>]], targets: &[&[Item<'_>]], fr
 }
 
 fn split_items(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &SplitPlan) -> Result<Split> {
-    if plan.window == 0 || plan.hop == 0 {
-        return Err(Error::Argument(format!(
-            "a window of {} samples with a hop of {}: both must be at least 1",
-            plan.window, plan.hop
-        )));
-    }
     let mut files: Vec<&str> = items.iter().map(|i| i.file).collect();
     files.sort_unstable();
-    if let Some(twice) = files.windows(2).find(|w| w[0] == w[1]) {
-        return Err(Error::Split { domain: domain.into(), message: format!("recording {} is there twice", twice[0]) });
+    if let Some((twice, _)) = files.iter().zip(files.iter().skip(1)).find(|(a, b)| a == b) {
+        return Err(Error::Split {
+            domain: domain.into(),
+            message: format!("recording {twice} is there twice"),
+        });
     }
     assign(domain, items, strata, plan)
 }

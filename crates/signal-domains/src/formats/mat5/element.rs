@@ -30,15 +30,27 @@ pub(super) enum Endian {
 
 impl Endian {
     pub fn u16(self, b: [u8; 2]) -> u16 {
-        if self == Self::Little { u16::from_le_bytes(b) } else { u16::from_be_bytes(b) }
+        if self == Self::Little {
+            u16::from_le_bytes(b)
+        } else {
+            u16::from_be_bytes(b)
+        }
     }
 
     pub fn u32(self, b: [u8; 4]) -> u32 {
-        if self == Self::Little { u32::from_le_bytes(b) } else { u32::from_be_bytes(b) }
+        if self == Self::Little {
+            u32::from_le_bytes(b)
+        } else {
+            u32::from_be_bytes(b)
+        }
     }
 
     pub fn u64(self, b: [u8; 8]) -> u64 {
-        if self == Self::Little { u64::from_le_bytes(b) } else { u64::from_be_bytes(b) }
+        if self == Self::Little {
+            u64::from_le_bytes(b)
+        } else {
+            u64::from_be_bytes(b)
+        }
     }
 }
 
@@ -63,7 +75,13 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub fn new(path: &'a Path, bytes: &'a [u8], endian: Endian, inflated_from: Option<usize>) -> Self {
-        Self { path, bytes, at: 0, endian, inflated_from }
+        Self {
+            path,
+            bytes,
+            at: 0,
+            endian,
+            inflated_from,
+        }
     }
 
     pub fn skip_to(&mut self, at: usize) {
@@ -78,7 +96,10 @@ impl<'a> Cursor<'a> {
         let byte = at as u64;
         let place = match self.inflated_from {
             None => Place::Byte(byte),
-            Some(variable) => Place::Inflated { variable: variable as u64, byte },
+            Some(variable) => Place::Inflated {
+                variable: variable as u64,
+                byte,
+            },
         };
         Error::file(self.path, place, message)
     }
@@ -103,7 +124,10 @@ impl<'a> Cursor<'a> {
 
     /// The tag of a large element: type and number of bytes.
     pub fn tag(&mut self) -> Result<(u32, usize)> {
-        Ok((self.word("the tag of an element")?, self.word("the tag of an element")? as usize))
+        Ok((
+            self.word("the tag of an element")?,
+            self.word("the tag of an element")? as usize,
+        ))
     }
 
     /// The next element. Small ones hold up to four bytes inside the tag; all but compressed ones are padded.
@@ -113,7 +137,10 @@ impl<'a> Cursor<'a> {
         let (small, kind) = ((word >> 16) as usize, word & 0xffff);
         if small > 0 {
             if small > 4 {
-                return Err(self.error(tag, format!("a small element of {small} bytes, but 4 is the most it can hold")));
+                return Err(self.error(
+                    tag,
+                    format!("a small element of {small} bytes, but 4 is the most it can hold"),
+                ));
             }
             let start = self.at;
             let data = &self.take(4, "a small element")?[..small];
@@ -138,7 +165,11 @@ impl<'a> Cursor<'a> {
         let expected: Vec<String> = kinds.iter().map(u32::to_string).collect();
         Err(self.error(
             element.tag,
-            format!("an element of type {} where {what} (type {}) was expected", element.kind, expected.join(" or ")),
+            format!(
+                "an element of type {} where {what} (type {}) was expected",
+                element.kind,
+                expected.join(" or ")
+            ),
         ))
     }
 }

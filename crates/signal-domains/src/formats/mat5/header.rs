@@ -53,13 +53,25 @@ impl Header {
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Self> {
         let flags = cursor.expect(&[mi::UINT32], "array flags")?;
         if flags.data.len() != 8 {
-            return Err(cursor.error(flags.tag, format!("array flags of {} bytes, expected 8", flags.data.len())));
+            return Err(cursor.error(
+                flags.tag,
+                format!("array flags of {} bytes, expected 8", flags.data.len()),
+            ));
         }
-        let word = cursor.endian.u32([flags.data[0], flags.data[1], flags.data[2], flags.data[3]]);
+        let word = cursor
+            .endian
+            .u32([flags.data[0], flags.data[1], flags.data[2], flags.data[3]]);
         let class = Class::from_code(word as u8).ok_or_else(|| {
-            cursor.error(flags.start, format!("array class {}, expected 1 to 17; the file is damaged", word as u8))
+            cursor.error(
+                flags.start,
+                format!("array class {}, expected 1 to 17; the file is damaged", word as u8),
+            )
         })?;
-        let shape = if class == Class::Opaque { Vec::new() } else { extents(cursor)? };
+        let shape = if class == Class::Opaque {
+            Vec::new()
+        } else {
+            extents(cursor)?
+        };
         let name = cursor.expect(&[mi::INT8, mi::UINT8, mi::UTF8], "the variable's name")?;
         Ok(Self {
             // names are ASCII by MATLAB's rules; anything else is shown as well as it can be
@@ -81,7 +93,12 @@ impl Header {
             Class::Other(kind) => (kind.into(), false),
             Class::Opaque => ("object".into(), false),
         };
-        Variable { name: self.name, shape: self.shape, kind, numeric }
+        Variable {
+            name: self.name,
+            shape: self.shape,
+            kind,
+            numeric,
+        }
     }
 }
 
@@ -90,18 +107,27 @@ fn extents(cursor: &mut Cursor<'_>) -> Result<Vec<usize>> {
     if element.data.len() < 8 || element.data.len() % 4 != 0 {
         return Err(cursor.error(
             element.tag,
-            format!("extents of {} bytes, expected 4 for each of at least two", element.data.len()),
+            format!(
+                "extents of {} bytes, expected 4 for each of at least two",
+                element.data.len()
+            ),
         ));
     }
     let mut shape = Vec::with_capacity(element.data.len() / 4);
     for (i, b) in element.data.chunks_exact(4).enumerate() {
         let n = cursor.endian.u32([b[0], b[1], b[2], b[3]]) as i32;
-        let n = usize::try_from(n)
-            .map_err(|_| cursor.error(element.start + 4 * i, format!("a negative extent, {n}; the file is damaged")))?;
+        let n = usize::try_from(n).map_err(|_| {
+            cursor.error(
+                element.start + 4 * i,
+                format!("a negative extent, {n}; the file is damaged"),
+            )
+        })?;
         shape.push(n);
     }
     // 2^56 leaves room for 8 bytes an element in a 64-bit size
-    let product = shape.iter().try_fold(1u64, |p, &n| p.checked_mul(n as u64).filter(|&p| p < 1 << 56));
+    let product = shape
+        .iter()
+        .try_fold(1u64, |p, &n| p.checked_mul(n as u64).filter(|&p| p < 1 << 56));
     if product.is_none() || usize::try_from(product.unwrap_or(0).saturating_mul(8)).is_err() {
         return Err(cursor.error(
             element.start,

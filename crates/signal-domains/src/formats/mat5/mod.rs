@@ -1,6 +1,6 @@
-//! MAT files of level 5 (MATLAB `save -v6` and `-v7`, SciPy, Octave), plain and compressed, of either byte order.
+//! MAT files of level 5 (MATLAB `save -v6` and `-v7`, `SciPy`, Octave), plain and compressed, of either byte order.
 //!
-//! Source: MathWorks, *MAT-File Format*, chapter "Level 5 MAT-File Format". A level 5 file has neither a count of its
+//! Source: `MathWorks`, *MAT-File Format*, chapter "Level 5 MAT-File Format". A level 5 file has neither a count of its
 //! variables nor an end mark: a file cut exactly between two variables cannot be told from a shorter one.
 
 mod element;
@@ -51,8 +51,13 @@ impl MatFile {
     /// Reads the list of variables; `path` is for messages only.
     pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
         let endian = file_header(path, &bytes)?;
-        let mut file =
-            Self { path: path.to_owned(), bytes, endian, variables: Vec::new(), entries: Vec::new() };
+        let mut file = Self {
+            path: path.to_owned(),
+            bytes,
+            endian,
+            variables: Vec::new(),
+            entries: Vec::new(),
+        };
         let mut cursor = Cursor::new(path, &file.bytes, endian, None);
         cursor.skip_to(FILE_HEADER);
         let mut found = Vec::new();
@@ -72,7 +77,12 @@ impl MatFile {
                     ));
                 }
             };
-            let entry = Entry { tag: element.tag, start: element.start, len: element.data.len(), compressed };
+            let entry = Entry {
+                tag: element.tag,
+                start: element.start,
+                len: element.data.len(),
+                compressed,
+            };
             found.push(entry);
         }
         for entry in found {
@@ -110,7 +120,10 @@ impl MatFile {
         }
         Err(Error::file(
             &self.path,
-            Place::Inflated { variable: entry.tag as u64, byte: 0 },
+            Place::Inflated {
+                variable: entry.tag as u64,
+                byte: 0,
+            },
             format!("an element of type {kind} where a variable (14) was expected; the file is damaged"),
         ))
     }
@@ -119,7 +132,10 @@ impl MatFile {
     fn inflate(&self, entry: Entry, limit: usize) -> Result<Vec<u8>> {
         let mut out = Vec::new();
         let mut decoder = ZlibDecoder::new(&self.bytes[entry.start..entry.start + entry.len]);
-        let place = |out: &Vec<u8>| Place::Inflated { variable: entry.tag as u64, byte: out.len() as u64 };
+        let place = |out: &Vec<u8>| Place::Inflated {
+            variable: entry.tag as u64,
+            byte: out.len() as u64,
+        };
         match decoder.by_ref().take(limit as u64).read_to_end(&mut out) {
             Ok(_) => Ok(out),
             Err(e) => Err(Error::file(
@@ -141,18 +157,31 @@ impl MatFile {
         if declared > most {
             return Err(Error::file(
                 &self.path,
-                Place::Inflated { variable: entry.tag as u64, byte: 4 },
+                Place::Inflated {
+                    variable: entry.tag as u64,
+                    byte: 4,
+                },
                 format!("the variable declares {declared} bytes, but its {elements} elements need {most} at most"),
             ));
         }
         // one byte more than declared: reaches the end of the stream, and with it the checksum
         let out = self.inflate(entry, declared + 9)?;
         if out.len() != declared + 8 {
-            let found = if out.len() > declared + 8 { "more".into() } else { format!("{}", out.len()) };
+            let found = if out.len() > declared + 8 {
+                "more".into()
+            } else {
+                format!("{}", out.len())
+            };
             return Err(Error::file(
                 &self.path,
-                Place::Inflated { variable: entry.tag as u64, byte: out.len() as u64 },
-                format!("the variable declares {} inflated bytes, {found} came out; the file is damaged", declared + 8),
+                Place::Inflated {
+                    variable: entry.tag as u64,
+                    byte: out.len() as u64,
+                },
+                format!(
+                    "the variable declares {} inflated bytes, {found} came out; the file is damaged",
+                    declared + 8
+                ),
             ));
         }
         Ok(out)
@@ -171,7 +200,10 @@ impl SignalFile for MatFile {
             return Err(Error::file(
                 &self.path,
                 Place::Byte(entry.tag as u64),
-                format!("{} has more than {MAX_SAMPLES} elements; cut the recording", variable.describe()),
+                format!(
+                    "{} has more than {MAX_SAMPLES} elements; cut the recording",
+                    variable.describe()
+                ),
             ));
         }
         let inflated;
@@ -199,7 +231,10 @@ pub(super) fn is_mat5(head: &[u8]) -> bool {
 /// Checks the file header and returns the byte order.
 fn file_header(path: &Path, bytes: &[u8]) -> Result<Endian> {
     let unsupported = |message: &str| {
-        Err(Error::Unsupported { path: path.to_owned(), message: message.into() })
+        Err(Error::Unsupported {
+            path: path.to_owned(),
+            message: message.into(),
+        })
     };
     if looks_like_v4(bytes) {
         return unsupported(

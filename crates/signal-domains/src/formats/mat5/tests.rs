@@ -1,4 +1,4 @@
-//! Byte by byte: what SciPy does not write, and damage.
+//! Byte by byte: what `SciPy` does not write, and damage.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +17,11 @@ struct Writer(Endian);
 
 impl Writer {
     fn word(&self, w: u32) -> [u8; 4] {
-        if self.0 == Little { w.to_le_bytes() } else { w.to_be_bytes() }
+        if self.0 == Little {
+            w.to_le_bytes()
+        } else {
+            w.to_be_bytes()
+        }
     }
 
     fn element(&self, kind: u32, data: &[u8]) -> Vec<u8> {
@@ -37,8 +41,21 @@ impl Writer {
     fn array(&self, class: u32, shape: &[u32], name: &str, numbers: &[u8]) -> Vec<u8> {
         let extents: Vec<u8> = shape.iter().flat_map(|&n| self.word(n)).collect();
         let flags = [self.word(class), self.word(0)].concat();
-        let name = if name.len() <= 4 { self.small(1, name.as_bytes()) } else { self.element(1, name.as_bytes()) };
-        self.element(14, &[self.element(6, &flags), self.element(5, &extents), name, numbers.to_vec()].concat())
+        let name = if name.len() <= 4 {
+            self.small(1, name.as_bytes())
+        } else {
+            self.element(1, name.as_bytes())
+        };
+        self.element(
+            14,
+            &[
+                self.element(6, &flags),
+                self.element(5, &extents),
+                name,
+                numbers.to_vec(),
+            ]
+            .concat(),
+        )
     }
 
     fn compressed(&self, element: &[u8]) -> Vec<u8> {
@@ -51,7 +68,11 @@ impl Writer {
     fn file(&self, variables: &[Vec<u8>]) -> Vec<u8> {
         let mut out = b"MATLAB 5.0 MAT-file".to_vec();
         out.resize(124, b' ');
-        out.extend(if self.0 == Little { [0, 1, b'I', b'M'] } else { [1, 0, b'M', b'I'] });
+        out.extend(if self.0 == Little {
+            [0, 1, b'I', b'M']
+        } else {
+            [1, 0, b'M', b'I']
+        });
         out.extend(variables.concat());
         out
     }
@@ -59,7 +80,10 @@ impl Writer {
 
 fn read_all(bytes: &[u8]) -> Result<Vec<Vec<Vec<f64>>>> {
     let file = MatFile::parse(Path::new("x.mat"), bytes.to_vec())?;
-    (0..file.variables().len()).filter(|&i| file.variables()[i].numeric).map(|i| file.read(i)).collect()
+    (0..file.variables().len())
+        .filter(|&i| file.variables()[i].numeric)
+        .map(|i| file.read(i))
+        .collect()
 }
 
 #[test]
@@ -75,8 +99,15 @@ fn every_stored_type_is_converted_in_both_byte_orders_plain_and_compressed() {
         macro_rules! stored {
             ($kind:expr, $t:ty, $values:expr) => {{
                 let values: Vec<$t> = $values;
-                let bytes = order(values.iter().flat_map(|v| v.to_le_bytes()).collect(), size_of::<$t>());
-                ($kind, bytes, values.iter().map(|v| *v as f64).collect::<Vec<f64>>())
+                let bytes = order(
+                    values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+                    size_of::<$t>(),
+                );
+                (
+                    $kind,
+                    bytes,
+                    values.iter().map(|v| *v as f64).collect::<Vec<f64>>(),
+                )
             }};
         }
         let cases = [
@@ -95,7 +126,11 @@ fn every_stored_type_is_converted_in_both_byte_orders_plain_and_compressed() {
             // an array of doubles, stored in the smaller type
             let array = w.array(6, &[5, 1], "signal", &w.element(kind, &bytes));
             for variable in [array.clone(), w.compressed(&array)] {
-                assert_eq!(read_all(&w.file(&[variable])).unwrap(), vec![vec![expected.clone()]], "type {kind}");
+                assert_eq!(
+                    read_all(&w.file(&[variable])).unwrap(),
+                    vec![vec![expected.clone()]],
+                    "type {kind}"
+                );
             }
         }
         let tiny = w.array(6, &[1, 3], "x", &w.small(2, &[3, 1, 4]));
@@ -106,7 +141,12 @@ fn every_stored_type_is_converted_in_both_byte_orders_plain_and_compressed() {
 #[test]
 fn nan_is_kept() {
     let w = Writer(Little);
-    let array = w.array(6, &[1, 2], "x", &w.element(9, &[f64::NAN.to_le_bytes(), 1f64.to_le_bytes()].concat()));
+    let array = w.array(
+        6,
+        &[1, 2],
+        "x",
+        &w.element(9, &[f64::NAN.to_le_bytes(), 1f64.to_le_bytes()].concat()),
+    );
     let values = &read_all(&w.file(&[array])).unwrap()[0][0];
     assert!(values[0].is_nan() && values[1] == 1.0);
 }
@@ -115,7 +155,10 @@ fn nan_is_kept() {
 fn objects_functions_and_nameless_data_are_listed_but_not_read() {
     let w = Writer(Little);
     let flags = |class: u32| w.element(6, &[w.word(class), w.word(0)].concat());
-    let opaque = w.element(14, &[flags(17), w.element(1, b"handle"), w.element(1, b"MCOS")].concat());
+    let opaque = w.element(
+        14,
+        &[flags(17), w.element(1, b"handle"), w.element(1, b"MCOS")].concat(),
+    );
     let function = w.array(16, &[1, 1], "f", &[]);
     let nameless = w.array(9, &[1, 4], "", &w.small(2, &[1, 2, 3, 4]));
     let empty = w.element(14, &[]);
@@ -132,16 +175,28 @@ fn a_lie_about_sizes_is_an_error_and_allocates_nothing_of_that_size() {
     let lies = [
         (w.array(6, &[3, 1], "x", &numbers), "needs 3 numbers"),
         (w.array(6, &[u32::MAX, 1], "x", &numbers), "negative extent"),
-        (w.array(6, &[0x7fff_ffff, 0x7fff_ffff], "x", &numbers), "more elements than any memory"),
-        (w.array(6, &[0x7fff_ffff, 1], "x", &numbers), "more than 268435456 elements"),
+        (
+            w.array(6, &[0x7fff_ffff, 0x7fff_ffff], "x", &numbers),
+            "more elements than any memory",
+        ),
+        (
+            w.array(6, &[0x7fff_ffff, 1], "x", &numbers),
+            "more than 268435456 elements",
+        ),
         (w.array(6, &[2], "x", &numbers), "at least two"),
         (w.array(99, &[2, 1], "x", &numbers), "array class 99"),
-        (w.array(6, &[2, 1], "x", &w.element(16, &[0; 16])), "type 16 where the numbers"),
+        (
+            w.array(6, &[2, 1], "x", &w.element(16, &[0; 16])),
+            "type 16 where the numbers",
+        ),
     ];
     for (lie, words) in lies {
         for variable in [lie.clone(), w.compressed(&lie)] {
             let message = read_all(&w.file(&[variable])).unwrap_err().to_string();
-            assert!(message.contains(words) && message.contains("x.mat") && message.contains("byte"), "{message}");
+            assert!(
+                message.contains(words) && message.contains("x.mat") && message.contains("byte"),
+                "{message}"
+            );
         }
     }
 }
@@ -157,7 +212,9 @@ fn a_compressed_variable_inflates_to_what_it_declares_and_no_further() {
     bomb[4..8].copy_from_slice(&50_000_000u32.to_le_bytes());
     let message = read_all(&w.file(&[w.compressed(&bomb)])).unwrap_err().to_string();
     assert!(message.contains("declares 50000000 bytes"), "{message}");
-    let message = read_all(&w.file(&[w.compressed(&sound[..sound.len() - 8])])).unwrap_err().to_string();
+    let message = read_all(&w.file(&[w.compressed(&sound[..sound.len() - 8])]))
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("came out"), "{message}");
 }
 
@@ -183,8 +240,18 @@ fn other_files_are_refused_by_name() {
 /// Two variables, plain and compressed.
 fn small_file() -> Vec<u8> {
     let w = Writer(Little);
-    let a = w.array(6, &[3, 1], "first", &w.element(9, &[1f64, 2.0, 3.0].map(f64::to_le_bytes).concat()));
-    let b = w.array(10, &[1, 4], "second", &w.element(3, &[1i16, 2, 3, 4].map(i16::to_le_bytes).concat()));
+    let a = w.array(
+        6,
+        &[3, 1],
+        "first",
+        &w.element(9, &[1f64, 2.0, 3.0].map(f64::to_le_bytes).concat()),
+    );
+    let b = w.array(
+        10,
+        &[1, 4],
+        "second",
+        &w.element(3, &[1i16, 2, 3, 4].map(i16::to_le_bytes).concat()),
+    );
     w.file(&[a, w.compressed(&b)])
 }
 

@@ -99,7 +99,7 @@ impl fmt::Display for Dialect {
 
 /// Finds the layout that reads the first lines, in a fixed order of trial: tab, semicolon, comma, spaces, one column.
 /// A decimal comma is tried only where columns are set apart by semicolons or tabs, else `1,5` could be two columns.
-pub(super) fn detect(path: &Path, lines: &[&str], layout: &TextLayout) -> Result<Dialect> {
+pub(super) fn detect(path: &Path, lines: &[&str], layout: TextLayout) -> Result<Dialect> {
     if (layout.delimiter, layout.decimal) == (Some(Delimiter::Comma), Some(Decimal::Comma)) {
         let message = "a comma is stated both as delimiter and as decimal mark; it can be only one of them";
         return Err(Error::Argument(message.into()));
@@ -107,7 +107,11 @@ pub(super) fn detect(path: &Path, lines: &[&str], layout: &TextLayout) -> Result
     let comment_lines = lines.iter().take_while(|l| l.starts_with(['#', '%'])).count();
     let body = &lines[comment_lines..(comment_lines + SAMPLE_LINES).min(lines.len())];
     let Some(first) = body.first() else {
-        return Err(Error::file(path, Place::Whole, "the file holds nothing but comment lines"));
+        return Err(Error::file(
+            path,
+            Place::Whole,
+            "the file holds nothing but comment lines",
+        ));
     };
     // the last line read decides the number of columns: the first may be a header, alone if there are no data
     let last = body[body.len() - 1];
@@ -122,7 +126,13 @@ pub(super) fn detect(path: &Path, lines: &[&str], layout: &TextLayout) -> Result
         let data = &body[usize::from(header)..];
         let named = !header || split(first, delimiter).len() == columns;
         if separated && named && data.iter().all(|l| fits(l)) && (!data.is_empty() || layout.delimiter.is_some()) {
-            return Ok(Dialect { delimiter, decimal, header, comment_lines, columns });
+            return Ok(Dialect {
+                delimiter,
+                decimal,
+                header,
+                comment_lines,
+                columns,
+            });
         }
     }
     undetected(path, body, comment_lines, layout)
@@ -133,7 +143,7 @@ fn is_header(line: &str, delimiter: Delimiter, decimal: Decimal) -> bool {
     split(line, delimiter).iter().all(|c| number(c, decimal).is_none())
 }
 
-fn candidates(layout: &TextLayout) -> Vec<(Delimiter, Decimal)> {
+fn candidates(layout: TextLayout) -> Vec<(Delimiter, Decimal)> {
     use Decimal::{Comma, Point};
     let all = [
         (Delimiter::Tab, Point),
@@ -160,7 +170,7 @@ fn candidates(layout: &TextLayout) -> Vec<(Delimiter, Decimal)> {
 }
 
 /// Says why nothing fits, by the simplest reading: with the delimiter that most lines hold.
-fn undetected(path: &Path, body: &[&str], comment_lines: usize, layout: &TextLayout) -> Result<Dialect> {
+fn undetected(path: &Path, body: &[&str], comment_lines: usize, layout: TextLayout) -> Result<Dialect> {
     let delimiter = layout.delimiter.unwrap_or_else(|| {
         [Delimiter::Tab, Delimiter::Semicolon, Delimiter::Comma]
             .into_iter()
@@ -182,5 +192,11 @@ fn undetected(path: &Path, body: &[&str], comment_lines: usize, layout: &TextLay
     }
     // the reading goes on and finds the cell that is no number, or the line with another number of cells
     let columns = split(body[usize::from(header)], delimiter).len();
-    Ok(Dialect { delimiter, decimal, header, comment_lines, columns })
+    Ok(Dialect {
+        delimiter,
+        decimal,
+        header,
+        comment_lines,
+        columns,
+    })
 }

@@ -23,12 +23,12 @@ pub(super) struct TextFile {
 }
 
 impl TextFile {
-    pub(super) fn open(path: &Path, layout: &TextLayout) -> Result<Self> {
+    pub(super) fn open(path: &Path, layout: TextLayout) -> Result<Self> {
         Self::parse(path, &fs::read(path).map_err(|e| Error::io(path, e))?, layout)
     }
 
     /// Reads all columns; `path` is for messages only.
-    pub(super) fn parse(path: &Path, bytes: &[u8], layout: &TextLayout) -> Result<Self> {
+    pub(super) fn parse(path: &Path, bytes: &[u8], layout: TextLayout) -> Result<Self> {
         let lines = lines(path, bytes)?;
         let dialect = dialect::detect(path, &lines, layout)?;
         let first = dialect.comment_lines;
@@ -44,7 +44,14 @@ impl TextFile {
                 let value = number(cell, dialect.decimal).ok_or_else(|| {
                     let shown: String = cell.chars().take(40).collect();
                     let message = format!("expected a number, found {shown:?} ({dialect})");
-                    Error::file(path, Place::Cell { line: i + 1, column: c + 1 }, message)
+                    Error::file(
+                        path,
+                        Place::Cell {
+                            line: i + 1,
+                            column: c + 1,
+                        },
+                        message,
+                    )
                 })?;
                 columns[c].push(value);
             }
@@ -52,9 +59,18 @@ impl TextFile {
         let rows = columns.first().map_or(0, Vec::len);
         let variables = names
             .into_iter()
-            .map(|name| Variable { name, shape: vec![rows], kind: "text".into(), numeric: true })
+            .map(|name| Variable {
+                name,
+                shape: vec![rows],
+                kind: "text".into(),
+                numeric: true,
+            })
             .collect();
-        Ok(Self { dialect, variables, columns })
+        Ok(Self {
+            dialect,
+            variables,
+            columns,
+        })
     }
 }
 
@@ -76,8 +92,11 @@ impl SignalFile for TextFile {
 fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<&'a str>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
-        let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        let message = format!("byte {} of the file is not UTF-8; save the file as UTF-8 text", e.valid_up_to());
+        let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
+        let message = format!(
+            "byte {} of the file is not UTF-8; save the file as UTF-8 text",
+            e.valid_up_to()
+        );
         Error::file(path, Place::Line(line), message)
     })?;
     let mut lines: Vec<&str> = text.lines().collect();
@@ -85,7 +104,11 @@ fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<&'a str>> {
         lines.pop();
     }
     if lines.is_empty() {
-        return Err(Error::file(path, Place::Whole, "the file holds nothing but empty lines"));
+        return Err(Error::file(
+            path,
+            Place::Whole,
+            "the file holds nothing but empty lines",
+        ));
     }
     Ok(lines)
 }
@@ -97,8 +120,15 @@ fn column_names(path: &Path, lines: &[&str], dialect: &Dialect) -> Result<Vec<St
     }
     let cells = split(lines[dialect.comment_lines], dialect.delimiter);
     if cells.len() != dialect.columns {
-        let message = format!("a header of {} names over {} columns ({dialect})", cells.len(), dialect.columns);
+        let message = format!(
+            "a header of {} names over {} columns ({dialect})",
+            cells.len(),
+            dialect.columns
+        );
         return Err(Error::file(path, Place::Line(dialect.comment_lines + 1), message));
     }
-    Ok(cells.into_iter().map(|c| c.trim().trim_matches('"').to_owned()).collect())
+    Ok(cells
+        .into_iter()
+        .map(|c| c.trim().trim_matches('"').to_owned())
+        .collect())
 }
