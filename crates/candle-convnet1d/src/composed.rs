@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use candle_core::{D, DType, Result, Tensor};
 
+pub use crate::conv_composed::conv1d;
 use crate::norm::Moments;
 use crate::pool::{Windows, dims3};
 

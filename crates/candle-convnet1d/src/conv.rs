@@ -23,7 +23,12 @@ pub struct Conv1dParams {
 
 impl Default for Conv1dParams {
     fn default() -> Self {
-        Self { stride: 1, padding: 0, dilation: 1, groups: 1 }
+        Self {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 1,
+        }
     }
 }
 
@@ -46,7 +51,14 @@ pub struct Conv1dConfig {
 
 impl Default for Conv1dConfig {
     fn default() -> Self {
-        Self { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, init: init::DEFAULT_KAIMING_NORMAL }
+        Self {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            groups: 1,
+            bias: true,
+            init: init::DEFAULT_KAIMING_NORMAL,
+        }
     }
 }
 
@@ -61,7 +73,14 @@ pub struct Conv1d {
 impl Conv1d {
     /// A layer with parameters `weight` and `bias` of `vb`.
     pub fn new(c_in: usize, c_out: usize, kernel: usize, config: Conv1dConfig, vb: VarBuilder) -> Result<Self> {
-        let Conv1dConfig { stride, padding, dilation, groups, bias, init } = config;
+        let Conv1dConfig {
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            init,
+        } = config;
         if groups == 0 || c_in % groups != 0 || c_out % groups != 0 {
             return Err(Error::Argument {
                 layer: "conv1d",
@@ -72,8 +91,21 @@ impl Conv1d {
             .into());
         }
         let weight = vb.get_with_hints((c_out, c_in / groups, kernel), "weight", init)?;
-        let bias = if bias { Some(vb.get_with_hints(c_out, "bias", Init::Const(0.0))?) } else { None };
-        Ok(Self { weight, bias, params: Conv1dParams { stride, padding, dilation, groups } })
+        let bias = if bias {
+            Some(vb.get_with_hints(c_out, "bias", Init::Const(0.0))?)
+        } else {
+            None
+        };
+        Ok(Self {
+            weight,
+            bias,
+            params: Conv1dParams {
+                stride,
+                padding,
+                dilation,
+                groups,
+            },
+        })
     }
 
     /// The weight `(c_out, c_in / groups, kernel)`.
@@ -101,7 +133,7 @@ impl Module for Conv1d {
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
     if !has_kernels(x) {
-        return crate::conv_composed::conv1d(x, weight, bias, sizes.l_out, params);
+        return crate::composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let op = Conv1dOp { sizes };
@@ -111,12 +143,24 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1d
     }
 }
 
-fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv1dParams) -> Result<Sizes> {
+/// Checks what a convolution is given.
+pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv1dParams) -> Result<Sizes> {
     let (n, c_in, l_in) = crate::pool::dims3("conv1d", x)?;
     let (c_out, per_group, kernel) = crate::pool::dims3("conv1d (weight)", weight)?;
-    for (argument, value) in [("stride", p.stride), ("dilation", p.dilation), ("groups", p.groups), ("kernel", kernel)] {
+    for (argument, value) in [
+        ("stride", p.stride),
+        ("dilation", p.dilation),
+        ("groups", p.groups),
+        ("kernel", kernel),
+    ] {
         if value == 0 {
-            return Err(Error::Argument { layer: "conv1d", argument, expected: "at least 1".into(), found: "0".into() }.into());
+            return Err(Error::Argument {
+                layer: "conv1d",
+                argument,
+                expected: "at least 1".into(),
+                found: "0".into(),
+            }
+            .into());
         }
     }
     if c_in % p.groups != 0 || c_out % p.groups != 0 || per_group != c_in / p.groups {
@@ -131,13 +175,21 @@ fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv1dParams) ->
         .into());
     }
     if let Some(b) = bias.filter(|b| b.dims() != [c_out]) {
-        return Err(Error::Shape { layer: "conv1d", expected: format!("a bias ({c_out},)"), found: b.dims().to_vec() }.into());
+        return Err(Error::Shape {
+            layer: "conv1d",
+            expected: format!("a bias ({c_out},)"),
+            found: b.dims().to_vec(),
+        }
+        .into());
     }
     let reach = p.dilation * (kernel - 1) + 1;
     let Some(room) = (l_in + 2 * p.padding).checked_sub(reach) else {
         return Err(Error::Shape {
             layer: "conv1d",
-            expected: format!("a length of at least {} for kernel {kernel}", reach.saturating_sub(2 * p.padding)),
+            expected: format!(
+                "a length of at least {} for kernel {kernel}",
+                reach.saturating_sub(2 * p.padding)
+            ),
             found: x.dims().to_vec(),
         }
         .into());
@@ -176,18 +228,22 @@ impl Conv1dOp {
         })
     }
 
-    /// Gradients of input, weight and bias; that of an input which nothing was derived from is left out.
-    fn backward(&self, x: &Tensor, w: &Tensor, dy: &Tensor, bias: bool) -> Result<[Option<Tensor>; 3]> {
+    /// Gradients of input, weight and bias, each where something is derived from it.
+    fn backward(&self, x: &Tensor, w: &Tensor, b: Option<&Tensor>, dy: &Tensor) -> Result<[Option<Tensor>; 3]> {
         let dy = dy.contiguous()?;
-        let s = &self.sizes;
-        let device = x.device();
-        let (rx, rw, ry) = (Reader::new(x), Reader::new(w), Reader::new(&dy));
+        let (s, device) = (&self.sizes, x.device());
+        let (xs, ws, dys) = (Reader::new(x), Reader::new(w), Reader::new(&dy));
+        let wanted = |x: Option<&Tensor>| x.is_some_and(Tensor::track_op);
         for_float!(x.dtype(), T => {
-            let (xs, ws, ys) = (rx.values::<T>()?, rw.values::<T>()?, ry.values::<T>()?);
-            let dx = x.track_op().then(|| Tensor::from_vec(kernels::input_gradient(s, ws, ys), x.shape(), device)).transpose()?;
-            let dw = w.track_op().then(|| Tensor::from_vec(kernels::weight_gradient(s, xs, ys), w.shape(), device)).transpose()?;
-            let db = bias.then(|| Tensor::from_vec(kernels::bias_gradient(s, ys), s.c_out, device)).transpose()?;
-            Ok([dx, dw, db])
+            let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
+            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, ws, dys));
+            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, xs, dys));
+            let db = wanted(b).then(|| kernels::bias_gradient(s, dys));
+            Ok([
+                dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
+                dw.map(|dw| Tensor::from_vec(dw, w.shape(), device)).transpose()?,
+                db.map(|db| Tensor::from_vec(db, s.c_out, device)).transpose()?,
+            ])
         })
     }
 }
@@ -202,7 +258,7 @@ impl CustomOp2 for Conv1dOp {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, _] = self.backward(x, w, dy, false)?;
+        let [dx, dw, _] = self.backward(x, w, None, dy)?;
         Ok((dx, dw))
     }
 }
@@ -228,11 +284,11 @@ impl CustomOp3 for Conv1dOp {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        b: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, db] = self.backward(x, w, dy, true)?;
+        let [dx, dw, db] = self.backward(x, w, Some(b), dy)?;
         Ok((dx, dw, db))
     }
 }

@@ -1,28 +1,40 @@
 use candle_core::{Result, Tensor};
 
-use crate::conv::Conv1dParams;
+use crate::conv::{Conv1dParams, sizes};
 
-/// [`conv1d`](crate::conv1d) out of candle's operations: samples under each tap by `index_select`, then one matrix
-/// product a group.
-pub(crate) fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, l_out: usize, p: Conv1dParams) -> Result<Tensor> {
-    let (n, c_in, _) = x.dims3()?;
-    let (c_out, per_group, kernel) = weight.dims3()?;
-    let positions: Vec<u32> =
-        (0..kernel).flat_map(|t| (0..l_out).map(move |j| (t * p.dilation + j * p.stride) as u32)).collect();
-    let positions = Tensor::from_vec(positions, kernel * l_out, x.device())?;
-    let padded = x.pad_with_zeros(2, p.padding, p.padding)?.contiguous()?;
-    let (rows, columns) = (c_out / p.groups, per_group * kernel);
-    let panel = padded.index_select(&positions, 2)?.reshape((n * p.groups, c_in / p.groups * kernel, l_out))?;
-    // contiguous: candle's product of operands broadcast over the batch is not right in its backward pass
-    let weight = weight
-        .contiguous()?
-        .reshape((1, p.groups, rows, columns))?
-        .broadcast_as((n, p.groups, rows, columns))?
-        .contiguous()?
-        .reshape((n * p.groups, rows, columns))?;
-    let y = weight.matmul(&panel)?.reshape((n, c_out, l_out))?;
+/// [`conv1d`](crate::conv1d) out of candle's operations: the samples under each tap by
+/// `index_select`, then one matrix product a group over all samples at once.
+pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
+    let s = sizes(x, weight, bias, params)?;
+    let (c, o) = (s.c_in / s.groups, s.c_out / s.groups);
+    let padded = match s.padding {
+        0 => x.clone(),
+        padding => x.pad_with_zeros(2, padding, padding)?,
+    };
+    // channels first, so that no weight has to be repeated for each sample: candle copies what it
+    // broadcasts in a product, and some of its gradients are wrong there
+    let channels = padded.transpose(0, 1)?.contiguous()?;
+    let panel = if s.kernel == 1 && s.stride == 1 {
+        channels
+    } else {
+        let starts = |tap: usize| (0..s.l_out).map(move |j| (tap * s.dilation + j * s.stride) as u32);
+        let positions: Vec<u32> = (0..s.kernel).flat_map(starts).collect();
+        let positions = Tensor::from_vec(positions, s.kernel * s.l_out, x.device())?;
+        channels
+            .index_select(&positions, 2)?
+            .reshape((s.c_in, s.n, s.kernel, s.l_out))?
+            .transpose(1, 2)?
+            .contiguous()?
+    };
+    let panel = panel.reshape((s.groups, c * s.kernel, s.n * s.l_out))?;
+    let weight = weight.contiguous()?.reshape((s.groups, o, c * s.kernel))?;
+    let y = weight
+        .matmul(&panel)?
+        .reshape((s.c_out, s.n, s.l_out))?
+        .transpose(0, 1)?
+        .contiguous()?;
     match bias {
-        Some(b) => y.broadcast_add(&b.reshape((1, c_out, 1))?),
+        Some(bias) => y.broadcast_add(&bias.reshape((1, s.c_out, 1))?),
         None => Ok(y),
     }
 }

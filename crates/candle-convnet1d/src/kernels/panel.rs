@@ -1,0 +1,210 @@
+//! Scratch memory, and how signals are laid out in it.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use super::tile::SLACK;
+use crate::buffer::Float;
+
+/// Memory that a task reuses.
+pub(super) struct Scratch<T>(Vec<T>);
+
+impl<T: Float> Scratch<T> {
+    pub fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// `length` values of no meaning, from the start of a cache line on.
+    pub fn take(&mut self, length: usize) -> &mut [T] {
+        const LINE: usize = 64;
+        let spare = LINE / size_of::<T>();
+        if self.0.len() < length + spare {
+            // not resized, which would copy
+            self.0 = vec![T::zero(); length + spare];
+        }
+        let skip = self.0.as_ptr().align_offset(LINE).min(spare);
+        &mut self.0[skip..skip + length]
+    }
+}
+
+/// Padded rows of the channels of one group of one sample, such that every tap of a convolution is
+/// a shift: row `(channel, residue)` holds the positions that are `residue` modulo the stride.
+pub(super) struct Rows {
+    pub channels: usize,
+    pub length: usize,
+    pub stride: usize,
+    /// Residues that some tap needs, ascending.
+    residues: Vec<usize>,
+    /// The first shift, in strides.
+    first: isize,
+    /// Values of a row.
+    row: usize,
+}
+
+impl Rows {
+    /// Room for `outputs` outputs: output j needs the positions `j stride + shift` of each of
+    /// `shifts`, which may lie outside of `0..length`.
+    pub fn new(channels: usize, length: usize, stride: usize, outputs: usize, shifts: impl Iterator<Item = isize> + Clone) -> Self {
+        let in_strides = shifts.clone().map(|shift| shift.div_euclid(stride as isize));
+        let first = in_strides.clone().min().unwrap_or(0);
+        let last = in_strides.max().unwrap_or(0);
+        let mut residues: Vec<usize> = shifts.map(|shift| shift.rem_euclid(stride as isize) as usize).collect();
+        residues.sort_unstable();
+        residues.dedup();
+        // whole cache lines, and an odd number of them: rows a power of two apart would fall on
+        // the same sets of the cache
+        let lines = (outputs + (last - first) as usize).div_ceil(16);
+        Self { channels, length, stride, residues, first, row: (lines | 1) * 16 }
+    }
+
+    /// Values of the panel.
+    pub fn size(&self) -> usize {
+        self.channels * self.residues.len() * self.row + SLACK
+    }
+
+    /// Where the values of a shift start.
+    pub fn offset(&self, channel: usize, shift: isize) -> usize {
+        let residue = shift.rem_euclid(self.stride as isize) as usize;
+        let residue = self.residues.partition_point(|&r| r < residue);
+        let ahead = shift.div_euclid(self.stride as isize) - self.first;
+        (channel * self.residues.len() + residue) * self.row + ahead as usize
+    }
+
+    /// Fills a panel from contiguous `(channels, length)`.
+    pub fn pack<T: Float>(&self, x: &[T], panel: &mut [T]) {
+        let mut rows = panel.chunks_exact_mut(self.row);
+        for channel in 0..self.channels {
+            let x = &x[channel * self.length..(channel + 1) * self.length];
+            for (&residue, row) in self.residues.iter().zip(&mut rows) {
+                // position of the first value
+                let start = self.first * self.stride as isize + residue as isize;
+                let before = (-start).max(0) as usize;
+                let low = before.div_ceil(self.stride).min(self.row);
+                let end = (self.length as isize - start).max(0) as usize;
+                let high = end.div_ceil(self.stride).clamp(low, self.row);
+                row[..low].fill(T::zero());
+                row[high..].fill(T::zero());
+                if low == high {
+                    continue;
+                }
+                let from = (start + (low * self.stride) as isize) as usize;
+                let middle = &mut row[low..high];
+                if self.stride == 1 {
+                    middle.copy_from_slice(&x[from..from + (high - low)]);
+                } else {
+                    for (value, &x) in middle.iter_mut().zip(x[from..].iter().step_by(self.stride)) {
+                        *value = x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `dst[j * width + r] = src[r * stride + j]` for the first `count` values of each of `rows` rows.
+pub(super) fn transpose<T: Float>(
+    src: &[T],
+    stride: usize,
+    (rows, count): (usize, usize),
+    dst: &mut [T],
+    width: usize,
+) {
+    if rows == 0 || count == 0 {
+        return;
+    }
+    assert!(rows <= width);
+    assert!((rows - 1) * stride + count <= src.len());
+    assert!((count - 1) * width + rows <= dst.len());
+    #[cfg(target_arch = "x86_64")]
+    if T::DTYPE == candle_core::DType::F32 && is_x86_feature_detected!("avx") {
+        let (src, dst) = (src.as_ptr().cast::<f32>(), dst.as_mut_ptr().cast::<f32>());
+        // SAFETY: T is f32; the assertions above keep all indices inside the slices
+        unsafe { transpose_avx(src, stride, (rows, count), dst, width) };
+        return;
+    }
+    for r in 0..rows {
+        for (j, &value) in src[r * stride..r * stride + count].iter().enumerate() {
+            dst[j * width + r] = value;
+        }
+    }
+}
+
+/// [`transpose`] in squares of 8.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, width: usize) {
+    let (mut row, whole) = (0, count / 8 * 8);
+    // SAFETY: rows stay below `rows` and positions below `count`, for which the caller vouches
+    unsafe {
+        while rows - row >= 4 {
+            let eight = rows - row >= 8;
+            let from = src.add(row * stride);
+            let to = dst.add(row);
+            for at in (0..whole).step_by(8) {
+                let from = from.add(at);
+                let to = to.add(at * width);
+                if eight {
+                    square_of_8(from, stride, to, width);
+                } else {
+                    square_of_4(from, stride, to, width);
+                    square_of_4(from.add(4), stride, to.add(4 * width), width);
+                }
+            }
+            let height = if eight { 8 } else { 4 };
+            for r in 0..height {
+                for j in whole..count {
+                    *to.add(j * width + r) = *from.add(r * stride + j);
+                }
+            }
+            row += height;
+        }
+        for r in row..rows {
+            for j in 0..count {
+                *dst.add(j * width + r) = *src.add(r * stride + j);
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx")]
+unsafe fn square_of_8(src: *const f32, stride: usize, dst: *mut f32, width: usize) {
+    // SAFETY: the caller vouches for 8 rows of 8 values on either side
+    unsafe {
+        // row r of the low half of the values, with row r + 4 beside it
+        let pair = |r: usize, at: usize| {
+            let low = _mm_loadu_ps(src.add(r * stride + at));
+            let high = _mm_loadu_ps(src.add((r + 4) * stride + at));
+            _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+        };
+        for at in [0, 4] {
+            let (a, b, c, d) = (pair(0, at), pair(1, at), pair(2, at), pair(3, at));
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let dst = dst.add(at * width);
+            _mm256_storeu_ps(dst, _mm256_shuffle_ps::<0x44>(ab_low, cd_low));
+            _mm256_storeu_ps(dst.add(width), _mm256_shuffle_ps::<0xee>(ab_low, cd_low));
+            _mm256_storeu_ps(dst.add(2 * width), _mm256_shuffle_ps::<0x44>(ab_high, cd_high));
+            _mm256_storeu_ps(dst.add(3 * width), _mm256_shuffle_ps::<0xee>(ab_high, cd_high));
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx")]
+unsafe fn square_of_4(src: *const f32, stride: usize, dst: *mut f32, width: usize) {
+    // SAFETY: the caller vouches for 4 rows of 4 values on either side
+    unsafe {
+        let row = |r: usize| _mm_loadu_ps(src.add(r * stride));
+        let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+        let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+        let (cd_low, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+        _mm_storeu_ps(dst, _mm_movelh_ps(ab_low, cd_low));
+        _mm_storeu_ps(dst.add(width), _mm_movehl_ps(cd_low, ab_low));
+        _mm_storeu_ps(dst.add(2 * width), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(dst.add(3 * width), _mm_movehl_ps(cd_high, ab_high));
+    }
+}

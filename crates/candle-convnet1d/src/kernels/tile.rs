@@ -1,0 +1,278 @@
+//! The one inner loop of the convolution: weighted sums of shifted rows, a block of rows at a time.
+//!
+//! `out[m][j] = bias[m] + sum over k of weights[k][m] * panel[offsets[k] + j]`. A tile of m rows by
+//! a few vectors of positions stays in registers while k runs. Forward, input gradient, weight
+//! gradient, strides, dilations and groups differ only in what lies in `weights`, `panel` and
+//! `offsets`.
+#![allow(unsafe_code)]
+
+use super::vector::Vector;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
+
+use crate::buffer::Float;
+
+/// Values that a panel must have behind its last row, since whole vectors are read.
+pub(super) const SLACK: usize = 16;
+/// Rows of a block.
+pub(super) const TALL: usize = 8;
+/// Rows of a block where no more exist.
+pub(super) const LOW: usize = 4;
+
+/// Part of the rows of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub first: usize,
+    /// [`TALL`] or [`LOW`].
+    pub height: usize,
+    /// Rows that exist, at most `height`.
+    pub rows: usize,
+}
+
+/// The blocks that `rows` rows are cut into.
+pub(super) fn spans(rows: usize) -> impl Iterator<Item = Span> + Clone {
+    (0..rows).step_by(TALL).map(move |first| {
+        let left = rows - first;
+        let height = if left > LOW { TALL } else { LOW };
+        Span { first, height, rows: left.min(height) }
+    })
+}
+
+/// Rows of all blocks together, those that do not exist included.
+pub(super) fn padded(rows: usize) -> usize {
+    spans(rows).map(|span| span.height).sum()
+}
+
+/// What a block is computed from.
+pub(crate) struct Terms<'a, T> {
+    /// For each term one factor for each row of the block.
+    pub weights: &'a [T],
+    /// For each term where in the panel it starts.
+    pub offsets: &'a [usize],
+    /// The values that are summed.
+    pub panel: &'a [T],
+    /// What the rows start from, one value for each row that exists; empty for 0.
+    pub bias: &'a [T],
+}
+
+/// Where a block is written to.
+pub(crate) struct Place<T> {
+    pub first: *mut T,
+    /// From one row to the next.
+    pub stride: usize,
+    /// Values of a row.
+    pub width: usize,
+    /// Whether the sums are added to what is there.
+    pub add: bool,
+}
+
+/// The instructions that the inner loop is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Plain,
+}
+
+impl Isa {
+    /// What this machine has, best first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vector = [
+            is_x86_feature_detected!("avx512f").then_some(Self::Avx512),
+            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self::Avx2),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Self>; 0] = [];
+        vector.into_iter().flatten().chain([Self::Plain])
+    }
+
+    pub fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Plain)
+    }
+}
+
+/// The number types of the kernels.
+pub(crate) trait Real: Float {
+    /// [`block`] in each instruction set.
+    ///
+    /// # Safety
+    /// As for [`block`], which checks the lengths first.
+    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
+}
+
+/// Computes one block, `reach` being the largest offset.
+///
+/// # Safety
+/// `isa` is one of [`Isa::available`]. The rows of `place` that exist may be written, and read if
+/// `add`, and nobody else uses them meanwhile.
+pub(super) unsafe fn block<T: Real>(isa: Isa, span: Span, terms: &Terms<'_, T>, reach: usize, place: &Place<T>) {
+    assert!(span.rows <= span.height && (span.height == TALL || span.height == LOW));
+    assert!(terms.weights.len() >= terms.offsets.len() * span.height);
+    assert!(terms.bias.is_empty() || terms.bias.len() >= span.rows);
+    assert!(terms.offsets.is_empty() || reach + place.width + SLACK <= terms.panel.len());
+    debug_assert!(terms.offsets.iter().all(|&offset| offset <= reach));
+    // SAFETY: the caller's promise, and the assertions above: whole vectors of at most `SLACK`
+    // values from a position below `width` stay inside the panel.
+    unsafe { T::compute(isa, span, terms, place) }
+}
+
+impl Real for f32 {
+    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn avx512(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
+            // SAFETY: passed on
+            unsafe {
+                match span.height {
+                    TALL => rows::<__m512, TALL, 2>(span, terms, place),
+                    _ => rows::<__m512, LOW, 4>(span, terms, place),
+                }
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
+            // SAFETY: passed on
+            unsafe {
+                match span.height {
+                    TALL => rows::<__m256, TALL, 1>(span, terms, place),
+                    _ => rows::<__m256, LOW, 2>(span, terms, place),
+                }
+            }
+        }
+        // SAFETY: passed on
+        unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => avx512(span, terms, place),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => avx2(span, terms, place),
+                Isa::Plain => plain(span, terms, place),
+            }
+        }
+    }
+}
+
+impl Real for f64 {
+    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn avx512(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
+            // SAFETY: passed on
+            unsafe {
+                match span.height {
+                    TALL => rows::<__m512d, TALL, 2>(span, terms, place),
+                    _ => rows::<__m512d, LOW, 4>(span, terms, place),
+                }
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
+            // SAFETY: passed on
+            unsafe {
+                match span.height {
+                    TALL => rows::<__m256d, TALL, 1>(span, terms, place),
+                    _ => rows::<__m256d, LOW, 2>(span, terms, place),
+                }
+            }
+        }
+        // SAFETY: passed on
+        unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => avx512(span, terms, place),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => avx2(span, terms, place),
+                Isa::Plain => plain(span, terms, place),
+            }
+        }
+    }
+}
+
+unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
+    // SAFETY: passed on
+    unsafe {
+        match span.height {
+            TALL => rows::<[T; 4], TALL, 1>(span, terms, place),
+            _ => rows::<[T; 4], LOW, 2>(span, terms, place),
+        }
+    }
+}
+
+/// All tiles of a block: J vectors wide, one vector wide where that is enough for the rest.
+#[inline(always)]
+unsafe fn rows<V: Vector, const M: usize, const J: usize>(span: Span, terms: &Terms<'_, V::Value>, place: &Place<V::Value>) {
+    let mut at = 0;
+    while at < place.width {
+        // SAFETY: `at` is below the width
+        unsafe {
+            if place.width - at > (J - 1) * V::LANES {
+                tile::<V, M, J>(span, terms, place, at);
+                at += J * V::LANES;
+            } else {
+                tile::<V, M, 1>(span, terms, place, at);
+                at += V::LANES;
+            }
+        }
+    }
+}
+
+/// The values of a block from position `at` on, as many as J vectors hold.
+#[inline(always)]
+unsafe fn tile<V: Vector, const M: usize, const J: usize>(
+    span: Span,
+    terms: &Terms<'_, V::Value>,
+    place: &Place<V::Value>,
+    at: usize,
+) {
+    // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
+    // width and so ends within the slack. Rows are written where they exist.
+    unsafe {
+        let mut sums = [[V::zero(); J]; M];
+        for (sums, &bias) in sums.iter_mut().zip(terms.bias) {
+            *sums = [V::splat(bias); J];
+        }
+        let mut weight = terms.weights.as_ptr();
+        let panel = terms.panel.as_ptr().add(at);
+        for &offset in terms.offsets {
+            let values = panel.add(offset);
+            let mut x = [V::zero(); J];
+            for j in 0..J {
+                x[j] = V::load(values.add(j * V::LANES));
+            }
+            for m in 0..M {
+                let w = V::splat(*weight.add(m));
+                for j in 0..J {
+                    sums[m][j] = w.times_plus(x[j], sums[m][j]);
+                }
+            }
+            weight = weight.add(M);
+        }
+        let whole = place.width - at >= J * V::LANES;
+        for m in 0..M {
+            if m == span.rows {
+                break;
+            }
+            let out = place.first.add(m * place.stride + at);
+            for j in 0..J {
+                let out = out.add(j * V::LANES);
+                if whole {
+                    let sum = if place.add { V::load(out).plus(sums[m][j]) } else { sums[m][j] };
+                    sum.store(out);
+                } else {
+                    let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
+                    sums[m][j].store(values.as_mut_ptr());
+                    let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
+                    for (i, &value) in values[..left].iter().enumerate() {
+                        let out = out.add(i);
+                        *out = if place.add { *out + value } else { value };
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Vectors of numbers: what the inner loop needs of each instruction set.
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use crate::buffer::Float;
+
+/// Some numbers in one register. Every function needs the instruction set that the type stands for.
+pub(super) trait Vector: Copy {
+    type Value: Float;
+    const LANES: usize;
+
+    unsafe fn zero() -> Self;
+    unsafe fn splat(value: Self::Value) -> Self;
+    /// Reads [`LANES`](Self::LANES) values.
+    unsafe fn load(from: *const Self::Value) -> Self;
+    /// Writes [`LANES`](Self::LANES) values.
+    unsafe fn store(self, to: *mut Self::Value);
+    unsafe fn plus(self, other: Self) -> Self;
+    /// `self * factor + term`
+    unsafe fn times_plus(self, factor: Self, term: Self) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! vector {
+    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
+        impl Vector for $vector {
+            type Value = $value;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                // SAFETY: the caller has the instruction set
+                unsafe { $zero() }
+            }
+            #[inline(always)]
+            unsafe fn splat(value: $value) -> Self {
+                // SAFETY: as above
+                unsafe { $splat(value) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $value) -> Self {
+                // SAFETY: as above, and the values are readable
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $value) {
+                // SAFETY: as above, and the values are writable
+                unsafe { $store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn plus(self, other: Self) -> Self {
+                // SAFETY: the caller has the instruction set
+                unsafe { $add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn times_plus(self, factor: Self, term: Self) -> Self {
+                // SAFETY: as above
+                unsafe { $fma(self, factor, term) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+vector!(__m512, f32, 16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+vector!(__m512d, f64, 8, _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd);
+#[cfg(target_arch = "x86_64")]
+vector!(__m256, f32, 8, _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps);
+#[cfg(target_arch = "x86_64")]
+vector!(__m256d, f64, 4, _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd);
+
+/// Four numbers for any machine; the compiler turns them into what it has.
+impl<T: Float> Vector for [T; 4] {
+    type Value = T;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        [T::zero(); 4]
+    }
+    #[inline(always)]
+    unsafe fn splat(value: T) -> Self {
+        [value; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self {
+        // SAFETY: the caller's promise; arrays are aligned as their elements
+        unsafe { *from.cast() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut T) {
+        // SAFETY: as above
+        unsafe { *to.cast() = self }
+    }
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] + other[i])
+    }
+    #[inline(always)]
+    unsafe fn times_plus(self, factor: Self, term: Self) -> Self {
+        std::array::from_fn(|i| self[i] * factor[i] + term[i])
+    }
+}
