@@ -11,9 +11,9 @@ pub struct DannConfig {
     pub domains: usize,
     /// Features that the extractor returns for a window.
     pub feature_len: usize,
-    /// G_y.
+    /// The label head, `G_y` in the paper.
     pub label_head: Head,
-    /// G_d.
+    /// The domain head, `G_d` in the paper.
     pub domain_head: Head,
     /// Width of a linear layer between the extractor and both heads; none: no such layer.
     pub projection: Option<usize>,

@@ -31,6 +31,10 @@ pub struct Dann<E> {
 impl<E: Extractor> Dann<E> {
     /// Heads for `extractor`. Their parameters are `label_head.*`, `domain_head.*` and `projection.*` below `vb`; give
     /// the extractor its own `vb.pp("extractor")`.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a builder is handed over by value everywhere in candle"
+    )]
     pub fn new(extractor: E, config: DannConfig, vb: VarBuilder) -> Result<Self> {
         config.check()?;
         let width = config.projection.unwrap_or(config.feature_len);
@@ -162,7 +166,7 @@ impl<E: Extractor> Dann<E> {
         self.dropout.forward(&features, pass)
     }
 
-    /// L_y, the mean cross-entropy over all labelled rows, and the share that is right.
+    /// `L_y`, the mean cross-entropy over all labelled rows, and the share that is right.
     fn label_loss(&self, features: &Tensor, sources: &[LabelledRows], pass: Pass) -> Result<(Tensor, f64)> {
         let labels = joined_labels(sources)?;
         let logits = self.label_head.forward(features, pass)?;

@@ -41,7 +41,7 @@
 //! It helps where the domains differ in something that the labels do not need, and each domain has every class in
 //! like shares. It can *hurt* where the classes are present in different shares: features that look alike over all
 //! rows then mix classes. Always train [`Dann::source_step`] beside it with the same seeds, and compare with a simple
-//! model. `cargo run -p candle-dann --example blobs` shows both in forty lines.
+//! model. `cargo run -p candle-dann --example blobs` shows both in one page.
 //!
 //! # The loss
 //!

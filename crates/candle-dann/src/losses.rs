@@ -26,9 +26,9 @@ impl Default for DomainLoss {
 pub struct Losses {
     /// `label + domain`: the one to call `backward` on.
     pub total: Tensor,
-    /// L_y, the mean cross-entropy of the labelled rows.
+    /// `L_y`, the mean cross-entropy of the labelled rows.
     pub label: Tensor,
-    /// L_d, the domain loss; none in a source-only step.
+    /// `L_d`, the domain loss; none in a source-only step.
     pub domain: Option<Tensor>,
     /// Mean domain cross-entropy of the rows of each domain, unweighted; empty in a source-only step.
     pub per_domain: Vec<Tensor>,

@@ -1,4 +1,4 @@
-//! Steps of small networks against PyTorch.
+//! Steps of small networks against `PyTorch`.
 
 mod common;
 
@@ -26,7 +26,9 @@ fn tensor(value: &Value) -> Tensor {
         if dims.len() == depth {
             dims.push(items.len());
         }
-        items.iter().for_each(|item| collect(item, depth + 1, dims, out));
+        for item in items {
+            collect(item, depth + 1, dims, out);
+        }
     }
     let (mut dims, mut out) = (Vec::new(), Vec::new());
     collect(value, 0, &mut dims, &mut out);

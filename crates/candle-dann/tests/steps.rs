@@ -127,7 +127,7 @@ fn accuracies_are_shares_of_rows_and_chance_is_that_of_the_largest_domain() {
 #[test]
 fn an_extractor_chosen_at_run_time_works_and_parameters_have_the_documented_names() {
     let store = ParameterStore::new(0, DType::F64, Device::Cpu);
-    let extractor: Box<dyn Extractor> = Box::new(Tanh::new(store.builder().pp("extractor")).unwrap());
+    let extractor: Box<dyn Extractor> = Box::new(Tanh::new(&store.builder().pp("extractor")).unwrap());
     let config = DannConfig {
         domain_head: Head::Hidden(4),
         projection: Some(3),
@@ -236,7 +236,7 @@ fn configurations_that_make_no_network_are_errors_that_name_the_option() {
     ];
     for (option, config) in cases {
         let store = ParameterStore::new(0, DType::F64, Device::Cpu);
-        let extractor = Tanh::new(store.builder().pp("extractor")).unwrap();
+        let extractor = Tanh::new(&store.builder().pp("extractor")).unwrap();
         let text = message(Dann::new(extractor, config, store.builder()));
         assert!(text.contains(option), "{option}: {text}");
     }

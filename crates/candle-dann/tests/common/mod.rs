@@ -14,14 +14,17 @@ pub const LENGTH: usize = 3;
 pub const FEATURES: usize = 5;
 pub const CLASSES: usize = 3;
 
+/// Shape of the windows and, in training, the rows of each domain.
+type Call = (Vec<usize>, Option<Vec<usize>>);
+
 /// `tanh(linear(window))`, which remembers how it was called.
 pub struct Tanh {
     linear: Linear,
-    pub calls: RefCell<Vec<(Vec<usize>, Option<Vec<usize>>)>>,
+    pub calls: RefCell<Vec<Call>>,
 }
 
 impl Tanh {
-    pub fn new(vb: VarBuilder) -> Result<Self> {
+    pub fn new(vb: &VarBuilder) -> Result<Self> {
         let linear = Linear::new(CHANNELS * LENGTH, FEATURES, vb.pp("linear"))?;
         Ok(Self {
             linear,
@@ -48,14 +51,14 @@ impl Extractor for Tanh {
 /// The network whose parameters are these.
 pub fn network(config: &DannConfig, parameters: &HashMap<String, Tensor>) -> Result<Dann<Tanh>> {
     let vb = VarBuilder::from_tensors(parameters.clone(), DType::F64, &Device::Cpu);
-    Dann::new(Tanh::new(vb.pp("extractor"))?, config.clone(), vb)
+    Dann::new(Tanh::new(&vb.pp("extractor"))?, config.clone(), vb)
 }
 
 /// Variables for `config` with values that look random.
 pub fn parameters(config: &DannConfig) -> Result<HashMap<String, Var>> {
     let store = candle_trainer::ParameterStore::new(5, DType::F64, Device::Cpu);
     let vb = store.builder();
-    Dann::new(Tanh::new(vb.pp("extractor"))?, config.clone(), vb)?;
+    Dann::new(Tanh::new(&vb.pp("extractor"))?, config.clone(), vb)?;
     for (name, var) in store.trainable() {
         // biases too
         var.set(&random(&name, var.dims())?)?;
