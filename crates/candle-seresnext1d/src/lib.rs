@@ -15,7 +15,7 @@
 //! # Should you use it?
 //!
 //! Yes, if you classify or compare one-dimensional signals (vibration, current, ECG) with candle
-//! and want a network whose outputs and gradients equal PyTorch's, at any window length. Start
+//! and want a network whose outputs and gradients equal `PyTorch`'s, at any window length. Start
 //! with `light-cnn` or `seresnext26-small`: the deep ones want far more recordings than a test
 //! rig usually gives. For images, or for pretrained weights, look elsewhere: there are none here.
 //!

@@ -25,7 +25,7 @@ pub struct LightCnnConfig {
 }
 
 impl LightCnnConfig {
-    /// Windows of `in_channels` channels, PyTorch's batch norm.
+    /// Windows of `in_channels` channels, `PyTorch`'s batch norm.
     pub fn new(in_channels: usize) -> Self {
         Self {
             in_channels,
@@ -34,7 +34,7 @@ impl LightCnnConfig {
     }
 }
 
-/// A light CNN: four unpadded convolutions with batch norm and ReLU, and two max pools.
+/// A light CNN: four unpadded convolutions with batch norm and `ReLU`, and two max pools.
 ///
 /// `(N, in_channels, L)`, L >= 26, gives features `(N, 512)`, channel by channel, four bins each.
 /// At L = 1024: conv k15 `(N, 16, 1010)`, conv k3 `(N, 32, 1008)`, max pool 2 `(N, 32, 504)`,
@@ -46,11 +46,11 @@ impl LightCnnConfig {
 /// with dropout 0.5; here that layer belongs to the label head.
 ///
 /// # Initial values
-/// Convolution weights as PyTorch's default: uniform in +-1/sqrt(fan-in). Biases 0: each is
+/// Convolution weights as `PyTorch`'s default: uniform in +-1/sqrt(fan-in). Biases 0: each is
 /// followed by a batch norm, which takes it out again.
 ///
 /// # Names
-/// | here | PyTorch, `nn.Sequential` of conv, norm, ReLU, ... |
+/// | here | `PyTorch`, `nn.Sequential` of conv, norm, `ReLU`, ... |
 /// |---|---|
 /// | `conv1.*`, `norm1.*` | `features.0.*`, `features.1.*` |
 /// | `conv2.*`, `norm2.*` | `features.3.*`, `features.4.*` |
@@ -73,6 +73,7 @@ impl LightCnn {
     /// # Errors
     /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
     /// another shape.
+    #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn new(config: &LightCnnConfig, vb: VarBuilder) -> Result<Self> {
         input::check_channels(NETWORK, config.in_channels)?;
         let mut layers = Vec::with_capacity(WIDTHS.len());

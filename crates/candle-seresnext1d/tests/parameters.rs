@@ -1,11 +1,12 @@
-//! Sizes and names of the networks, against counts taken from PyTorch models.
+//! Sizes and names of the networks, against counts taken from `PyTorch` models.
 
 mod common;
 
 use std::collections::BTreeSet;
 
 use candle_convnet1d::BatchNormConfig;
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{VarBuilder, VarMap};
 use candle_seresnext1d::{Architecture, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig};
 use common::{Counter, Formula};
 
@@ -148,4 +149,52 @@ fn names_of_light_cnn_are_the_documented_ones() {
         expected.extend(["weight", "bias", "running_mean", "running_var"].map(|last| format!("norm{number}.{last}")));
     }
     assert_eq!(store.variables().into_keys().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn initial_values_have_the_documented_spread() {
+    let variables = VarMap::new();
+    let vb = VarBuilder::from_varmap(&variables, DType::F64, &Device::Cpu);
+    let config = SeResNeXtConfig::small26(1);
+    SeResNeXt::new(&config, vb.pp("deep")).unwrap();
+    LightCnn::new(&LightCnnConfig::new(1), vb.pp("light")).unwrap();
+    let variables = variables.data().lock().unwrap();
+    let tensor = |name: &str| variables[name].as_tensor().clone();
+    let root_mean_square = |x: &Tensor| x.sqr().unwrap().mean_all().unwrap().to_scalar::<f64>().unwrap().sqrt();
+
+    for (name, kernel, c_out, elements) in [
+        ("deep.stages.3.blocks.1.conv1.weight", 1, 256, 512 * 256),
+        // grouped: the groups are not divided out
+        ("deep.stages.3.blocks.1.conv2.weight", 3, 256, 32 * 256 * 3),
+        ("deep.stages.3.blocks.1.conv3.weight", 1, 512, 256 * 512),
+    ] {
+        let weight = tensor(name);
+        assert_eq!(weight.elem_count(), elements);
+        let expected = (2. / f64::from(kernel * c_out)).sqrt();
+        // relative standard error of the spread of n normal values: 1 / sqrt(2 n); six of them
+        let allowed = expected * 6. / (2. * elements as f64).sqrt();
+        let found = root_mean_square(&weight);
+        assert!(
+            (found - expected).abs() < allowed,
+            "{name}: {found}, expected {expected}"
+        );
+    }
+
+    let weight = tensor("light.conv4.weight");
+    let bound = 1. / 192f64.sqrt();
+    let largest = weight.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap();
+    // of 24576 uniform values the largest misses the bound by more than 1e-3 with probability 2e-11
+    assert!(largest <= bound && largest > bound * 0.999, "{largest}");
+    assert_eq!(root_mean_square(&tensor("light.conv4.bias")), 0.);
+    for norm in ["deep.stages.0.blocks.0.norm3", "light.norm1"] {
+        assert_eq!(
+            tensor(&format!("{norm}.weight"))
+                .min_all()
+                .unwrap()
+                .to_scalar::<f64>()
+                .unwrap(),
+            1.
+        );
+        assert_eq!(root_mean_square(&tensor(&format!("{norm}.bias"))), 0.);
+    }
 }

@@ -6,7 +6,7 @@ use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use super::SeResNeXtConfig;
 use crate::conv_norm::ConvNorm;
 
-/// He normal on the fan-out, kernel size x output channels, as the authors of ResNet and ResNeXt
+/// He normal on the fan-out, kernel size x output channels, as the authors of `ResNet` and `ResNeXt`
 /// initialise. Groups are not divided out (nor are they there, or in torchvision).
 const HE_NORMAL: Init = Init::Kaiming {
     dist: NormalOrUniform::Normal,
@@ -39,7 +39,7 @@ pub(super) struct BlockShape {
 /// The bottleneck block: `(N, c_in, L) -> (N, c_out, ceil(L / stride))`.
 ///
 /// 1x1 to the grouped width, grouped k3 (which carries the stride), 1x1 to the output, each with
-/// batch norm and the first two with ReLU; squeeze and excitation; sum with the shortcut; ReLU.
+/// batch norm and the first two with `ReLU`; squeeze and excitation; sum with the shortcut; `ReLU`.
 /// The shortcut is the identity where the shape stays, else 1x1 with batch norm.
 #[derive(Debug)]
 pub(super) struct Block {

@@ -30,7 +30,7 @@ pub struct SeResNeXtConfig {
     pub widths: Vec<usize>,
     /// Output channels of each stage. The last is the number of features.
     pub outputs: Vec<usize>,
-    /// Groups of the grouped convolutions (ResNeXt's cardinality).
+    /// Groups of the grouped convolutions (`ResNeXt`'s cardinality).
     pub groups: usize,
     /// The squeeze-and-excitation gate of c channels has a hidden layer of c / `reduction`
     /// (rounded down) ...
@@ -44,7 +44,7 @@ pub struct SeResNeXtConfig {
 impl SeResNeXtConfig {
     /// The papers' network (32x4d, reduction 16) of that depth: 26, 50, 101 or 152.
     ///
-    /// ResNeXt: Xie et al. 2017, arXiv:1611.05431, table 1. Gates: Hu et al. 2018,
+    /// `ResNeXt`: Xie et al. 2017, arXiv:1611.05431, table 1. Gates: Hu et al. 2018,
     /// arXiv:1709.01507, table 1 (SE-ResNeXt-50). Depth 26 (two blocks a stage) is common
     /// practice and in neither paper. 2048 features.
     ///

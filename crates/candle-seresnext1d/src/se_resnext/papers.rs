@@ -24,7 +24,7 @@ use crate::input;
 /// too: starting it at 0 is a later practice); gates as [`candle_convnet1d::SeGate`] says.
 ///
 /// # Names
-/// Stages `s` and blocks `b` count from 0. The middle column has the names of timm's ResNet,
+/// Stages `s` and blocks `b` count from 0. The middle column has the names of timm's `ResNet`,
 /// the last those of a plain `nn.Sequential` of stem and blocks (i counts all blocks, from 1).
 ///
 /// | here | timm | `nn.Sequential` |
@@ -59,6 +59,7 @@ impl SeResNeXt {
     /// # Errors
     /// A configuration that does not [validate](SeResNeXtConfig::validate), an impossible batch
     /// norm, or variables of `vb` that are missing or have another shape.
+    #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn new(config: &SeResNeXtConfig, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let stem = ConvNorm::new(
