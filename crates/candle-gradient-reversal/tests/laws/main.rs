@@ -16,6 +16,8 @@ fn config() -> ProptestConfig {
     let cases = std::env::var("CROSSRIG_PROPTEST_CASES").map_or(4096, |n| n.parse().expect("a number of cases"));
     ProptestConfig {
         cases,
+        // up to a fifth of the lambdas are infinite in f16
+        max_global_rejects: cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -126,6 +128,8 @@ fn a_reversal_of_a_reversal_rounds_twice<T: Element>(
     same::<T>(&candle(read(&got))?, &candle(read(&expected))?)
 }
 
+/// For fewer elements than candle's vectors hold, where [`stored`] changes nothing: which of two gradients it would flush
+/// depends on the order in which candle walks the graph.
 fn a_feature_with_two_heads_gets_the_sum<T: Element>(
     device: &candle_core::Device,
     n: usize,
@@ -146,8 +150,7 @@ fn a_feature_with_two_heads_gets_the_sum<T: Element>(
             .get(&leaf)
             .cloned()
             .ok_or_else(|| candle_core::Error::msg("no gradient in the store"))?;
-        let reversed = elementwise::<T>(&stored(&domain)?, |dy| constant.times(dy))?;
-        Ok((got, stored(&label)?.add(&stored(&reversed)?)?))
+        Ok((got, label.add(&elementwise::<T>(&domain, |dy| constant.times(dy))?)?))
     };
     let (got, expected) = candle(gradient())?;
     same::<T>(&candle(read(&got))?, &candle(read(&expected))?)
@@ -187,7 +190,7 @@ proptest! {
     }
 
     #[test]
-    fn one_feature_can_feed_two_heads(dtype in 0..4, n in 1usize..40, seed in 0..u64::MAX - 2, lambda in lambdas()) {
+    fn one_feature_can_feed_two_heads(dtype in 0..4, n in 1usize..32, seed in 0..u64::MAX - 2, lambda in lambdas()) {
         for_dtype!(dtype, a_feature_with_two_heads_gets_the_sum(n, seed, lambda));
     }
 
