@@ -351,7 +351,7 @@ fn a_folder_is_read_by_its_layout() {
     let folder = folder(&[
         ("plant/old/inner/1.csv", TABLE),
         ("plant/old/inner/2.csv", TABLE),
-        ("plant/old/healthy/1.csv", TABLE),
+        ("plant/old/healthy/3.csv", TABLE),
         ("plant/new/7.txt", TABLE),
         ("plant/new/notes.md", "hello"),
         ("plant/readme.txt", "hello"),
@@ -368,10 +368,10 @@ fn a_folder_is_read_by_its_layout() {
     assert_eq!(dataset.classes, ["healthy", "inner"]);
     let listed: Vec<(&str, Option<usize>)> = dataset.recordings.iter().map(|r| (&*r.file, r.class)).collect();
     let expected = [
-        ("new/7.txt", None),
-        ("old/healthy/1.csv", Some(0)),
-        ("old/inner/1.csv", Some(1)),
-        ("old/inner/2.csv", Some(1)),
+        ("7.txt", None),
+        ("1.csv", Some(1)),
+        ("2.csv", Some(1)),
+        ("3.csv", Some(0)),
     ];
     assert_eq!(listed, expected);
     assert_eq!(dataset.recordings[0].name(), "7.txt");
@@ -386,6 +386,29 @@ fn a_folder_is_read_by_its_layout() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("FOLDER/<domain>/<class>/<files>"), "{message}");
+}
+
+#[test]
+fn the_folder_of_a_class_is_no_part_of_a_recordings_name() {
+    let other = "a,b\n5,6\n7,8\n";
+    let files = |files: &[(&str, &str)]| -> Vec<String> {
+        let folder = folder(files);
+        let dataset = Dataset::open(folder.path(), &OpenOptions::default()).unwrap();
+        dataset.recordings.iter().map(|r| r.file.clone()).collect()
+    };
+    let labelled = files(&[
+        ("d/inner/1.csv", TABLE),
+        ("d/healthy/1.csv", other),
+        ("d/healthy/2.csv", other),
+    ]);
+    let permuted = files(&[
+        ("d/healthy/1.csv", TABLE),
+        ("d/inner/1.csv", other),
+        ("d/inner/2.csv", other),
+    ]);
+    assert_eq!(labelled, permuted);
+    assert!(labelled[0].starts_with("1.csv~") && labelled[1].starts_with("1.csv~") && labelled[0] != labelled[1]);
+    assert_eq!(labelled[2], "2.csv");
 }
 
 #[test]

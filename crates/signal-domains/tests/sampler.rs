@@ -134,10 +134,19 @@ fn balancing_draws_every_class_equally_often() {
 fn what_cannot_be_drawn_from_is_refused() {
     let rows = source("a", &[0, 1]);
     let message = |r: Result<Sampler, signal_domains::Error>| r.unwrap_err().to_string();
-    assert!(message(Sampler::new(0, 0, Balance::None, &[rows.clone()], &[])).contains("batch of 0"));
+    assert!(message(Sampler::new(0, 0, Balance::None, std::slice::from_ref(&rows), &[])).contains("batch of 0"));
     assert!(message(Sampler::new(0, 4, Balance::None, &[], &[])).contains("no source"));
     assert!(message(Sampler::new(0, 4, Balance::None, &[source("x", &[])], &[])).contains("domain x has no training"));
-    assert!(message(Sampler::new(0, 4, Balance::None, &[rows.clone()], &[target("t", 0)])).contains("domain t"));
+    assert!(
+        message(Sampler::new(
+            0,
+            4,
+            Balance::None,
+            std::slice::from_ref(&rows),
+            &[target("t", 0)]
+        ))
+        .contains("domain t")
+    );
     let mut sampler = Sampler::new(0, 4, Balance::None, &[rows], &[]).unwrap();
     let error = sampler
         .restore(&SamplerState {

@@ -219,8 +219,11 @@ fn too_few_items_are_an_error_that_suggests_blocks() {
     ];
     let items: Vec<LabelledItem<'_>> = few.iter().map(Made::labelled).collect();
     for (kind, words) in [
-        (SplitKind::Recordings, "class 1 has 2 recordings"),
-        (SplitKind::Units, "class 0 has 1 units"),
+        (
+            SplitKind::Recordings,
+            "the class of 1-0 has too few recordings, 2 for 3 parts",
+        ),
+        (SplitKind::Units, "the class of 0-0 has too few units, 1 for 3 parts"),
     ] {
         let message = split_source("rig", &items, &plan(kind, 0)).unwrap_err().to_string();
         assert!(
@@ -233,7 +236,7 @@ fn too_few_items_are_an_error_that_suggests_blocks() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("the domain has 2 recordings") && message.contains("blocks"),
+        message.contains("the domain has too few recordings, 2 for 3 parts") && message.contains("blocks"),
         "{message}"
     );
     let nameless = [Item {

@@ -38,7 +38,9 @@ pub enum Attribute {
 /// A recording of a data set. Its samples are read by [`load`](Self::load).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingEntry {
-    /// The file as the manifest names it; in a folder without manifest, relative to it.
+    /// The file as the manifest names it. In a folder without manifest its bare name, without the folder of its class:
+    /// order and splits follow this name and must not follow a label. A name that a domain has twice gets the first
+    /// eight digits of its SHA-256 (`1.csv~3fa9c2d1`).
     pub file: String,
     /// Where the file is; `None` if it is absent.
     pub path: Option<PathBuf>,

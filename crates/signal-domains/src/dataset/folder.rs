@@ -8,6 +8,7 @@ use super::manifest::take_channels;
 use super::{Dataset, OpenOptions, RecordingEntry};
 use crate::error::{Error, Result};
 use crate::formats::{ENDINGS, TextLayout};
+use crate::recording::sha256_of;
 
 pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let channels = take_channels(None, options).map_err(Error::Argument)?;
@@ -67,28 +68,35 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
-    let recordings = found
-        .into_iter()
-        .map(|(domain, class, path)| {
-            let parts = [Some(domain.as_str()), class.as_deref(), Some(&name(&path))].map(|p| p.map(str::to_owned));
-            RecordingEntry {
-                file: parts.into_iter().flatten().collect::<Vec<_>>().join("/"),
-                path: Some(path),
-                class: class.and_then(|c| classes.iter().position(|known| *known == c)),
-                domain,
-                unit: None,
-                rpm: None,
-                geometry: None,
-                rate_hz: options.rate_hz,
-                sha256: Vec::new(),
-                bytes: Vec::new(),
-                channels: channels.clone(),
-                text: TextLayout::default(),
-                attributes: BTreeMap::new(),
-                fault: None,
-            }
-        })
-        .collect();
+    let mut of_name: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (domain, _, path) in &found {
+        *of_name.entry((domain.clone(), name(path))).or_default() += 1;
+    }
+    let mut recordings = Vec::with_capacity(found.len());
+    for (domain, class, path) in found {
+        // the folder of the class is no part of the recording's name: whatever depends on names (order, splits) must
+        // not depend on a label; where names repeat, contents tell recordings apart
+        let mut file = name(&path);
+        if of_name[&(domain.clone(), file.clone())] > 1 {
+            file = format!("{file}~{}", &sha256_of(&path)?[..8]);
+        }
+        recordings.push(RecordingEntry {
+            file,
+            path: Some(path),
+            class: class.and_then(|c| classes.iter().position(|known| *known == c)),
+            domain,
+            unit: None,
+            rpm: None,
+            geometry: None,
+            rate_hz: options.rate_hz,
+            sha256: Vec::new(),
+            bytes: Vec::new(),
+            channels: channels.clone(),
+            text: TextLayout::default(),
+            attributes: BTreeMap::new(),
+            fault: None,
+        });
+    }
     Ok(Dataset {
         name: name(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
         source: None,

@@ -11,6 +11,7 @@ use crate::keyed::{digest, permutation};
 
 /// Items that are split among themselves.
 pub(super) struct Stratum {
+    /// For messages.
     pub name: String,
     pub members: Vec<usize>,
 }
@@ -36,10 +37,12 @@ pub(super) fn strata_of_source(items: &[LabelledItem<'_>], kind: SplitKind) -> V
         strata.entry(leader[&labelled.class]).or_default().push(i);
     }
     strata
-        .into_iter()
-        .map(|(class, members)| Stratum {
-            name: format!("class {class}"),
-            members,
+        .into_values()
+        .map(|members| {
+            // classes are numbers here; a file tells the user which one is meant
+            let first = members.iter().map(|&i| items[i].item.file).min().unwrap_or_default();
+            let name = format!("the class of {first}");
+            Stratum { name, members }
         })
         .collect()
 }
@@ -145,7 +148,7 @@ fn whole(
         return Err(Error::Split {
             domain: domain.into(),
             message: format!(
-                "{} has {have} {what}, too few for {needed} parts (fractions {}); split by blocks, or give a fraction of 0",
+                "{} has too few {what}, {have} for {needed} parts (fractions {}); split by blocks, or give a fraction of 0",
                 stratum.name, plan.fractions
             ),
         });

@@ -113,22 +113,16 @@ impl Split {
 /// zero.
 pub fn split_source(domain: &str, items: &[LabelledItem<'_>], plan: &SplitPlan) -> Result<Split> {
     let bare: Vec<Item<'_>> = items.iter().map(|l| l.item).collect();
-    let strata = strata_of_source(items, plan.kind);
-    let classes: Vec<usize> = items.iter().map(|l| l.class).collect();
-    let split = split_items(domain, &bare, &strata, plan)?;
-    let mut distinct = classes.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    for class in distinct {
-        let members: Vec<usize> = (0..items.len()).filter(|&i| classes[i] == class).collect();
-        require_windows(domain, &format!("class {class}"), &bare, &members, &split, plan)?;
+    let split = split_items(domain, &bare, &strata_of_source(items, plan.kind), plan)?;
+    for class in strata_of_source(items, SplitKind::Recordings) {
+        require_windows(domain, &class, &bare, &split, plan)?;
     }
     Ok(split)
 }
 
 /// Splits a target domain as a whole. The items have no class: a target's labels cannot change its split.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// # use signal_domains::{Fractions, Item, LabelledItem, SplitKind, SplitPlan, split_target};
 /// # let plan = SplitPlan { kind: SplitKind::Blocks, fractions: Fractions::default(), window: 8, hop: 8, seed: 0 };
 /// let item = Item { file: "a.mat", unit: None, samples: 100 };
@@ -138,13 +132,12 @@ pub fn split_source(domain: &str, items: &[LabelledItem<'_>], plan: &SplitPlan) 
 ///
 /// Errors as [`split_source`], for the domain as a whole.
 pub fn split_target(domain: &str, items: &[Item<'_>], plan: &SplitPlan) -> Result<Split> {
-    let members: Vec<usize> = (0..items.len()).collect();
     let strata = [Stratum {
         name: "the domain".into(),
-        members: members.clone(),
+        members: (0..items.len()).collect(),
     }];
     let split = split_items(domain, items, &strata, plan)?;
-    require_windows(domain, "the domain", items, &members, &split, plan)?;
+    require_windows(domain, &strata[0], items, &split, plan)?;
     Ok(split)
 }
 
@@ -177,14 +170,8 @@ fn split_items(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &Spli
 }
 
 /// Every part with a share must have a window, or a score would silently be of nothing.
-fn require_windows(
-    domain: &str,
-    whose: &str,
-    items: &[Item<'_>],
-    members: &[usize],
-    split: &Split,
-    plan: &SplitPlan,
-) -> Result<()> {
+fn require_windows(domain: &str, stratum: &Stratum, items: &[Item<'_>], split: &Split, plan: &SplitPlan) -> Result<()> {
+    let Stratum { name, members } = stratum;
     for part in Part::ALL.into_iter().filter(|&p| plan.fractions.of(p) > 0.0) {
         if members.iter().any(|&i| !split.recordings[i].part(part).is_empty()) {
             continue;
@@ -193,7 +180,7 @@ fn require_windows(
         return Err(Error::Split {
             domain: domain.into(),
             message: format!(
-                "{whose} gets no {part} window: {} recordings, the longest of {longest} samples, windows of {} samples, \
+                "{name} gets no {part} window: {} recordings, the longest of {longest} samples, windows of {} samples, \
                  fractions {}, split by {}; take shorter windows, other fractions or another kind of split",
                 members.len(),
                 plan.window,
