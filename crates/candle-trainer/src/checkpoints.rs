@@ -9,6 +9,35 @@ use crate::{atomic, sealed};
 
 /// A folder of numbered [sealed](crate::sealed) files, `step-00000042.safetensors`, of which the last few are kept.
 ///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use candle_core::{DType, Device};
+/// # use candle_trainer::{Checkpoints, Optimiser, OptimiserKind, ParameterStore};
+/// # let folder = tempfile::tempdir()?;
+/// # let store = ParameterStore::new(0, DType::F32, Device::Cpu);
+/// # store.builder().get((2, 2), "weight")?;
+/// # let mut optimiser = Optimiser::new(OptimiserKind::ADAM, 0.0, store.trainable())?;
+/// let checkpoints = Checkpoints::new(folder.path().join("checkpoints"), "mynetwork")?;
+/// // at step 100: parameters and optimiser side by side, told apart by a prefix
+/// let prefixed = |prefix, tensors: BTreeMap<_, _>| tensors.into_iter().map(move |(k, t)| (format!("{prefix}{k}"), t));
+/// let mut tensors: BTreeMap<_, _> = prefixed("network.", store.tensors()?).collect();
+/// tensors.extend(prefixed("optimiser.", optimiser.state()?));
+/// checkpoints.save(100, &tensors, &BTreeMap::from([("epoch".into(), "3".into())]))?;
+///
+/// // in the next process
+/// let latest = checkpoints.latest(&Device::Cpu)?;
+/// for damaged in &latest.damaged {
+///     eprintln!("passed over: {damaged}");
+/// }
+/// if let Some(found) = latest.checkpoint {
+///     let part = |prefix| found.tensors.iter().filter_map(move |(k, t)| Some((k.strip_prefix(prefix)?.into(), t.clone())));
+///     store.load(&part("network.").collect())?;
+///     optimiser.load_state(&part("optimiser.").collect())?;
+///     assert_eq!((found.step, found.metadata["epoch"].as_str()), (100, "3")); // go on from here
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// A checkpoint is safe when [`save`](Self::save) returns. A process killed at any instant leaves whole files (and at
 /// most a scratch file, which the next save removes).
 #[derive(Clone, Debug)]
