@@ -25,12 +25,9 @@ impl CustomOp1 for Relu {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         for_float!(x.dtype(), T => {
             let x = values::<T>(x, layout)?;
-            let y = write_elements(x.len(), |first, y| {
-                for (y, &x) in y.iter_mut().zip(&x[first..]) {
-                    // false for NaN, which therefore stays
-                    *y = if x <= 0.0 { 0.0 } else { x };
-                }
-            });
+            // false for NaN, which therefore stays
+            let relu = |&x: &T| if x <= 0.0 { 0.0 } else { x };
+            let y = write_elements(x.len(), |range| x[range].iter().map(relu));
             Ok(output::<T>(y, layout.shape()))
         })
     }
@@ -40,10 +37,9 @@ impl CustomOp1 for Relu {
         let (y_reader, dy_reader) = (Reader::new(y), Reader::new(&dy));
         for_float!(y.dtype(), T => {
             let (values, dy) = (y_reader.values::<T>()?, dy_reader.values::<T>()?);
-            let dx = write_elements(values.len(), |first, dx| {
-                for ((dx, &y), &dy) in dx.iter_mut().zip(&values[first..]).zip(&dy[first..]) {
-                    *dx = if y <= 0.0 { 0.0 } else { dy };
-                }
+            let gate = |(&y, &dy): (&T, &T)| if y <= 0.0 { 0.0 } else { dy };
+            let dx = write_elements(values.len(), |range| {
+                values[range.clone()].iter().zip(&dy[range]).map(gate)
             });
             Tensor::from_vec(dx, y.shape(), &Device::Cpu).map(Some)
         })

@@ -85,8 +85,6 @@ pub(crate) fn output<T: Float>(values: Vec<T>, shape: impl Into<Shape>) -> (CpuS
 
 /// Elements of a task; work for fewer elements stays on the calling thread.
 const TASK: usize = 16 * 1024;
-/// Elements written at a time by element-wise functions: they stay in the first-level cache.
-const PIECE: usize = 1024;
 
 /// `rows` rows of `width` elements. `fill` is handed each row's number and the row, all zeros.
 pub(crate) fn write_rows<T: Float>(rows: usize, width: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
@@ -128,37 +126,39 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
     (out, extra)
 }
 
-/// `count` elements for element-wise functions. `fill` is handed pieces, all zeros, with the
-/// number of their first element.
-pub(crate) fn write_elements<T: Float>(count: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
+/// `count` elements. `make` is handed the numbers of a stretch of elements and returns them.
+pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
+    count: usize,
+    make: impl Fn(Range<usize>) -> I + Sync,
+) -> Vec<T> {
     let mut out = Vec::with_capacity(count);
     let spare = &mut out.spare_capacity_mut()[..count];
     let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
-        for (i, piece) in chunk.chunks_mut(PIECE).enumerate() {
-            fill(number * TASK + i * PIECE, zeroed(piece));
-        }
+        let first = number * TASK;
+        let end = first + chunk.len();
+        write_all(chunk, make(first..end));
     };
     if count <= TASK {
         task((0, spare));
     } else {
         spare.par_chunks_mut(TASK).enumerate().for_each(task);
     }
-    // SAFETY: the chunks of all tasks make up the first `count` elements, and each piece of each
-    // chunk was zeroed.
+    // SAFETY: the chunks of all tasks make up the first `count` elements, and `write_all` wrote
+    // all of each chunk.
     unsafe { out.set_len(count) };
     out
 }
 
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
-/// A task first calls `prepare` with its channels, then `fill` with what that returned, the row,
-/// the channel and the place to write, all zeros. Returns the buffer and what `prepare` returned,
-/// in the order of the channels.
-pub(crate) fn write_channels<T: Float, P: Send>(
+/// A task first calls `prepare` with its channels, then `make` with what that returned, the row
+/// and the channel, for `length` elements. Returns the buffer and what `prepare` returned, in the
+/// order of the channels.
+pub(crate) fn write_channels<T: Float, P: Send, I: Iterator<Item = T>>(
     (rows, channels, length): (usize, usize, usize),
     block: usize,
     prepare: impl Fn(Range<usize>) -> P + Sync,
-    fill: impl Fn(&P, usize, usize, &mut [T]) + Sync,
+    make: impl Fn(&P, usize, usize) -> I + Sync,
 ) -> (Vec<T>, Vec<P>) {
     /// The start of the buffer, shared between tasks.
     struct Start<T>(*mut T);
@@ -185,7 +185,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
                     let begin = start.get().add((row * channels + channel) * length);
                     std::slice::from_raw_parts_mut(begin.cast::<MaybeUninit<T>>(), length)
                 };
-                fill(&prepared, row, channel, zeroed(place));
+                write_all(place, make(&prepared, row, channel));
             }
         }
         prepared
@@ -196,10 +196,20 @@ pub(crate) fn write_channels<T: Float, P: Send>(
     } else {
         (0..tasks).into_par_iter().map(task).collect()
     };
-    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each place
-    // was zeroed.
+    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and `write_all`
+    // wrote all of each place.
     unsafe { out.set_len(total) };
     (out, prepared)
+}
+
+/// Writes all of `place`: what `values` yields, and zeros should it yield too few.
+fn write_all<T: Float>(place: &mut [MaybeUninit<T>], values: impl Iterator<Item = T>) {
+    let mut written = 0;
+    for (slot, value) in place.iter_mut().zip(values) {
+        slot.write(value);
+        written += 1;
+    }
+    place[written..].fill(MaybeUninit::new(T::zero()));
 }
 
 /// The same memory, set to zero. It is about to be written anyway and small enough to stay in the

@@ -47,11 +47,8 @@ impl Dropout {
                 if has_kernels(x) {
                     x.contiguous()?.apply_op1(mask)
                 } else {
-                    let factors = write_elements(x.elem_count(), |first, out: &mut [f64]| {
-                        for (i, out) in out.iter_mut().enumerate() {
-                            *out = mask.factor(first + i);
-                        }
-                    });
+                    let factor = move |element| mask.factor(element);
+                    let factors = write_elements(x.elem_count(), |range| range.map(factor));
                     let factors = Tensor::from_vec(factors, x.shape(), x.device())?;
                     x.mul(&factors.to_dtype(x.dtype())?)
                 }
@@ -102,10 +99,8 @@ impl CustomOp1 for Mask {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         for_float!(x.dtype(), T => {
             let x = values::<T>(x, layout)?;
-            let y = write_elements(x.len(), |first, y| {
-                for (i, y) in y.iter_mut().enumerate() {
-                    *y = x[first + i] * self.factor(first + i) as T;
-                }
+            let y = write_elements(x.len(), |range| {
+                range.map(|element| x[element] * self.factor(element) as T)
             });
             Ok(output::<T>(y, layout.shape()))
         })

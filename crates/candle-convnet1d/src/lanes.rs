@@ -14,20 +14,19 @@ const STRETCH: usize = 1024;
 fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
     let mut total = 0.0;
     for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let mut lanes = [T::zero(); LANES];
-        let (mut a, mut b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        for (a, b) in (&mut a).zip(&mut b) {
+        for (a, b) in a.iter().zip(b) {
             for i in 0..LANES {
-                lanes[i] += f(a[i], b[i]);
+                lanes[i] = lanes[i] + f(a[i], b[i]);
             }
         }
-        for (lane, (&a, &b)) in lanes.iter_mut().zip(a.remainder().iter().zip(b.remainder())) {
+        for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
             *lane += f(a, b);
         }
         for half in [LANES / 2, LANES / 4] {
             for i in 0..half {
-                let upper = lanes[i + half];
-                lanes[i] += upper;
+                lanes[i] = lanes[i] + lanes[i + half];
             }
         }
         total += lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum::<f64>();
@@ -63,11 +62,11 @@ pub(crate) fn max<T: Float>(row: &[T]) -> T {
     }
     let larger = |a: T, b: T| if b > a { b } else { a };
     let mut lanes = [row[0]; LANES];
-    let mut chunks = row.chunks_exact(LANES);
-    for chunk in &mut chunks {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
         for i in 0..LANES {
             lanes[i] = larger(lanes[i], chunk[i]);
         }
     }
-    lanes.iter().chain(chunks.remainder()).copied().fold(row[0], larger)
+    lanes.iter().chain(rest).copied().fold(row[0], larger)
 }

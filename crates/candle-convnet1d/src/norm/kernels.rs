@@ -111,10 +111,8 @@ impl<T: Float> Affine<T> {
         }
     }
 
-    fn apply(self, x: &[T], y: &mut [T]) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = (x - self.mean) * self.scale + self.bias;
-        }
+    fn apply(self, x: &[T]) -> impl Iterator<Item = T> {
+        x.iter().map(move |&x| (x - self.mean) * self.scale + self.bias)
     }
 }
 
@@ -153,9 +151,9 @@ pub(super) fn forward_train<T: Float>(
                 affines,
             }
         },
-        |block, row, channel, y| {
+        |block, row, channel| {
             let affine = block.affines[(channel - block.first) * count + range_of_row[row]];
-            affine.apply(plan.row(x, row, channel), y);
+            affine.apply(plan.row(x, row, channel))
         },
     );
     let by_channel: Vec<Moment> = blocks.into_iter().flat_map(|block| block.moments).collect();
@@ -177,9 +175,11 @@ pub(super) fn forward_eval<T: Float>(
     let affines: Vec<_> = (0..plan.channels)
         .map(|c| Affine::new(moments[c], eps, weight[c], bias[c]))
         .collect();
-    write_rows(plan.rows * plan.channels, plan.length, |row, y| {
-        let x = &x[row * plan.length..][..plan.length];
-        affines[row % plan.channels].apply(x, y);
+    write_rows(plan.rows * plan.channels, plan.length, |row, y: &mut [T]| {
+        let x = affines[row % plan.channels].apply(&x[row * plan.length..][..plan.length]);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = x;
+        }
     })
 }
 
@@ -202,6 +202,7 @@ pub(super) fn backward<T: Float>(
     through_statistics: bool,
 ) -> Gradients<T> {
     /// `dx = scale (dy - offset - (x - mean) slope)`
+    #[derive(Clone, Copy)]
     struct Slope<T> {
         mean: T,
         scale: T,
@@ -260,12 +261,11 @@ pub(super) fn backward<T: Float>(
             }
             block
         },
-        |block, row, channel, dx| {
-            let s = &block.slopes[(channel - block.first) * count + range_of_row[row]];
+        |block, row, channel| {
+            let s = block.slopes[(channel - block.first) * count + range_of_row[row]];
             let (x, dy) = (plan.row(x, row, channel), plan.row(dy, row, channel));
-            for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                *dx = s.scale * (dy - s.offset - (x - s.mean) * s.slope);
-            }
+            let pairs = x.iter().zip(dy);
+            pairs.map(move |(&x, &dy)| s.scale * (dy - s.offset - (x - s.mean) * s.slope))
         },
     );
     let mut gradients = Gradients {

@@ -13,11 +13,21 @@ pub(super) struct AvgPool {
     pub divisors: Vec<f64>,
 }
 
+/// Windows below this many positions are summed one by one.
+const SHORT: usize = 16;
+
 impl AvgPool {
     fn forward<T: Float>(&self, x: &[T], y: &mut [T]) {
         let windows = self.windows.iter().zip(&self.divisors);
         for (y, (window, divisor)) in y.iter_mut().zip(windows) {
-            *y = T::from_f64(lanes::sum(&x[window.clone()]) / divisor);
+            let x = &x[window.clone()];
+            // the set-up of lanes costs more than a short sum
+            let sum = if x.len() < SHORT {
+                x.iter().map(|x| x.to_f64()).sum()
+            } else {
+                lanes::sum(x)
+            };
+            *y = T::from_f64(sum / divisor);
         }
     }
 

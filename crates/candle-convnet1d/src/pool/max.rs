@@ -1,6 +1,8 @@
 //! Maximum over windows. The gradient goes to the first maximum of a window; NaN counts as larger
 //! than any number, and of several NaN the last one takes the gradient, as in `PyTorch`.
 
+use std::ops::Range;
+
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 
@@ -17,30 +19,74 @@ const WIDE: usize = 32;
 
 impl MaxPool {
     fn forward<T: Float>(&self, x: &[T], y: &mut [T]) {
-        for (y, window) in y.iter_mut().zip(self.windows.iter()) {
-            let x = &x[window.clone()];
-            *y = if x.len() < WIDE { x[position(x)] } else { lanes::max(x) };
+        match self.windows.kernel_and_stride() {
+            Some((2, 2)) => self.forward_regular::<T, 2, 2>(x, y),
+            Some((3, 2)) => self.forward_regular::<T, 3, 2>(x, y),
+            _ => self.forward_each(0..y.len(), x, y),
         }
     }
 
-    fn backward<T: Float>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
-        for (&dy, window) in dy.iter().zip(self.windows.iter()) {
-            let found = window.start + position(&x[window.clone()]);
-            dx[found] += dy;
+    fn forward_each<T: Float>(&self, outputs: Range<usize>, x: &[T], y: &mut [T]) {
+        for output in outputs {
+            let window = &x[self.windows.range(output)];
+            y[output] = if window.len() < WIDE {
+                window[position(window)]
+            } else {
+                lanes::max(window)
+            };
         }
+    }
+
+    /// With numbers that the compiler knows, for the pools that networks begin with.
+    fn forward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(&self, x: &[T], y: &mut [T]) {
+        let whole = self.windows.whole();
+        self.forward_each(0..whole.start, x, y);
+        for (y, window) in y[whole.clone()]
+            .iter_mut()
+            .zip(self.windows.whole_of::<T, KERNEL, STRIDE>(x))
+        {
+            *y = window[1..]
+                .iter()
+                .fold(window[0], |max, &x| if x > max || x.is_nan() { x } else { max });
+        }
+        self.forward_each(whole.end..y.len(), x, y);
+    }
+
+    fn backward<T: Float>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
+        match self.windows.kernel_and_stride() {
+            Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, dy, dx),
+            Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, dy, dx),
+            _ => self.backward_each(0..dy.len(), x, dy, dx),
+        }
+    }
+
+    fn backward_each<T: Float>(&self, outputs: Range<usize>, x: &[T], dy: &[T], dx: &mut [T]) {
+        for output in outputs {
+            let window = self.windows.range(output);
+            dx[window.start + position(&x[window])] += dy[output];
+        }
+    }
+
+    fn backward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
+        let whole = self.windows.whole();
+        self.backward_each(0..whole.start, x, dy, dx);
+        let first = self.windows.iter().nth(whole.start).map_or(0, |range| range.start);
+        let windows = self.windows.whole_of::<T, KERNEL, STRIDE>(x);
+        for (i, (&dy, window)) in dy[whole.clone()].iter().zip(windows).enumerate() {
+            let found = small_position(window);
+            // a sum at every position, of which all but one add nothing, needs no branch
+            for (tap, dx) in dx[first + i * STRIDE..][..KERNEL].iter_mut().enumerate() {
+                *dx += if tap == found { dy } else { T::zero() };
+            }
+        }
+        self.backward_each(whole.end..dy.len(), x, dy, dx);
     }
 }
 
 /// The position of the first maximum of a window that is not empty, or of the last NaN.
 fn position<T: Float>(window: &[T]) -> usize {
     if window.len() < WIDE {
-        let (mut best, mut largest) = (0, window[0]);
-        for (i, &x) in window.iter().enumerate().skip(1) {
-            if x > largest || x.is_nan() {
-                (best, largest) = (i, x);
-            }
-        }
-        return best;
+        return small_position(window);
     }
     let largest = lanes::max(window);
     let found = if largest.is_nan() {
@@ -49,6 +95,17 @@ fn position<T: Float>(window: &[T]) -> usize {
         window.iter().position(|&x| x == largest)
     };
     found.unwrap_or(0)
+}
+
+#[inline(always)]
+fn small_position<T: Float>(window: &[T]) -> usize {
+    let (mut best, mut largest) = (0, window[0]);
+    for (i, &x) in window.iter().enumerate().skip(1) {
+        let larger = x > largest || x.is_nan();
+        best = if larger { i } else { best };
+        largest = if larger { x } else { largest };
+    }
+    best
 }
 
 impl CustomOp1 for MaxPool {

@@ -9,6 +9,10 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub(crate) struct Windows {
     ranges: Vec<Range<usize>>,
+    /// Kernel and stride of windows that slide; bins have none.
+    kernel_and_stride: Option<(usize, usize)>,
+    /// Of windows that slide, the outputs that see no padding.
+    whole: Range<usize>,
 }
 
 impl Windows {
@@ -43,13 +47,20 @@ impl Windows {
             &format!("at most the padded length {padded}"),
             kernel,
         )?;
-        let ranges = (0..=(padded - kernel) / stride)
+        let ranges: Vec<_> = (0..=(padded - kernel) / stride)
             .map(|i| {
                 let start = i * stride;
                 start.saturating_sub(padding)..(start + kernel - padding).min(length)
             })
             .collect();
-        Ok(Self { ranges })
+        let is_whole = |range: &Range<usize>| range.len() == kernel;
+        let first = ranges.iter().position(is_whole).unwrap_or(ranges.len());
+        let count = ranges[first..].iter().take_while(|range| is_whole(range)).count();
+        Ok(Self {
+            ranges,
+            kernel_and_stride: Some((kernel, stride)),
+            whole: first..first + count,
+        })
     }
 
     /// `outputs` bins that cover the length, with `PyTorch`'s edges.
@@ -68,7 +79,11 @@ impl Windows {
         let ranges = (0..outputs)
             .map(|i| i * length / outputs..((i + 1) * length).div_ceil(outputs))
             .collect();
-        Ok(Self { ranges })
+        Ok(Self {
+            ranges,
+            kernel_and_stride: None,
+            whole: 0..0,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -87,5 +102,31 @@ impl Windows {
 
     pub fn iter(&self) -> impl Iterator<Item = &Range<usize>> {
         self.ranges.iter()
+    }
+
+    pub fn range(&self, output: usize) -> Range<usize> {
+        self.ranges[output].clone()
+    }
+
+    pub fn kernel_and_stride(&self) -> Option<(usize, usize)> {
+        self.kernel_and_stride
+    }
+
+    /// Of windows that slide, the outputs that see no padding.
+    pub fn whole(&self) -> Range<usize> {
+        self.whole.clone()
+    }
+
+    /// The values in the windows of [`Windows::whole`], whose kernel and stride these are.
+    pub fn whole_of<'a, T, const KERNEL: usize, const STRIDE: usize>(
+        &self,
+        x: &'a [T],
+    ) -> impl Iterator<Item = &'a [T; KERNEL]> {
+        let seen = match &self.ranges[self.whole()] {
+            [] => &[],
+            [only] => &x[only.clone()],
+            [first, .., last] => &x[first.start..last.end],
+        };
+        (0..self.whole.len()).map_while(move |i| seen[i * STRIDE..].first_chunk())
     }
 }
