@@ -19,6 +19,10 @@ pub struct SeGate {
 
 impl SeGate {
     /// A gate for `channels` channels with `reduced` hidden ones.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "layers of candle take a VarBuilder by value"
+    )]
     pub fn new(channels: usize, reduced: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             reduce: Pointwise::new(channels, reduced, vb.pp("reduce"))?,
@@ -57,6 +61,10 @@ struct Pointwise {
 }
 
 impl Pointwise {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "layers of candle take a VarBuilder by value"
+    )]
     fn new(c_in: usize, c_out: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             weight: vb.get_with_hints((c_out, c_in, 1), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?,

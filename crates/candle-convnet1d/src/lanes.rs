@@ -10,6 +10,10 @@ const LANES: usize = 16;
 const STRETCH: usize = 1024;
 
 /// Sum of `f(a[i], b[i])`.
+#[allow(
+    clippy::inline_always,
+    reason = "a loop over a closure: without inlining it is no vector loop"
+)]
 #[inline(always)]
 fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
     let mut total = 0.0;
@@ -18,7 +22,7 @@ fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
         let mut lanes = [T::zero(); LANES];
         for (a, b) in a.iter().zip(b) {
             for i in 0..LANES {
-                lanes[i] = lanes[i] + f(a[i], b[i]);
+                lanes[i] += f(a[i], b[i]);
             }
         }
         for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
@@ -26,7 +30,8 @@ fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
         }
         for half in [LANES / 2, LANES / 4] {
             for i in 0..half {
-                lanes[i] = lanes[i] + lanes[i + half];
+                let upper = lanes[i + half];
+                lanes[i] += upper;
             }
         }
         total += lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum::<f64>();

@@ -1,5 +1,5 @@
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, WithDType};
 
 use crate::buffer::{Float, Reader, for_float, has_kernels, output, values, write_rows};
 use crate::{Error, composed};
@@ -110,8 +110,8 @@ impl CustomOp1 for CrossEntropy {
             let losses = write_rows(rows, 1, |row, loss| {
                 let logits = &logits[row * classes..][..classes];
                 let (largest, sum) = largest_and_sum(logits);
-                let target = f64::from(logits[self.targets[row] as usize]);
-                loss[0] = (sum.ln() - (target - largest)) as T;
+                let target = logits[self.targets[row] as usize].to_f64();
+                loss[0] = T::from_f64(sum.ln() - (target - largest));
             });
             Ok(output::<T>(losses, rows))
         })
@@ -127,9 +127,9 @@ impl CustomOp1 for CrossEntropy {
                 let logits = &values[row * classes..][..classes];
                 let (largest, sum) = largest_and_sum(logits);
                 for (class, (dz, &z)) in dlogits.iter_mut().zip(logits).enumerate() {
-                    let softmax = (f64::from(z) - largest).exp() / sum;
+                    let softmax = (z.to_f64() - largest).exp() / sum;
                     let target = f64::from(u8::from(class == self.targets[row] as usize));
-                    *dz = (f64::from(dlosses[row]) * (softmax - target)) as T;
+                    *dz = T::from_f64(dlosses[row].to_f64() * (softmax - target));
                 }
             });
             Tensor::from_vec(dlogits, logits.shape(), &Device::Cpu).map(Some)
@@ -152,7 +152,7 @@ impl CustomOp1 for Softmax {
                 let logits = &logits[row * classes..][..classes];
                 let (largest, sum) = largest_and_sum(logits);
                 for (y, &z) in y.iter_mut().zip(logits) {
-                    *y = ((f64::from(z) - largest).exp() / sum) as T;
+                    *y = T::from_f64((z.to_f64() - largest).exp() / sum);
                 }
             });
             Ok(output::<T>(y, layout.shape()))
@@ -168,9 +168,9 @@ impl CustomOp1 for Softmax {
             let dlogits = write_rows(rows, classes, |row, dz| {
                 let y = &values[row * classes..][..classes];
                 let dy = &dy[row * classes..][..classes];
-                let mean: f64 = y.iter().zip(dy).map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum();
+                let mean: f64 = y.iter().zip(dy).map(|(&y, &dy)| y.to_f64() * dy.to_f64()).sum();
                 for ((dz, &y), &dy) in dz.iter_mut().zip(y).zip(dy) {
-                    *dz = (f64::from(y) * (f64::from(dy) - mean)) as T;
+                    *dz = T::from_f64(y.to_f64() * (dy.to_f64() - mean));
                 }
             });
             Tensor::from_vec(dlogits, y.shape(), &Device::Cpu).map(Some)

@@ -2,7 +2,7 @@
 //!
 //! A task owns a few adjacent channels of the whole batch, small enough to stay in its core's
 //! cache: it takes the statistics, then writes, and memory is read once. Statistics of a row
-//! (mean, then squares about that mean) are merged in f64 (Chan, Golub and LeVeque 1983): as
+//! (mean, then squares about that mean) are merged in f64 (Chan, Golub and `LeVeque` 1983): as
 //! exact as two passes over everything, and independent of how channels are shared out.
 
 use std::ops::Range;
@@ -203,7 +203,7 @@ pub(super) fn backward<T: Float>(
 ) -> Gradients<T> {
     /// `dx = scale (dy - offset - (x - mean) slope)`
     #[derive(Clone, Copy)]
-    struct Slope<T> {
+    struct Line<T> {
         mean: T,
         scale: T,
         offset: T,
@@ -212,7 +212,7 @@ pub(super) fn backward<T: Float>(
     struct Block<T> {
         first: usize,
         /// By channel of the block, then range.
-        slopes: Vec<Slope<T>>,
+        lines: Vec<Line<T>>,
         weight: Vec<T>,
         bias: Vec<T>,
     }
@@ -224,7 +224,7 @@ pub(super) fn backward<T: Float>(
         |channels| {
             let mut block = Block {
                 first: channels.start,
-                slopes: Vec::with_capacity(channels.len() * count),
+                lines: Vec::with_capacity(channels.len() * count),
                 weight: Vec::with_capacity(channels.len()),
                 bias: Vec::with_capacity(channels.len()),
             };
@@ -249,7 +249,7 @@ pub(super) fn backward<T: Float>(
                         let values = (range.len() * plan.length) as f64;
                         if through_statistics { sum / values } else { 0.0 }
                     };
-                    block.slopes.push(Slope {
+                    block.lines.push(Line {
                         mean,
                         scale: T::from_f64(weight[channel].to_f64() * inv_std),
                         offset: T::from_f64(mean_over(sum)),
@@ -262,7 +262,7 @@ pub(super) fn backward<T: Float>(
             block
         },
         |block, row, channel| {
-            let s = block.slopes[(channel - block.first) * count + range_of_row[row]];
+            let s = block.lines[(channel - block.first) * count + range_of_row[row]];
             let (x, dy) = (plan.row(x, row, channel), plan.row(dy, row, channel));
             let pairs = x.iter().zip(dy);
             pairs.map(move |(&x, &dy)| s.scale * (dy - s.offset - (x - s.mean) * s.slope))

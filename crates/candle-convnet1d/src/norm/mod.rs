@@ -175,6 +175,10 @@ impl BatchNorm1d {
     /// A layer for `channels` channels.
     ///
     /// Errors: `eps` negative, `momentum` outside 0 to 1, no domains.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "layers of candle take a VarBuilder by value"
+    )]
     pub fn new(channels: usize, config: BatchNormConfig, vb: VarBuilder) -> Result<Self> {
         let check = |ok: bool, argument: &'static str, expected: &str, found: f64| {
             if ok {
@@ -289,7 +293,7 @@ impl BatchNorm1d {
             Route::Composed => composed::batch_norm_eval(x, weight, bias, &moments, eps),
             Route::Kernels => {
                 let rows = x.dim(0)?;
-                let plan = Plan::new(x, vec![0..rows])?;
+                let plan = Plan::new(x, std::iter::once(0..rows).collect())?;
                 op::eval(x, weight, bias, plan, moments.to_values()?, eps)
             }
         }

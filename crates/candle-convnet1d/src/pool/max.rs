@@ -97,6 +97,10 @@ fn position<T: Float>(window: &[T]) -> usize {
     found.unwrap_or(0)
 }
 
+#[allow(
+    clippy::inline_always,
+    reason = "the kernel's length is a constant where this is called"
+)]
 #[inline(always)]
 fn small_position<T: Float>(window: &[T]) -> usize {
     let (mut best, mut largest) = (0, window[0]);
