@@ -1,1 +1,42 @@
-//! What the benches share.
+//! What the benches share: the devices they run on, the clock, the allocator.
+#![forbid(unsafe_code)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Result};
+
+// the program's allocator, so that the benches see the cost of memory that its user sees
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The devices to measure on: the CPU, and the first CUDA device where the feature `cuda` is on and one answers.
+pub fn devices() -> Vec<Device> {
+    let mut devices = vec![Device::Cpu];
+    if cfg!(feature = "cuda") {
+        devices.extend(Device::new_cuda(0));
+    }
+    devices
+}
+
+/// The device's name in the name of a bench.
+pub fn name(device: &Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    }
+}
+
+/// Wall time of so many calls, up to the end of what they started on the device.
+///
+/// The results are freed inside the measured time, as they are in use.
+pub fn elapsed<T>(device: &Device, calls: u64, mut f: impl FnMut() -> Result<T>) -> Result<Duration> {
+    device.synchronize()?;
+    let start = Instant::now();
+    for _ in 0..calls {
+        black_box(f()?);
+    }
+    device.synchronize()?;
+    Ok(start.elapsed())
+}
