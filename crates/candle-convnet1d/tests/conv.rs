@@ -9,7 +9,10 @@ use common::{Random, bits, flat, strided};
 
 /// Random shapes of each test; more by `CONV_CASES`.
 fn cases() -> usize {
-    std::env::var("CONV_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150)
+    std::env::var("CONV_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(150)
 }
 
 /// A convolution of `(n, c_in, l)`.
@@ -160,14 +163,22 @@ fn computed(case: &Case, inputs: &Inputs, route: Route) -> Result<Vec<Tensor>> {
 /// Every element within `2 n eps sum |a b|` of the definition, n the number of its products.
 #[track_caller]
 fn assert_within_bound(case: &Case, inputs: &Inputs, found: &[Tensor]) {
-    let eps = if inputs.x.dtype() == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    let eps = if inputs.x.dtype() == DType::F32 {
+        f64::from(f32::EPSILON)
+    } else {
+        f64::EPSILON
+    };
     for ((name, expected), found) in ["y", "dx", "dw", "db"].iter().zip(definition(case, inputs)).zip(found) {
         let found = flat(found);
         assert_eq!(found.len(), expected.len(), "{name} of {case:?}");
         for (i, (found, sum)) in found.iter().zip(&expected).enumerate() {
             let bound = 2.0 * sum.terms * eps * sum.magnitude;
             let off = (found - sum.value).abs();
-            assert!(off <= bound, "{name}[{i}] of {case:?}: {found}, expected {} +- {bound}", sum.value);
+            assert!(
+                off <= bound,
+                "{name}[{i}] of {case:?}: {found}, expected {} +- {bound}",
+                sum.value
+            );
         }
     }
 }
@@ -192,18 +203,71 @@ fn any_shape_is_the_definition_in_f64_and_f32() -> Result<()> {
 fn long_signals_and_many_channels_are_the_definition() -> Result<()> {
     let random = &mut Random(2);
     let plain = Conv1dParams::default();
-    let case = |n, c_in, c_out, l, kernel, p| Case { n, c_in, c_out, l, kernel, p, bias: true };
+    let case = |n, c_in, c_out, l, kernel, p| Case {
+        n,
+        c_in,
+        c_out,
+        l,
+        kernel,
+        p,
+        bias: true,
+    };
     for case in [
         case(3, 1, 16, 1024, 15, plain),
-        case(2, 1, 10, 1025, 7, Conv1dParams { stride: 2, padding: 3, ..plain }),
+        case(
+            2,
+            1,
+            10,
+            1025,
+            7,
+            Conv1dParams {
+                stride: 2,
+                padding: 3,
+                ..plain
+            },
+        ),
         case(9, 16, 24, 601, 3, plain),
         case(11, 70, 66, 33, 3, Conv1dParams { padding: 1, ..plain }),
         case(5, 64, 264, 7, 1, plain),
         case(4, 48, 33, 300, 1, Conv1dParams { stride: 2, ..plain }),
-        case(3, 64, 64, 63, 3, Conv1dParams { stride: 2, padding: 1, groups: 16, ..plain }),
-        case(3, 256, 256, 9, 3, Conv1dParams { padding: 1, groups: 8, ..plain }),
+        case(
+            3,
+            64,
+            64,
+            63,
+            3,
+            Conv1dParams {
+                stride: 2,
+                padding: 1,
+                groups: 16,
+                ..plain
+            },
+        ),
+        case(
+            3,
+            256,
+            256,
+            9,
+            3,
+            Conv1dParams {
+                padding: 1,
+                groups: 8,
+                ..plain
+            },
+        ),
         case(19, 130, 140, 5, 3, Conv1dParams { padding: 1, ..plain }),
-        case(2, 40, 40, 530, 5, Conv1dParams { padding: 4, dilation: 3, ..plain }),
+        case(
+            2,
+            40,
+            40,
+            530,
+            5,
+            Conv1dParams {
+                padding: 4,
+                dilation: 3,
+                ..plain
+            },
+        ),
     ] {
         let inputs = case.tensors(random, DType::F32)?;
         for (_, route) in ROUTES {
@@ -218,7 +282,10 @@ fn finite_differences_agree_with_the_gradients() -> Result<()> {
     let random = &mut Random(3);
     let check = GradCheck::default();
     for _ in 0..cases() / 5 {
-        let case = Case { n: random.between(2, 3), ..Case::any(random, 9, 11) };
+        let case = Case {
+            n: random.between(2, 3),
+            ..Case::any(random, 9, 11)
+        };
         let inputs = case.tensors(random, DType::F64)?;
         let mut all = vec![strided(&inputs.x)?, inputs.weight];
         all.extend(inputs.bias);
@@ -234,7 +301,10 @@ fn finite_differences_agree_with_the_gradients() -> Result<()> {
 fn strides_and_offsets_of_tensors_do_not_matter() -> Result<()> {
     let random = &mut Random(4);
     for _ in 0..cases() / 5 {
-        let case = Case { bias: true, ..Case::any(random, 40, 40) };
+        let case = Case {
+            bias: true,
+            ..Case::any(random, 40, 40)
+        };
         let inputs = case.tensors(random, DType::F32)?;
         let bias = inputs.bias.as_ref().expect("a bias");
         // the same values behind others
@@ -242,16 +312,31 @@ fn strides_and_offsets_of_tensors_do_not_matter() -> Result<()> {
         let expected = computed(&case, &inputs, conv1d)?;
         let route: Route = |x, weight, bias, p| {
             let behind = |t: &Tensor| Tensor::cat(&[t, t], 0)?.narrow(0, t.dim(0)?, t.dim(0)?);
-            conv1d(&strided(x)?, &strided(weight)?, bias.map(behind).transpose()?.as_ref(), p)
+            conv1d(
+                &strided(x)?,
+                &strided(weight)?,
+                bias.map(behind).transpose()?.as_ref(),
+                p,
+            )
         };
         for (found, expected) in computed(&case, &inputs, route)?.iter().zip(&expected) {
             assert_eq!(bits(found), bits(expected), "{case:?}");
         }
-        let found = conv1d(&behind(&inputs.x)?, &behind(&inputs.weight)?, Some(&behind(bias)?), case.p)?;
+        let found = conv1d(
+            &behind(&inputs.x)?,
+            &behind(&inputs.weight)?,
+            Some(&behind(bias)?),
+            case.p,
+        )?;
         assert_eq!(bits(&found), bits(&expected[0]), "{case:?}");
         let dy = Var::from_tensor(&inputs.x)?;
         let y = strided(&conv1d(&dy, &inputs.weight, Some(bias), case.p)?)?;
-        let dx = (&y * &inputs.dy)?.sum_all()?.backward()?.get(&dy).expect("a gradient").clone();
+        let dx = (&y * &inputs.dy)?
+            .sum_all()?
+            .backward()?
+            .get(&dy)
+            .expect("a gradient")
+            .clone();
         assert_eq!(bits(&dx), bits(&expected[1]), "{case:?}");
     }
     Ok(())
@@ -261,18 +346,41 @@ fn strides_and_offsets_of_tensors_do_not_matter() -> Result<()> {
 fn the_number_of_threads_does_not_change_a_bit() -> Result<()> {
     let random = &mut Random(5);
     let plain = Conv1dParams::default();
-    let case = |n, c_in, c_out, l, kernel, p| Case { n, c_in, c_out, l, kernel, p, bias: true };
+    let case = |n, c_in, c_out, l, kernel, p| Case {
+        n,
+        c_in,
+        c_out,
+        l,
+        kernel,
+        p,
+        bias: true,
+    };
     for case in [
         case(13, 1, 16, 1024, 15, plain),
         case(13, 16, 32, 515, 3, plain),
-        case(13, 64, 64, 63, 3, Conv1dParams { stride: 2, padding: 1, groups: 16, ..plain }),
+        case(
+            13,
+            64,
+            64,
+            63,
+            3,
+            Conv1dParams {
+                stride: 2,
+                padding: 1,
+                groups: 16,
+                ..plain
+            },
+        ),
         case(13, 96, 160, 31, 3, Conv1dParams { padding: 1, ..plain }),
         case(13, 96, 320, 31, 1, plain),
         case(13, 32, 64, 64, 1, Conv1dParams { stride: 2, ..plain }),
     ] {
         let inputs = case.tensors(random, DType::F32)?;
         let run = |threads| -> Vec<Vec<u32>> {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool");
             let all = pool.install(|| computed(&case, &inputs, conv1d)).expect("a run");
             all.iter().map(bits).collect()
         };
@@ -290,7 +398,9 @@ fn data_gets_no_gradient_and_parameters_do() -> Result<()> {
     let x = random.tensor(&[2, 3, 9], DType::F32)?;
     let weight = Var::from_tensor(&random.tensor(&[4, 3, 3], DType::F32)?)?;
     let bias = random.tensor(&[4], DType::F32)?;
-    let gradients = conv1d(&x, &weight, Some(&bias), Conv1dParams::default())?.sum_all()?.backward()?;
+    let gradients = conv1d(&x, &weight, Some(&bias), Conv1dParams::default())?
+        .sum_all()?
+        .backward()?;
     assert!(gradients.get(&weight).is_some());
     assert!(gradients.get(&x).is_none() && gradients.get(&bias).is_none());
     Ok(())
@@ -301,9 +411,16 @@ fn frozen_weights_pass_the_gradient_on() -> Result<()> {
     let random = &mut Random(7);
     let x = Var::from_tensor(&random.tensor(&[2, 3, 9], DType::F64)?)?;
     let weight = random.tensor(&[4, 3, 3], DType::F64)?;
-    let gradients = conv1d(&x, &weight, None, Conv1dParams::default())?.sum_all()?.backward()?;
-    let expected = composed::conv1d(&x, &weight, None, Conv1dParams::default())?.sum_all()?.backward()?;
-    let (found, expected) = (gradients.get(&x).expect("a gradient"), expected.get(&x).expect("a gradient"));
+    let gradients = conv1d(&x, &weight, None, Conv1dParams::default())?
+        .sum_all()?
+        .backward()?;
+    let expected = composed::conv1d(&x, &weight, None, Conv1dParams::default())?
+        .sum_all()?
+        .backward()?;
+    let (found, expected) = (
+        gradients.get(&x).expect("a gradient"),
+        expected.get(&x).expect("a gradient"),
+    );
     common::assert_close(found, expected, 1e-14, "dx");
     Ok(())
 }
@@ -315,9 +432,19 @@ fn candle_gets_the_same_forward_pass() -> Result<()> {
     for _ in 0..cases() / 5 {
         let case = Case::any(random, 20, 40);
         let inputs = case.tensors(random, DType::F64)?;
-        let Conv1dParams { stride, padding, dilation, groups } = case.p;
+        let Conv1dParams {
+            stride,
+            padding,
+            dilation,
+            groups,
+        } = case.p;
         let expected = inputs.x.conv1d(&inputs.weight, padding, stride, dilation, groups)?;
-        common::assert_close(&conv1d(&inputs.x, &inputs.weight, None, case.p)?, &expected, 1e-13, &format!("{case:?}"));
+        common::assert_close(
+            &conv1d(&inputs.x, &inputs.weight, None, case.p)?,
+            &expected,
+            1e-13,
+            &format!("{case:?}"),
+        );
     }
     Ok(())
 }
@@ -325,12 +452,29 @@ fn candle_gets_the_same_forward_pass() -> Result<()> {
 #[test]
 fn half_precision_takes_the_composition() -> Result<()> {
     let random = &mut Random(9);
-    let case = Case { n: 2, c_in: 4, c_out: 6, l: 9, kernel: 3, p: Conv1dParams { padding: 1, groups: 2, ..Conv1dParams::default() }, bias: true };
+    let case = Case {
+        n: 2,
+        c_in: 4,
+        c_out: 6,
+        l: 9,
+        kernel: 3,
+        p: Conv1dParams {
+            padding: 1,
+            groups: 2,
+            ..Conv1dParams::default()
+        },
+        bias: true,
+    };
     let inputs = case.tensors(random, DType::BF16)?;
     let y = conv1d(&inputs.x, &inputs.weight, inputs.bias.as_ref(), case.p)?;
     assert_eq!(y.dtype(), DType::BF16);
     let wide = |t: &Tensor| t.to_dtype(DType::F64);
-    let expected = conv1d(&wide(&inputs.x)?, &wide(&inputs.weight)?, inputs.bias.as_ref().map(wide).transpose()?.as_ref(), case.p)?;
+    let expected = conv1d(
+        &wide(&inputs.x)?,
+        &wide(&inputs.weight)?,
+        inputs.bias.as_ref().map(wide).transpose()?.as_ref(),
+        case.p,
+    )?;
     // 7 products and sums of bf16
     common::assert_close(&y, &expected, 8.0 / 256.0, "y");
     Ok(())
@@ -339,9 +483,15 @@ fn half_precision_takes_the_composition() -> Result<()> {
 #[test]
 fn nothing_in_gives_nothing_out() -> Result<()> {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
-    let padded = Conv1dParams { padding: 2, ..Conv1dParams::default() };
+    let padded = Conv1dParams {
+        padding: 2,
+        ..Conv1dParams::default()
+    };
     for (_, route) in ROUTES {
-        assert_eq!(route(&zeros(&[0, 3, 9])?, &zeros(&[4, 3, 3])?, None, padded)?.dims(), [0, 4, 11]);
+        assert_eq!(
+            route(&zeros(&[0, 3, 9])?, &zeros(&[4, 3, 3])?, None, padded)?.dims(),
+            [0, 4, 11]
+        );
     }
     let weight = Var::from_tensor(&zeros(&[4, 3, 3])?)?;
     let y = conv1d(&zeros(&[0, 3, 9])?, &weight, None, padded)?;

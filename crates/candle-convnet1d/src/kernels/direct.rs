@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Rows, Scratch};
-use super::tile::{Isa, Place, Real, Span, Terms, block, padded, spans};
+use super::tile::{Isa, Offsets, Place, Real, Span, Terms, block, padded, spans};
 
 /// A tap of the kernel, and how far from the position of the output it reads.
 #[derive(Clone, Copy)]
@@ -21,8 +21,7 @@ struct Tap {
 struct Phase<T> {
     first: usize,
     length: usize,
-    offsets: Vec<usize>,
-    reach: usize,
+    offsets: Offsets,
     /// For each group and block of outputs, for each term, one weight for each output.
     weights: Vec<T>,
 }
@@ -61,25 +60,34 @@ impl<T: Real> Plan<T> {
         strides: &Strides,
     ) -> Self {
         let phases = phases.iter().map(|(first, length, taps)| {
-            let channels = 0..rows.channels;
-            let offsets: Vec<usize> =
-                channels.flat_map(|channel| taps.iter().map(move |tap| (channel, tap.shift))).map(|(c, shift)| rows.offset(c, shift)).collect();
+            let starts = (0..rows.channels)
+                .flat_map(|channel| taps.iter().map(move |tap| (channel, tap.shift)))
+                .map(|(channel, shift)| rows.offset(channel, shift));
             Phase {
                 first: *first,
                 length: *length,
-                reach: offsets.iter().copied().max().unwrap_or(0),
+                offsets: Offsets::new(starts.collect()),
                 weights: pack_weights(weights, rows.channels, (outputs, groups), taps, strides),
-                offsets,
             }
         });
         let phases = phases.collect();
-        Self { rows, outputs, groups, length, phases }
+        Self {
+            rows,
+            outputs,
+            groups,
+            length,
+            phases,
+        }
     }
 
     /// Samples of a task.
     fn batch(&self) -> usize {
         let weights = self.phases.iter().map(|phase| phase.weights.len()).sum::<usize>() / self.groups;
-        if weights * size_of::<T>() > RESIDENT * 4 { (POSITIONS / self.length.max(1)).max(1) } else { 1 }
+        if weights * size_of::<T>() > RESIDENT * 4 {
+            (POSITIONS / self.length.max(1)).max(1)
+        } else {
+            1
+        }
     }
 
     /// `samples` samples of outputs.
@@ -91,14 +99,17 @@ impl<T: Real> Plan<T> {
         }
         let isa = Isa::best();
         let batch = self.batch();
-        out.spare_capacity_mut()[..samples * sample].par_chunks_mut(batch * sample).enumerate().for_each_init(
-            || (Scratch::new(), Scratch::new()),
-            |(panels, strided), (task, out)| {
-                let inputs = self.groups * self.rows.channels * self.rows.length;
-                let x = &x[task * batch * inputs..];
-                self.task(isa, &x[..out.len() / sample * inputs], bias, out, panels, strided);
-            },
-        );
+        out.spare_capacity_mut()[..samples * sample]
+            .par_chunks_mut(batch * sample)
+            .enumerate()
+            .for_each_init(
+                || (Scratch::new(), Scratch::new()),
+                |(panels, strided), (task, out)| {
+                    let inputs = self.groups * self.rows.channels * self.rows.length;
+                    let x = &x[task * batch * inputs..];
+                    self.task(isa, &x[..out.len() / sample * inputs], bias, out, panels, strided);
+                },
+            );
         // SAFETY: the chunks make up the whole buffer, and each task writes all of its chunk
         unsafe { out.set_len(samples * sample) };
         out
@@ -121,20 +132,31 @@ impl<T: Real> Plan<T> {
         let panels = panels.take(samples * size);
         for g in 0..self.groups {
             for (sample, panel) in panels.chunks_exact_mut(size).enumerate() {
-                self.rows.pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
+                self.rows
+                    .pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
             }
             let bias = bias.map_or(&[][..], |bias| &bias[g * self.outputs..(g + 1) * self.outputs]);
             for phase in &self.phases {
-                let terms = phase.offsets.len();
-                let mut weights = &phase.weights[g * padded(self.outputs) * terms..];
+                let count = phase.offsets.len();
+                let mut weights = &phase.weights[g * padded(self.outputs) * count..];
                 for span in spans(self.outputs) {
-                    let (these, others) = weights.split_at(span.height * terms);
+                    let (these, others) = weights.split_at(span.height * count);
                     weights = others;
                     for (sample, panel) in panels.chunks_exact(size).enumerate() {
                         let from = (sample * self.groups + g) * group_out + span.first * self.length;
                         let out = &mut out[from..from + span.rows * self.length];
-                        let bias = if bias.is_empty() { bias } else { &bias[span.first..span.first + span.rows] };
-                        let terms = Terms { weights: these, offsets: &phase.offsets, panel, bias };
+                        let bias = if bias.is_empty() {
+                            bias
+                        } else {
+                            &bias[span.first..span.first + span.rows]
+                        };
+                        let terms = Terms {
+                            weights: these,
+                            offsets: &phase.offsets,
+                            count,
+                            panel,
+                            bias,
+                        };
                         self.block(isa, span, phase, &terms, out, strided);
                     }
                 }
@@ -156,15 +178,25 @@ impl<T: Real> Plan<T> {
         let step = self.phases.len();
         if step == 1 {
             let first = out.as_mut_ptr().cast::<T>();
-            let place = Place { first, stride: self.length, width: phase.length, add: false };
+            let place = Place {
+                first,
+                stride: self.length,
+                width: phase.length,
+                add: false,
+            };
             // SAFETY: `out` is borrowed exclusively and holds all rows
-            unsafe { block(isa, span, terms, phase.reach, &place) };
+            unsafe { block(isa, span, terms, &place) };
             return;
         }
         let rows = strided.take(span.rows * phase.length);
-        let place = Place { first: rows.as_mut_ptr(), stride: phase.length, width: phase.length, add: false };
+        let place = Place {
+            first: rows.as_mut_ptr(),
+            stride: phase.length,
+            width: phase.length,
+            add: false,
+        };
         // SAFETY: `rows` is borrowed exclusively and holds all rows
-        unsafe { block(isa, span, terms, phase.reach, &place) };
+        unsafe { block(isa, span, terms, &place) };
         if phase.length == 0 {
             return;
         }
@@ -187,7 +219,12 @@ fn pack_weights<T: Real>(
     let terms = inputs * taps.len();
     let mut packed = vec![T::zero(); groups * padded(outputs) * terms];
     let spans: Vec<Span> = (0..groups)
-        .flat_map(|g| spans(outputs).map(move |span| Span { first: g * outputs + span.first, ..span }))
+        .flat_map(|g| {
+            spans(outputs).map(move |span| Span {
+                first: g * outputs + span.first,
+                ..span
+            })
+        })
         .collect();
     let mut places = Vec::with_capacity(spans.len());
     let mut rest = &mut packed[..];
@@ -219,32 +256,51 @@ fn pack_weights<T: Real>(
 }
 
 /// The forward pass.
-pub(super) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
+pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
     let (c, o) = s.group();
-    let taps: Vec<Tap> =
-        (0..s.kernel).map(|tap| Tap { tap, shift: (tap * s.dilation) as isize - s.padding as isize }).collect();
+    let taps: Vec<Tap> = (0..s.kernel)
+        .map(|tap| Tap {
+            tap,
+            shift: (tap * s.dilation) as isize - s.padding as isize,
+        })
+        .collect();
     let rows = Rows::new(c, s.l_in, s.stride, s.l_out, taps.iter().map(|tap| tap.shift));
-    let strides = Strides { group: o * c * s.kernel, output: c * s.kernel, input: s.kernel };
+    let strides = Strides {
+        group: o * c * s.kernel,
+        output: c * s.kernel,
+        input: s.kernel,
+    };
     Plan::new(rows, (o, s.groups, s.l_out), &[(0, s.l_out, taps)], weights, &strides).run(s.n, x, bias)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
 /// `i + padding = j stride + t dilation`, so the inputs of one residue modulo the stride are a
 /// convolution of the output gradient with some of the taps.
-pub(super) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec<T> {
     let (c, o) = s.group();
     let stride = s.stride as isize;
     let phases: Vec<_> = (0..s.stride)
         .map(|first| {
             let taps = (0..s.kernel).filter_map(|tap| {
                 let ahead = (first + s.padding) as isize - (tap * s.dilation) as isize;
-                (ahead % stride == 0).then_some(Tap { tap, shift: ahead / stride })
+                (ahead % stride == 0).then_some(Tap {
+                    tap,
+                    shift: ahead / stride,
+                })
             });
-            (first, s.l_in.saturating_sub(first).div_ceil(s.stride), taps.collect::<Vec<_>>())
+            (
+                first,
+                s.l_in.saturating_sub(first).div_ceil(s.stride),
+                taps.collect::<Vec<_>>(),
+            )
         })
         .collect();
     let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
     let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
-    let strides = Strides { group: o * c * s.kernel, output: s.kernel, input: c * s.kernel };
+    let strides = Strides {
+        group: o * c * s.kernel,
+        output: s.kernel,
+        input: c * s.kernel,
+    };
     Plan::new(rows, (c, s.groups, s.l_in), &phases, weights, &strides).run(s.n, dy, None)
 }

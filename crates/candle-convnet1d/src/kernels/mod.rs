@@ -1,18 +1,20 @@
 //! The convolution on the CPU: contiguous slices in, vectors out.
 //!
-//! Each element of a result is computed by one task, in an order that depends on the sizes alone:
-//! the bits do not depend on the number of threads.
+//! Every pass is laid out for one inner loop ([`tile`]), which faster ones may replace. Each
+//! element of a result is computed by one task, in an order that depends on the sizes alone: the
+//! bits do not depend on the number of threads. They do depend on the instruction set.
 
 mod direct;
 mod panel;
-mod pointwise;
 mod tile;
 mod vector;
 mod weight;
 
 use rayon::prelude::*;
 
+pub(crate) use direct::{forward, input_gradient};
 pub(crate) use tile::Real;
+pub(crate) use weight::weight_gradient;
 
 use crate::lanes;
 
@@ -36,27 +38,6 @@ impl Sizes {
     fn group(&self) -> (usize, usize) {
         (self.c_in / self.groups, self.c_out / self.groups)
     }
-
-    /// Whether this is a product of matrices that are large enough for one to pay.
-    fn is_product(&self) -> bool {
-        let (c, o) = self.group();
-        self.kernel == 1 && self.padding == 0 && c >= 16 && o >= 16
-    }
-}
-
-/// The forward pass.
-pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
-    if s.is_product() { pointwise::forward(s, x, weights, bias) } else { direct::forward(s, x, weights, bias) }
-}
-
-/// The gradient of the input.
-pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec<T> {
-    if s.is_product() { pointwise::input_gradient(s, weights, dy) } else { direct::input_gradient(s, weights, dy) }
-}
-
-/// The gradient of the weight.
-pub(crate) fn weight_gradient<T: Real>(s: &Sizes, x: &[T], dy: &[T]) -> Vec<T> {
-    weight::weight_gradient(s, x, dy)
 }
 
 /// The gradient of the bias.

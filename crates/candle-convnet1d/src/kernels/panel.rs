@@ -45,7 +45,13 @@ pub(super) struct Rows {
 impl Rows {
     /// Room for `outputs` outputs: output j needs the positions `j stride + shift` of each of
     /// `shifts`, which may lie outside of `0..length`.
-    pub fn new(channels: usize, length: usize, stride: usize, outputs: usize, shifts: impl Iterator<Item = isize> + Clone) -> Self {
+    pub fn new(
+        channels: usize,
+        length: usize,
+        stride: usize,
+        outputs: usize,
+        shifts: impl Iterator<Item = isize> + Clone,
+    ) -> Self {
         let in_strides = shifts.clone().map(|shift| shift.div_euclid(stride as isize));
         let first = in_strides.clone().min().unwrap_or(0);
         let last = in_strides.max().unwrap_or(0);
@@ -55,7 +61,14 @@ impl Rows {
         // whole cache lines, and an odd number of them: rows a power of two apart would fall on
         // the same sets of the cache
         let lines = (outputs + (last - first) as usize).div_ceil(16);
-        Self { channels, length, stride, residues, first, row: (lines | 1) * 16 }
+        Self {
+            channels,
+            length,
+            stride,
+            residues,
+            first,
+            row: (lines | 1) * 16,
+        }
     }
 
     /// Values of the panel.
@@ -130,38 +143,39 @@ pub(super) fn transpose<T: Float>(
     }
 }
 
-/// [`transpose`] in squares of 8.
+/// [`transpose`] in squares.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
 unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, width: usize) {
-    let (mut row, whole) = (0, count / 8 * 8);
+    /// Positions of a cache line: what is read of one row before the next.
+    const LINE: usize = 16;
+    let by_8 = rows / 8 * 8;
+    let by_4 = rows / 4 * 4;
     // SAFETY: rows stay below `rows` and positions below `count`, for which the caller vouches
     unsafe {
-        while rows - row >= 4 {
-            let eight = rows - row >= 8;
-            let from = src.add(row * stride);
-            let to = dst.add(row);
-            for at in (0..whole).step_by(8) {
-                let from = from.add(at);
-                let to = to.add(at * width);
-                if eight {
-                    square_of_8(from, stride, to, width);
-                } else {
-                    square_of_4(from, stride, to, width);
-                    square_of_4(from.add(4), stride, to.add(4 * width), width);
+        let place = |row: usize, at: usize| (src.add(row * stride + at), dst.add(at * width + row));
+        let single = |row: usize, at: usize| *dst.add(at * width + row) = *src.add(row * stride + at);
+        for start in (0..count).step_by(LINE) {
+            let end = (start + LINE).min(count);
+            let whole = start + (end - start) / 8 * 8;
+            for row in (0..by_8).step_by(8) {
+                for at in (start..whole).step_by(8) {
+                    let (src, dst) = place(row, at);
+                    square_of_8(src, stride, dst, width);
                 }
             }
-            let height = if eight { 8 } else { 4 };
-            for r in 0..height {
-                for j in whole..count {
-                    *to.add(j * width + r) = *from.add(r * stride + j);
+            for at in (start..whole).step_by(8) {
+                if by_4 > by_8 {
+                    let (src, dst) = place(by_8, at);
+                    square_of_4(src, stride, dst, width);
+                    square_of_4(src.add(4), stride, dst.add(4 * width), width);
+                }
+                for row in by_4..rows {
+                    (at..at + 8).for_each(|at| single(row, at));
                 }
             }
-            row += height;
-        }
-        for r in row..rows {
-            for j in 0..count {
-                *dst.add(j * width + r) = *src.add(r * stride + j);
+            for row in 0..rows {
+                (whole..end).for_each(|at| single(row, at));
             }
         }
     }
@@ -206,5 +220,26 @@ unsafe fn square_of_4(src: *const f32, stride: usize, dst: *mut f32, width: usiz
         _mm_storeu_ps(dst.add(width), _mm_movehl_ps(cd_low, ab_low));
         _mm_storeu_ps(dst.add(2 * width), _mm_movelh_ps(ab_high, cd_high));
         _mm_storeu_ps(dst.add(3 * width), _mm_movehl_ps(cd_high, ab_high));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_moves_every_value_and_touches_no_other() {
+        for (rows, count, width) in (0..=33).flat_map(|rows| (0..40).map(move |count| (rows, count, rows + count % 3)))
+        {
+            let stride = count + rows % 4;
+            let src: Vec<f32> = (0..rows * stride + 1).map(|i| i as f32).collect();
+            let mut dst = vec![-1.0; count * width];
+            transpose(&src, stride, (rows, count), &mut dst, width);
+            for (i, &found) in dst.iter().enumerate() {
+                let (j, r) = (i / width, i % width);
+                let expected = if r < rows { src[r * stride + j] } else { -1.0 };
+                assert_eq!(found, expected, "{rows} rows of {count}, value {j} of row {r}");
+            }
+        }
     }
 }

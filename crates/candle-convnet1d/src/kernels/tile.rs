@@ -34,7 +34,11 @@ pub(super) fn spans(rows: usize) -> impl Iterator<Item = Span> + Clone {
     (0..rows).step_by(TALL).map(move |first| {
         let left = rows - first;
         let height = if left > LOW { TALL } else { LOW };
-        Span { first, height, rows: left.min(height) }
+        Span {
+            first,
+            height,
+            rows: left.min(height),
+        }
     })
 }
 
@@ -43,13 +47,33 @@ pub(super) fn padded(rows: usize) -> usize {
     spans(rows).map(|span| span.height).sum()
 }
 
+/// Places in a panel.
+pub(crate) struct Offsets {
+    starts: Vec<usize>,
+    /// The largest of them.
+    last: usize,
+}
+
+impl Offsets {
+    pub fn new(starts: Vec<usize>) -> Self {
+        let last = starts.iter().copied().max().unwrap_or(0);
+        Self { starts, last }
+    }
+
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+}
+
 /// What a block is computed from.
 pub(crate) struct Terms<'a, T> {
     /// For each term one factor for each row of the block.
     pub weights: &'a [T],
     /// For each term where in the panel it starts.
-    pub offsets: &'a [usize],
-    /// The values that are summed.
+    pub offsets: &'a Offsets,
+    /// How many of the terms there are, the first ones.
+    pub count: usize,
+    /// The values that are summed, and [`SLACK`] more.
     pub panel: &'a [T],
     /// What the rows start from, one value for each row that exists; empty for 0.
     pub bias: &'a [T],
@@ -103,19 +127,18 @@ pub(crate) trait Real: Float {
     unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
 }
 
-/// Computes one block, `reach` being the largest offset.
+/// Computes one block.
 ///
 /// # Safety
 /// `isa` is one of [`Isa::available`]. The rows of `place` that exist may be written, and read if
 /// `add`, and nobody else uses them meanwhile.
-pub(super) unsafe fn block<T: Real>(isa: Isa, span: Span, terms: &Terms<'_, T>, reach: usize, place: &Place<T>) {
+pub(super) unsafe fn block<T: Real>(isa: Isa, span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     assert!(span.rows <= span.height && (span.height == TALL || span.height == LOW));
-    assert!(terms.weights.len() >= terms.offsets.len() * span.height);
-    assert!(terms.bias.is_empty() || terms.bias.len() >= span.rows);
-    assert!(terms.offsets.is_empty() || reach + place.width + SLACK <= terms.panel.len());
-    debug_assert!(terms.offsets.iter().all(|&offset| offset <= reach));
+    assert!(terms.count <= terms.offsets.len() && terms.count * span.height <= terms.weights.len());
+    assert!(terms.bias.len() <= span.rows);
+    assert!(terms.count == 0 || terms.offsets.last + place.width + SLACK <= terms.panel.len());
     // SAFETY: the caller's promise, and the assertions above: whole vectors of at most `SLACK`
-    // values from a position below `width` stay inside the panel.
+    // values from a position below `width` on stay inside the panel.
     unsafe { T::compute(isa, span, terms, place) }
 }
 
@@ -205,7 +228,11 @@ unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
 
 /// All tiles of a block: J vectors wide, one vector wide where that is enough for the rest.
 #[inline(always)]
-unsafe fn rows<V: Vector, const M: usize, const J: usize>(span: Span, terms: &Terms<'_, V::Value>, place: &Place<V::Value>) {
+unsafe fn rows<V: Vector, const M: usize, const J: usize>(
+    span: Span,
+    terms: &Terms<'_, V::Value>,
+    place: &Place<V::Value>,
+) {
     let mut at = 0;
     while at < place.width {
         // SAFETY: `at` is below the width
@@ -238,7 +265,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
         }
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
-        for &offset in terms.offsets {
+        for &offset in &terms.offsets.starts[..terms.count] {
             let values = panel.add(offset);
             let mut x = [V::zero(); J];
             for j in 0..J {
@@ -261,7 +288,11 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             for j in 0..J {
                 let out = out.add(j * V::LANES);
                 if whole {
-                    let sum = if place.add { V::load(out).plus(sums[m][j]) } else { sums[m][j] };
+                    let sum = if place.add {
+                        V::load(out).plus(sums[m][j])
+                    } else {
+                        sums[m][j]
+                    };
                     sum.store(out);
                 } else {
                     let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
@@ -274,5 +305,67 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each instruction set against plain sums, over all widths around whole vectors.
+    fn holds<T: Real>(eps: f64) {
+        let value = |i: usize| T::from_f64(((i * 2654435761) % 1000) as f64 / 500.0 - 1.0);
+        for isa in Isa::available() {
+            for (rows, width, count) in
+                (1..=8).flat_map(|rows| (1..=70).map(move |width| (rows, width, (rows * width) % 9)))
+            {
+                let span = spans(rows).next().expect("a block");
+                let panel: Vec<T> = (0..200).map(value).collect();
+                let weights: Vec<T> = (0..count * span.height).map(|i| value(i + 77)).collect();
+                let bias: Vec<T> = (0..rows).map(value).collect();
+                let starts: Vec<usize> = (0..count).map(|k| (k * 31) % 97).collect();
+                for (add, bias) in [(false, &bias[..]), (true, &[][..])] {
+                    let mut out = vec![T::one(); rows * (width + 3)];
+                    let terms = Terms {
+                        weights: &weights,
+                        offsets: &Offsets::new(starts.clone()),
+                        count,
+                        panel: &panel,
+                        bias,
+                    };
+                    let place = Place {
+                        first: out.as_mut_ptr(),
+                        stride: width + 3,
+                        width,
+                        add,
+                    };
+                    // SAFETY: `out` holds all rows
+                    unsafe { block(isa, span, &terms, &place) };
+                    for (m, row) in out.chunks(width + 3).enumerate() {
+                        for (j, &found) in row[..width].iter().enumerate() {
+                            let start = if add { 1.0 } else { bias[m].to_f64() };
+                            let products = (0..count)
+                                .map(|k| weights[k * span.height + m].to_f64() * panel[starts[k] + j].to_f64());
+                            let expected = start + products.sum::<f64>();
+                            // ten sums of values of at most 1
+                            assert!(
+                                (found.to_f64() - expected).abs() <= 100.0 * eps,
+                                "{isa:?} {rows} {width} {count}"
+                            );
+                        }
+                        assert!(
+                            row[width..].iter().all(|&x| x == T::one()),
+                            "{isa:?}: written behind the row"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_sums_and_writes_nothing_else() {
+        holds::<f32>(f64::from(f32::EPSILON));
+        holds::<f64>(f64::EPSILON);
     }
 }

@@ -1,18 +1,19 @@
 //! The gradient of the weight: for each tap the product of the output gradient with the shifted
 //! input, summed over samples and positions.
 //!
-//! Lanes are input channels and taps: a sample's input lies transposed, `(position, channel)`, so
-//! that adjacent taps follow each other as well, and one output gradient at a time multiplies a
-//! whole vector of them.
+//! The lanes of a vector are input channels, and taps where there are few channels: a sample's
+//! input lies transposed, `(position, channel)`, so that adjacent taps follow each other as well.
 #![allow(unsafe_code)]
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Scratch, transpose};
-use super::tile::{Isa, Place, Real, SLACK, Span, Terms, block, padded, spans};
+use super::tile::{Isa, Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
 
-/// Input channels that lie side by side. With [`POSITIONS`] they make a first-level cache full.
+/// Input channels that lie side by side. With [`POSITIONS`] they fill a first-level cache.
 const CHANNELS: usize = 32;
 /// Positions that are summed before the sums leave their registers.
 const POSITIONS: usize = 256;
@@ -20,17 +21,24 @@ const POSITIONS: usize = 256;
 /// number of threads.
 const TASKS: usize = 8;
 /// Output channels, at least, of a task, where there are more: each task transposes its input.
-const OUTPUTS: usize = 128;
+const OUTPUTS: usize = 256;
+
+/// Input channels of a group that lie side by side: the first and how many.
+fn channel_tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..channels)
+        .step_by(CHANNELS)
+        .map(move |first| (first, (channels - first).min(CHANNELS)))
+}
 
 /// How the work is cut: each task owns some outputs of a group and some of the samples.
 struct Cut {
     /// Output channels of a task.
     outputs: usize,
-    /// Tasks beside each other in a group.
+    /// Tasks for the outputs of a group.
     parts: usize,
     /// Samples of a task.
     samples: usize,
-    /// Tasks whose sums are added up, in order.
+    /// Tasks for the samples, whose sums are added up in order.
     chunks: usize,
 }
 
@@ -40,18 +48,31 @@ impl Cut {
         let wanted = TASKS.div_ceil(s.groups);
         let outputs = o.div_ceil((o / OUTPUTS).clamp(1, wanted)).next_multiple_of(8);
         let parts = o.div_ceil(outputs);
-        let samples = s.n.div_ceil(wanted.div_ceil(parts)).max(1);
-        Self { outputs, parts, samples, chunks: s.n.div_ceil(samples) }
+        let samples = s.n.div_ceil(wanted.div_ceil(parts));
+        let chunks = s.n.div_ceil(samples);
+        Self {
+            outputs,
+            parts,
+            samples,
+            chunks,
+        }
+    }
+
+    /// The task of a number: group, outputs of the group, samples.
+    fn task(&self, s: &Sizes, number: usize) -> (usize, Range<usize>, Range<usize>) {
+        let (part, chunk) = (number / self.chunks, number % self.chunks);
+        let (group, part) = (part / self.parts, part % self.parts);
+        let range = |number: usize, size: usize, end: usize| number * size..((number + 1) * size).min(end);
+        (
+            group,
+            range(part, self.outputs, s.group().1),
+            range(chunk, self.samples, s.n),
+        )
     }
 }
 
-/// Input channels of a group that lie side by side: the first and how many.
-fn channel_tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
-    (0..channels).step_by(CHANNELS).map(move |first| (first, (channels - first).min(CHANNELS)))
-}
-
-/// The positions that one run of the inner loop sums over: pieces of samples, all of `length`
-/// outputs but for the last one.
+/// The positions that one run of the inner loop sums over: some pieces of samples, all of one
+/// length but for the last.
 struct Pieces {
     /// Outputs of a piece.
     length: usize,
@@ -74,170 +95,208 @@ impl Pieces {
         }
     }
 
+    /// Values of the panel of `width` channels.
+    fn panel(&self, width: usize) -> usize {
+        self.batch * self.reads * width + SLACK
+    }
+
     /// Where each position of all pieces starts in a panel of `width` channels.
-    fn offsets(&self, s: &Sizes, width: usize) -> Vec<usize> {
+    fn offsets(&self, s: &Sizes, width: usize) -> Offsets {
         let piece = |piece: usize| (0..self.length).map(move |j| (piece * self.reads + j * s.stride) * width);
-        (0..self.batch).flat_map(piece).collect()
+        Offsets::new((0..self.batch).flat_map(piece).collect())
     }
 }
 
+struct Work<'a, T> {
+    s: &'a Sizes,
+    isa: Isa,
+    pieces: Pieces,
+    /// For a whole tile of channels, and for the last one.
+    offsets: [Offsets; 2],
+    x: &'a [T],
+    dy: &'a [T],
+}
+
 /// The gradient of the weight.
-pub(super) fn weight_gradient<T: Real>(s: &Sizes, x: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn weight_gradient<T: Real>(s: &Sizes, x: &[T], dy: &[T]) -> Vec<T> {
     let (c, o) = s.group();
-    let terms = c * s.kernel;
-    if s.n * s.l_in == 0 || o * terms == 0 {
-        return vec![T::zero(); s.c_out * terms];
+    let row = c * s.kernel;
+    let mut dw = vec![T::zero(); s.c_out * row];
+    if s.n * s.l_in * dw.len() == 0 {
+        return dw;
     }
     let cut = Cut::new(s);
-    let isa = Isa::best();
     let pieces = Pieces::new(s);
     let offsets = [CHANNELS.min(c), c % CHANNELS].map(|width| pieces.offsets(s, width));
+    let work = Work {
+        s,
+        isa: Isa::best(),
+        pieces,
+        offsets,
+        x,
+        dy,
+    };
     let sums: Vec<Vec<T>> = (0..s.groups * cut.parts * cut.chunks)
         .into_par_iter()
         .map_init(
             || (Scratch::new(), Scratch::new()),
-            |(panel, factors), task| {
-                let (part, chunk) = (task / cut.chunks, task % cut.chunks);
-                let (group, part) = (part / cut.parts, part % cut.parts);
-                let task = Task {
-                    group,
-                    outputs: part * cut.outputs..((part + 1) * cut.outputs).min(o),
-                    samples: chunk * cut.samples..((chunk + 1) * cut.samples).min(s.n),
-                };
-                task.sums(isa, s, &pieces, &offsets, x, dy, panel, factors)
+            |scratch, number| {
+                let (group, outputs, samples) = cut.task(s, number);
+                work.sums(group, outputs, samples, scratch)
             },
         )
         .collect();
-    let mut dw = vec![T::zero(); s.c_out * terms];
-    dw.par_chunks_exact_mut(terms).with_min_len(16).enumerate().for_each(|(row, dw)| {
-        let (group, output) = (row / o, row % o);
-        let first = (group * cut.parts + output / cut.outputs) * cut.chunks;
-        let outputs = cut.outputs.min(o - output / cut.outputs * cut.outputs);
-        for sums in &sums[first..first + cut.chunks] {
-            // as `Task::sums` has laid them out
-            let mut tile = 0;
-            for (channel, width) in channel_tiles(c) {
-                let sums = &sums[tile + output % cut.outputs * s.kernel * width..][..s.kernel * width];
-                for (tap, sums) in sums.chunks_exact(width).enumerate() {
-                    for (i, &sum) in sums.iter().enumerate() {
-                        dw[(channel + i) * s.kernel + tap] += sum;
-                    }
-                }
-                tile += outputs * s.kernel * width;
+    dw.par_chunks_exact_mut(row)
+        .with_min_len(16)
+        .enumerate()
+        .for_each(|(output, dw)| {
+            let (group, output) = (output / o, output % o);
+            let (part, output) = (output / cut.outputs, output % cut.outputs);
+            let first = (group * cut.parts + part) * cut.chunks;
+            for sums in &sums[first..first + cut.chunks] {
+                add_row(s, sums, output, dw);
             }
-        }
-    });
+        });
     dw
 }
 
-struct Task {
-    group: usize,
-    /// Output channels of the group.
-    outputs: std::ops::Range<usize>,
-    samples: std::ops::Range<usize>,
+/// Adds one output's row of what [`Work::sums`] returned to `(channel, tap)`.
+fn add_row<T: Real>(s: &Sizes, sums: &[T], output: usize, dw: &mut [T]) {
+    let outputs = sums.len() / dw.len();
+    let mut rest = sums;
+    for (channel, width) in channel_tiles(dw.len() / s.kernel) {
+        let row = s.kernel * width;
+        let (tile, others) = rest.split_at(outputs * row);
+        rest = others;
+        for (tap, sums) in tile[output * row..][..row].chunks_exact(width).enumerate() {
+            for (i, &sum) in sums.iter().enumerate() {
+                dw[(channel + i) * s.kernel + tap] += sum;
+            }
+        }
+    }
 }
 
-impl Task {
-    /// `(output, tap, channel)` for each tile of channels.
-    #[allow(clippy::too_many_arguments)]
-    fn sums<T: Real>(
+impl<T: Real> Work<'_, T> {
+    /// The sums of one task: `(output, tap, channel)` for each tile of channels.
+    fn sums(
         &self,
-        isa: Isa,
-        s: &Sizes,
-        pieces: &Pieces,
-        offsets: &[Vec<usize>; 2],
-        x: &[T],
-        dy: &[T],
-        panels: &mut Scratch<T>,
-        factors: &mut Scratch<T>,
+        group: usize,
+        outputs: Range<usize>,
+        samples: Range<usize>,
+        (panels, factors): &mut (Scratch<T>, Scratch<T>),
     ) -> Vec<T> {
+        let (s, pieces) = (self.s, &self.pieces);
         let (c, o) = s.group();
-        let outputs = self.outputs.len();
-        let mut sums = vec![T::zero(); outputs * c * s.kernel];
-        let mut panel_size = pieces.batch * pieces.reads * c;
-        panel_size += channel_tiles(c).count() * SLACK;
-        let panels = panels.take(panel_size);
-        let factors = factors.take(padded(outputs) * pieces.batch * pieces.length);
-        let mut work = (self.samples.start * pieces.per_sample..self.samples.end * pieces.per_sample).peekable();
-        while work.peek().is_some() {
-            // the panels of some pieces
+        let mut sums = vec![T::zero(); outputs.len() * c * s.kernel];
+        let panels = panels.take(channel_tiles(c).map(|(_, width)| pieces.panel(width)).sum());
+        let factors = factors.take(padded(outputs.len()) * pieces.batch * pieces.length);
+        let mut numbers = samples.start * pieces.per_sample..samples.end * pieces.per_sample;
+        while !numbers.is_empty() {
             let mut positions = 0;
-            for (slot, piece) in work.by_ref().take(pieces.batch).enumerate() {
+            for (slot, piece) in numbers.by_ref().take(pieces.batch).enumerate() {
                 let (sample, first) = (piece / pieces.per_sample, piece % pieces.per_sample * pieces.length);
                 let length = pieces.length.min(s.l_out - first);
-                let x = &x[(sample * s.c_in + self.group * c) * s.l_in..][..c * s.l_in];
-                let mut rest = &mut *panels;
-                for (channel, width) in channel_tiles(c) {
-                    let (panel, others) = rest.split_at_mut(pieces.batch * pieces.reads * width + SLACK);
-                    rest = others;
-                    let panel = &mut panel[slot * pieces.reads * width..][..pieces.reads * width];
-                    pack(s, &x[channel * s.l_in..], first * s.stride, width, panel);
-                }
-                let dy = &dy[(sample * s.c_out + self.group * o + self.outputs.start) * s.l_out..][..outputs * s.l_out];
-                let mut at = 0;
-                for span in spans(outputs) {
-                    let size = pieces.batch * pieces.length * span.height;
-                    let factors = &mut factors[at + positions * span.height..][..length * span.height];
-                    if span.rows < span.height {
-                        factors.fill(T::zero());
-                    }
-                    transpose(&dy[span.first * s.l_out + first..], s.l_out, (span.rows, length), factors, span.height);
-                    at += size;
-                }
+                let x = &self.x[(sample * s.c_in + group * c) * s.l_in..][..c * s.l_in];
+                self.pack_input(x, first, slot, panels);
+                let dy = &self.dy[(sample * s.c_out + group * o + outputs.start) * s.l_out..];
+                self.pack_gradient(
+                    &dy[..outputs.len() * s.l_out],
+                    first..first + length,
+                    positions,
+                    factors,
+                );
                 positions += length;
             }
-            // their products
-            let (mut rest, mut first) = (&*panels, 0);
-            for (channel, width) in channel_tiles(c) {
-                let (panel, others) = rest.split_at(pieces.batch * pieces.reads * width + SLACK);
-                rest = others;
-                let offsets = &offsets[usize::from(c - channel < CHANNELS && c > CHANNELS)][..positions];
-                let sums = &mut sums[first..first + outputs * s.kernel * width];
-                first += sums.len();
-                let mut factors = &*factors;
-                for span in spans(outputs) {
-                    let (these, others) = factors.split_at(pieces.batch * pieces.length * span.height);
-                    factors = others;
-                    let sums = &mut sums[span.first * s.kernel * width..][..span.rows * s.kernel * width];
-                    products(isa, s, span, (these, offsets), panel, width, sums);
-                }
-            }
+            self.add_products(positions, panels, factors, &mut sums);
         }
         sums
     }
-}
 
-/// Transposes `width` channels from padded position `first` on, as many as the panel holds.
-fn pack<T: Real>(s: &Sizes, x: &[T], first: usize, width: usize, panel: &mut [T]) {
-    let reads = panel.len() / width;
-    let low = s.padding.saturating_sub(first).min(reads);
-    let high = (s.padding + s.l_in).saturating_sub(first).clamp(low, reads);
-    panel[..low * width].fill(T::zero());
-    panel[high * width..].fill(T::zero());
-    if low < high {
-        let x = &x[first + low - s.padding..];
-        transpose(x, s.l_in, (width, high - low), &mut panel[low * width..high * width], width);
+    /// Transposes what the piece from output `first` on reads, tile by tile.
+    fn pack_input(&self, x: &[T], first: usize, slot: usize, mut panels: &mut [T]) {
+        let (s, pieces) = (self.s, &self.pieces);
+        // of the padded input
+        let first = first * s.stride;
+        let low = s.padding.saturating_sub(first).min(pieces.reads);
+        let high = (s.padding + s.l_in).saturating_sub(first).clamp(low, pieces.reads);
+        for (channel, width) in channel_tiles(s.group().0) {
+            let (panel, others) = panels.split_at_mut(pieces.panel(width));
+            panels = others;
+            let panel = &mut panel[slot * pieces.reads * width..][..pieces.reads * width];
+            panel[..low * width].fill(T::zero());
+            panel[high * width..].fill(T::zero());
+            if low < high {
+                let x = &x[channel * s.l_in + first + low - s.padding..];
+                transpose(x, s.l_in, (width, high - low), &mut panel[low * width..], width);
+            }
+        }
     }
-}
 
-/// Adds the products of a block of outputs with a tile of channels to `(output, tap, channel)`.
-fn products<T: Real>(
-    isa: Isa,
-    s: &Sizes,
-    span: Span,
-    (weights, offsets): (&[T], &[usize]),
-    panel: &[T],
-    width: usize,
-    sums: &mut [T],
-) {
-    let stride = s.kernel * width;
-    assert!(sums.len() == span.rows * stride);
-    // taps that are adjacent positions are adjacent lanes
-    let (runs, width) = if s.dilation == 1 { (1, stride) } else { (s.kernel, width) };
-    for run in 0..runs {
-        let terms = Terms { weights, offsets, panel: &panel[run * s.dilation * width..], bias: &[] };
-        let place = Place { first: sums[run * width..].as_mut_ptr(), stride, width, add: true };
-        // SAFETY: `sums` is borrowed exclusively and holds all rows
-        unsafe { block(isa, span, &terms, offsets.last().copied().unwrap_or(0), &place) };
+    /// Transposes the gradients of some outputs, block by block, to behind `positions` others.
+    fn pack_gradient(&self, dy: &[T], range: Range<usize>, positions: usize, mut factors: &mut [T]) {
+        for span in spans(dy.len() / self.s.l_out) {
+            let (these, others) = factors.split_at_mut(self.pieces.batch * self.pieces.length * span.height);
+            factors = others;
+            let these = &mut these[positions * span.height..][..range.len() * span.height];
+            if span.rows < span.height {
+                these.fill(T::zero());
+            }
+            let dy = &dy[span.first * self.s.l_out + range.start..];
+            transpose(dy, self.s.l_out, (span.rows, range.len()), these, span.height);
+        }
+    }
+
+    /// Adds the products of all blocks of outputs with all tiles of channels.
+    fn add_products(&self, positions: usize, mut panels: &[T], factors: &[T], mut sums: &mut [T]) {
+        let (s, pieces) = (self.s, &self.pieces);
+        let c = s.group().0;
+        let outputs = sums.len() / (c * s.kernel);
+        for (channel, width) in channel_tiles(c) {
+            let (panel, other_panels) = panels.split_at(pieces.panel(width));
+            let (tile, other_sums) = sums.split_at_mut(outputs * s.kernel * width);
+            (panels, sums) = (other_panels, other_sums);
+            let offsets = &self.offsets[usize::from(channel > 0 && c - channel < CHANNELS)];
+            let mut factors = factors;
+            for span in spans(outputs) {
+                let (weights, others) = factors.split_at(pieces.batch * pieces.length * span.height);
+                factors = others;
+                let terms = Terms {
+                    weights,
+                    offsets,
+                    count: positions,
+                    panel,
+                    bias: &[],
+                };
+                self.add_block(span, &terms, width, &mut tile[span.first * s.kernel * width..]);
+            }
+        }
+    }
+
+    /// Adds to the rows of a block of outputs, `(tap, channel)` each.
+    fn add_block(&self, span: Span, terms: &Terms<'_, T>, width: usize, sums: &mut [T]) {
+        let stride = self.s.kernel * width;
+        assert!(sums.len() >= span.rows * stride);
+        // adjacent taps are adjacent lanes if they are adjacent positions
+        let (runs, lanes) = if self.s.dilation == 1 {
+            (1, stride)
+        } else {
+            (self.s.kernel, width)
+        };
+        for run in 0..runs {
+            let terms = Terms {
+                panel: &terms.panel[run * self.s.dilation * width..],
+                ..*terms
+            };
+            let first = sums[run * width..].as_mut_ptr();
+            let place = Place {
+                first,
+                stride,
+                width: lanes,
+                add: true,
+            };
+            // SAFETY: `sums` is borrowed exclusively and holds all rows, each of `runs` times
+            // `lanes` values; `Isa::best` is available
+            unsafe { block(self.isa, span, &terms, &place) };
+        }
     }
 }
