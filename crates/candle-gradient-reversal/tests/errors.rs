@@ -55,6 +55,20 @@ fn a_tensor_without_gradients_is_refused() -> Result<()> {
 }
 
 #[test]
+fn a_view_without_elements_may_begin_anywhere() -> Result<()> {
+    let x = Tensor::zeros((0, 3), DType::F32, &Device::Cpu)?;
+    for view in [
+        x.narrow(1, 2, 0)?,
+        x.narrow(1, 1, 1)?,
+        x.narrow(1, 2, 1)?.t()?,
+        x.t()?.narrow(0, 1, 2)?,
+    ] {
+        assert_eq!(gradient_reversal(&view, 1.0)?.dims(), view.dims());
+    }
+    Ok(())
+}
+
+#[test]
 fn lambda_is_what_was_given() -> Result<()> {
     assert_eq!(GradientReversal::new(0.8)?.lambda(), 0.8);
     assert_eq!(GradientReversal::from_signed(-0.8)?.lambda(), 0.8);
