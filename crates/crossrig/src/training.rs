@@ -211,8 +211,9 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
             clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
         }
         let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
-        // in the warm-up the domain head has no gradient, and is left as it is
-        optimiser.step(&gradients, lr, Missing::Skip)?;
+        // on source rows alone the domain head has no gradient, and is left as it is
+        let missing = if adversarial { Missing::Error } else { Missing::Skip };
+        optimiser.step(&gradients, lr, missing)?;
 
         state.sums.add(&losses, label, domain, lambda, lr);
         state.step += 1;
