@@ -1,23 +1,25 @@
-//! 1-D convolution with a backward of its own.
+//! The convolution: the layer, the function and its place in candle's graph.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, init};
 
 use crate::buffer::{Reader, for_float, has_kernels, output, values};
+use crate::composed;
 use crate::error::Error;
 use crate::kernels::{self, Sizes};
+use crate::pool::dims3;
 
-/// Stride, padding, dilation and groups of a convolution.
+/// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv1dParams {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros added at either end.
+    /// Zeros at either end of the input.
     pub padding: usize,
-    /// Samples from one tap to the next.
+    /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
-    /// Groups that the channels are cut into.
+    /// Groups that the channels are cut into: output channels see the inputs of their own group.
     pub groups: usize,
 }
 
@@ -32,14 +34,15 @@ impl Default for Conv1dParams {
     }
 }
 
-/// How a [`Conv1d`] is made.
+/// How a [`Conv1d`] is made. The default is stride 1, no padding, dilation 1, one group, a bias,
+/// and weights after He et al. 2015 (normal, by fan-in).
 #[derive(Clone, Copy, Debug)]
 pub struct Conv1dConfig {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros added at either end.
+    /// Zeros at either end of the input.
     pub padding: usize,
-    /// Samples from one tap to the next.
+    /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
     /// Groups that the channels are cut into.
     pub groups: usize,
@@ -51,61 +54,65 @@ pub struct Conv1dConfig {
 
 impl Default for Conv1dConfig {
     fn default() -> Self {
+        let Conv1dParams {
+            stride,
+            padding,
+            dilation,
+            groups,
+        } = Conv1dParams::default();
         Self {
-            stride: 1,
-            padding: 0,
-            dilation: 1,
-            groups: 1,
+            stride,
+            padding,
+            dilation,
+            groups,
             bias: true,
             init: init::DEFAULT_KAIMING_NORMAL,
         }
     }
 }
 
-/// A convolution layer: weight `(c_out, c_in / groups, kernel)`, bias `(c_out,)`.
+/// A convolution layer: `(N, c_in, L)` to `(N, c_out, L_out)`, see [`conv1d`].
 #[derive(Clone, Debug)]
 pub struct Conv1d {
     weight: Tensor,
     bias: Option<Tensor>,
-    params: Conv1dParams,
+    config: Conv1dConfig,
 }
 
 impl Conv1d {
-    /// A layer with parameters `weight` and `bias` of `vb`.
+    /// A layer with the parameters `weight` `(c_out, c_in / groups, kernel)` and, if the
+    /// configuration has a bias, `bias` `(c_out,)` of `vb`.
+    ///
+    /// Errors: groups that do not divide both numbers of channels; a kernel, stride, dilation or
+    /// number of groups of 0; what `vb` reports.
     pub fn new(c_in: usize, c_out: usize, kernel: usize, config: Conv1dConfig, vb: VarBuilder) -> Result<Self> {
         let Conv1dConfig {
             stride,
-            padding,
             dilation,
             groups,
-            bias,
-            init,
+            ..
         } = config;
-        if groups == 0 || c_in % groups != 0 || c_out % groups != 0 {
+        at_least_one(&[
+            ("kernel", kernel),
+            ("stride", stride),
+            ("dilation", dilation),
+            ("groups", groups),
+        ])?;
+        if c_in % groups != 0 || c_out % groups != 0 {
             return Err(Error::Argument {
-                layer: "conv1d",
+                layer: LAYER,
                 argument: "groups",
-                expected: format!("a divisor of {c_in} input and {c_out} output channels"),
+                expected: format!("a divisor of {c_in} input and of {c_out} output channels"),
                 found: groups.to_string(),
             }
             .into());
         }
-        let weight = vb.get_with_hints((c_out, c_in / groups, kernel), "weight", init)?;
-        let bias = if bias {
-            Some(vb.get_with_hints(c_out, "bias", Init::Const(0.0))?)
-        } else {
-            None
-        };
-        Ok(Self {
-            weight,
-            bias,
-            params: Conv1dParams {
-                stride,
-                padding,
-                dilation,
-                groups,
-            },
-        })
+        let weight = vb.get_with_hints((c_out, c_in / groups, kernel), "weight", config.init)?;
+        let bias = config
+            .bias
+            .then(|| vb.get_with_hints(c_out, "bias", Init::Const(0.0)))
+            .transpose()?;
+        Ok(Self { weight, bias, config })
     }
 
     /// The weight `(c_out, c_in / groups, kernel)`.
@@ -117,97 +124,162 @@ impl Conv1d {
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
+
+    /// What the layer was made from.
+    pub fn config(&self) -> &Conv1dConfig {
+        &self.config
+    }
 }
 
 impl Module for Conv1d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        conv1d(x, &self.weight, self.bias.as_ref(), self.params)
+        let Conv1dConfig {
+            stride,
+            padding,
+            dilation,
+            groups,
+            ..
+        } = self.config;
+        let params = Conv1dParams {
+            stride,
+            padding,
+            dilation,
+            groups,
+        };
+        conv1d(x, &self.weight, self.bias.as_ref(), params)
     }
 }
 
-/// Convolution (cross-correlation) of `x` `(n, c_in, l)` with `weight` `(c_out, c_in / groups, kernel)` to
-/// `(n, c_out, l_out)`, `l_out = (l + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down.
+/// 1-D convolution (cross-correlation, as everywhere in this field) of `x` `(N, c_in, L)` with
+/// `weight` `(c_out, c_in / groups, kernel)` and `bias` `(c_out,)`, to `(N, c_out, L_out)`:
 ///
-/// # Errors
-/// Shapes that do not go together, a stride, dilation or number of groups of 0, an input too short for one output.
+/// `y[n, o, j] = bias[o] + sum over c, t of weight[o, c, t] x[n, first(o) + c, j stride + t dilation - padding]`,
+///
+/// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, and
+/// `L_out = (L + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any layout in
+/// memory. On the CPU, f32 and f64 have kernels; everything else takes [`composed::conv1d`].
+/// Gradients go to `x`, `weight` and `bias` where they are tracked.
+///
+/// Errors: shapes, dtypes or devices that do not go together; a stride, dilation, kernel or number
+/// of groups of 0; an input that is too short for one output.
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
     if !has_kernels(x) {
-        return crate::composed::conv1d(x, weight, bias, params);
+        return composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     let op = Conv1dOp { sizes };
     match bias {
-        Some(b) => x.apply_op3(&weight, &b.contiguous()?, op),
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
         None => x.apply_op2(&weight, op),
     }
 }
 
+const LAYER: &str = "conv1d";
+
+fn at_least_one(arguments: &[(&'static str, usize)]) -> Result<()> {
+    match arguments.iter().find(|(_, value)| *value == 0) {
+        None => Ok(()),
+        Some((argument, _)) => Err(Error::Argument {
+            layer: LAYER,
+            argument,
+            expected: "1 or more".into(),
+            found: "0".into(),
+        }
+        .into()),
+    }
+}
+
 /// Checks what a convolution is given.
-pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, p: Conv1dParams) -> Result<Sizes> {
-    let (n, c_in, l_in) = crate::pool::dims3("conv1d", x)?;
-    let (c_out, per_group, kernel) = crate::pool::dims3("conv1d (weight)", weight)?;
-    for (argument, value) in [
-        ("stride", p.stride),
-        ("dilation", p.dilation),
-        ("groups", p.groups),
+pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Sizes> {
+    let Conv1dParams {
+        stride,
+        padding,
+        dilation,
+        groups,
+    } = params;
+    let shape = |expected: String, found: &Tensor| -> candle_core::Error {
+        Error::Shape {
+            layer: LAYER,
+            expected,
+            found: found.dims().to_vec(),
+        }
+        .into()
+    };
+    let (n, c_in, l_in) = dims3(LAYER, x)?;
+    let (c_out, per_group, kernel) = weight
+        .dims3()
+        .map_err(|_| shape("a weight (c_out, c_in / groups, kernel)".into(), weight))?;
+    at_least_one(&[
         ("kernel", kernel),
-    ] {
-        if value == 0 {
-            return Err(Error::Argument {
-                layer: "conv1d",
-                argument,
-                expected: "at least 1".into(),
-                found: "0".into(),
-            }
-            .into());
-        }
+        ("stride", stride),
+        ("dilation", dilation),
+        ("groups", groups),
+    ])?;
+    if c_out % groups != 0 || per_group * groups != c_in {
+        let expected = format!(
+            "a weight (c_out, {c_in} / {groups}, kernel), c_out a multiple of {groups}, for an input of {c_in} \
+             channels in {groups} group(s)"
+        );
+        return Err(shape(expected, weight));
     }
-    if c_in % p.groups != 0 || c_out % p.groups != 0 || per_group != c_in / p.groups {
-        return Err(Error::Shape {
-            layer: "conv1d",
-            expected: format!(
-                "a weight (c_out, {c_in} / {groups}, kernel), c_out a multiple of the {groups} groups, for an input of {c_in} channels",
-                groups = p.groups
-            ),
-            found: weight.dims().to_vec(),
-        }
-        .into());
+    if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
+        return Err(shape(
+            format!("a bias ({c_out},) for a weight of {c_out} output channels"),
+            bias,
+        ));
     }
-    if let Some(b) = bias.filter(|b| b.dims() != [c_out]) {
-        return Err(Error::Shape {
-            layer: "conv1d",
-            expected: format!("a bias ({c_out},)"),
-            found: b.dims().to_vec(),
-        }
-        .into());
+    for (argument, other) in [("the weight", Some(weight)), ("the bias", bias)] {
+        same_kind(argument, x, other)?;
     }
-    let reach = p.dilation * (kernel - 1) + 1;
-    let Some(room) = (l_in + 2 * p.padding).checked_sub(reach) else {
-        return Err(Error::Shape {
-            layer: "conv1d",
-            expected: format!(
-                "a length of at least {} for kernel {kernel}",
-                reach.saturating_sub(2 * p.padding)
-            ),
-            found: x.dims().to_vec(),
+    let reach = dilation.checked_mul(kernel - 1).and_then(|reach| reach.checked_add(1));
+    let padded = padding.checked_mul(2).and_then(|padding| padding.checked_add(l_in));
+    let (Some(reach), Some(padded)) = (reach, padded.filter(|&padded| isize::try_from(padded).is_ok())) else {
+        return Err(Error::Argument {
+            layer: LAYER,
+            argument: "padding and dilation",
+            expected: "small enough to count positions with".into(),
+            found: format!("padding {padding}, dilation {dilation}"),
         }
         .into());
     };
+    if padded < reach {
+        let expected = format!(
+            "an input of length {} or more (kernel {kernel}, dilation {dilation}, padding {padding})",
+            reach - 2 * padding
+        );
+        return Err(shape(expected, x));
+    }
     Ok(Sizes {
         n,
         c_in,
         c_out,
         l_in,
-        l_out: room / p.stride + 1,
+        l_out: (padded - reach) / stride + 1,
         kernel,
-        stride: p.stride,
-        padding: p.padding,
-        dilation: p.dilation,
-        groups: p.groups,
+        stride,
+        padding,
+        dilation,
+        groups,
     })
 }
 
+/// Refuses a parameter of another dtype or device than the input.
+fn same_kind(argument: &'static str, x: &Tensor, parameter: Option<&Tensor>) -> Result<()> {
+    let kind = |x: &Tensor| format!("{} on {:?}", x.dtype().as_str(), x.device().location());
+    match parameter.filter(|&parameter| kind(parameter) != kind(x)) {
+        None => Ok(()),
+        Some(parameter) => Err(Error::Argument {
+            layer: LAYER,
+            argument,
+            expected: format!("{} as the input is", kind(x)),
+            found: kind(parameter),
+        }
+        .into()),
+    }
+}
+
+/// The convolution as an operation of candle's graph, of contiguous tensors.
 #[derive(Clone, Copy)]
 struct Conv1dOp {
     sizes: Sizes,

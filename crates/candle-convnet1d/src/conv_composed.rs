@@ -1,3 +1,5 @@
+//! The convolution for devices and dtypes without kernels.
+
 use candle_core::{Result, Tensor};
 
 use crate::conv::{Conv1dParams, sizes};

@@ -5,7 +5,7 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::error::Error;
 
-/// `y = x weight^T + bias`: weight `(out, in)`, bias `(out,)`.
+/// A linear layer: `(N, inputs)` to `(N, outputs)`, see [`linear`].
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor,
@@ -13,10 +13,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with parameters `weight` (Glorot uniform) and `bias` (0) of `vb`.
+    /// A layer with the parameters `weight` `(outputs, inputs)`, at first uniform after Glorot and
+    /// Bengio 2010 (equation 16), and `bias` `(outputs,)`, at first 0, of `vb`.
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
-        let bound = (6.0 / (inputs + outputs) as f64).sqrt();
-        Self::with_init(inputs, outputs, Init::Uniform { lo: -bound, up: bound }, vb)
+        let bound = (6.0 / (inputs + outputs).max(1) as f64).sqrt();
+        let glorot = Init::Uniform { lo: -bound, up: bound };
+        Self::with_init(inputs, outputs, glorot, vb)
     }
 
     /// As [`new`](Self::new), with weights that start otherwise.
@@ -26,12 +28,12 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// The weight `(out, in)`.
+    /// The weight `(outputs, inputs)`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The bias `(out,)`.
+    /// The bias `(outputs,)`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }
@@ -43,20 +45,31 @@ impl Module for Linear {
     }
 }
 
-/// `x weight^T + bias` of `x` `(n, in)` with `weight` `(out, in)` and `bias` `(out,)`.
+/// `x weight^T + bias` of `x` `(N, inputs)`, `weight` `(outputs, inputs)` and `bias` `(outputs,)`.
+///
+/// Errors: shapes that do not go together.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    if x.rank() != 2 || weight.rank() != 2 || x.dim(1)? != weight.dim(1)? {
-        return Err(Error::Shape {
+    let shape = |expected: String, found: &Tensor| -> candle_core::Error {
+        Error::Shape {
             layer: "linear",
-            expected: format!("(n, in) for a weight (out, in) of shape {:?}", weight.dims()),
-            found: x.dims().to_vec(),
+            expected,
+            found: found.dims().to_vec(),
         }
-        .into());
+        .into()
+    };
+    let (outputs, inputs) = weight
+        .dims2()
+        .map_err(|_| shape("a weight (outputs, inputs)".into(), weight))?;
+    if !matches!(x.dims(), [_, width] if *width == inputs) {
+        return Err(shape(format!("(batch, {inputs})"), x));
     }
-    // matrices of two dimensions: candle's product is right there, transposed operands included
+    if let Some(bias) = bias.filter(|bias| bias.dims() != [outputs]) {
+        return Err(shape(format!("a bias ({outputs},)"), bias));
+    }
+    // candle's product is right for matrices of two dimensions, and its gradients are
     let y = x.matmul(&weight.t()?)?;
     match bias {
-        Some(b) => y.broadcast_add(b),
+        Some(bias) => y.broadcast_add(bias),
         None => Ok(y),
     }
 }

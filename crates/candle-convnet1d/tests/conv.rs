@@ -186,6 +186,53 @@ fn assert_within_bound(case: &Case, inputs: &Inputs, found: &[Tensor]) {
 const ROUTES: [(&str, Route); 2] = [("kernels", conv1d), ("composed", composed::conv1d)];
 
 #[test]
+fn gradients_worked_by_hand() -> Result<()> {
+    // candle's own conv1d returns [6, 18] and [4, 6, 8, 10] in these cases
+    let tensor = |values: &[f64], shape: [usize; 3]| Tensor::from_slice(values, &shape, &Device::Cpu);
+    let case = |c_in, c_out, l| Case {
+        n: 2,
+        c_in,
+        c_out,
+        l,
+        kernel: 1,
+        p: Conv1dParams::default(),
+        bias: false,
+    };
+    let inputs = |x, weight, dy| Inputs {
+        x,
+        weight,
+        bias: None,
+        dy,
+    };
+    let weight = (
+        case(1, 2, 3),
+        inputs(
+            tensor(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 1, 3])?,
+            tensor(&[1.0, 1.0], [2, 1, 1])?,
+            tensor(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0], [2, 2, 3])?,
+        ),
+        ("dw", 2, vec![7.0, 17.0]),
+    );
+    let input = (
+        case(1, 2, 2),
+        inputs(
+            tensor(&[0.0; 4], [2, 1, 2])?,
+            tensor(&[1.0, 1.0], [2, 1, 1])?,
+            tensor(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [2, 2, 2])?,
+        ),
+        ("dx", 1, vec![4.0, 6.0, 12.0, 14.0]),
+    );
+    for (case, inputs, (name, which, expected)) in [weight, input] {
+        let by_definition: Vec<f64> = definition(&case, &inputs)[which].iter().map(|sum| sum.value).collect();
+        assert_eq!(by_definition, expected, "{name}");
+        for (route, f) in ROUTES {
+            assert_eq!(flat(&computed(&case, &inputs, f)?[which]), expected, "{name}, {route}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn any_shape_is_the_definition_in_f64_and_f32() -> Result<()> {
     let random = &mut Random(1);
     for number in 0..cases() {
