@@ -85,6 +85,7 @@ impl Conv1d {
     ///
     /// Errors: groups that do not divide both numbers of channels; a kernel, stride, dilation or
     /// number of groups of 0; what `vb` reports.
+    #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn new(c_in: usize, c_out: usize, kernel: usize, config: Conv1dConfig, vb: VarBuilder) -> Result<Self> {
         let Conv1dConfig {
             stride,
@@ -98,7 +99,7 @@ impl Conv1d {
             ("dilation", dilation),
             ("groups", groups),
         ])?;
-        if c_in % groups != 0 || c_out % groups != 0 {
+        if !c_in.is_multiple_of(groups) || !c_out.is_multiple_of(groups) {
             return Err(Error::Argument {
                 layer: LAYER,
                 argument: "groups",
@@ -216,7 +217,7 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         ("dilation", dilation),
         ("groups", groups),
     ])?;
-    if c_out % groups != 0 || per_group * groups != c_in {
+    if !c_out.is_multiple_of(groups) || per_group * groups != c_in {
         let expected = format!(
             "a weight (c_out, {c_in} / {groups}, kernel), c_out a multiple of {groups}, for an input of {c_in} \
              channels in {groups} group(s)"

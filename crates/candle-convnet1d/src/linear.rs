@@ -15,6 +15,7 @@ pub struct Linear {
 impl Linear {
     /// A layer with the parameters `weight` `(outputs, inputs)`, at first uniform after Glorot and
     /// Bengio 2010 (equation 16), and `bias` `(outputs,)`, at first 0, of `vb`.
+    #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
         let bound = (6.0 / (inputs + outputs).max(1) as f64).sqrt();
         let glorot = Init::Uniform { lo: -bound, up: bound };
@@ -22,6 +23,7 @@ impl Linear {
     }
 
     /// As [`new`](Self::new), with weights that start otherwise.
+    #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn with_init(inputs: usize, outputs: usize, init: Init, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints((outputs, inputs), "weight", init)?;
         let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;

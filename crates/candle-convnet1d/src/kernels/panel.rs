@@ -2,7 +2,11 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    _mm_loadu_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_storeu_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    _mm256_castps128_ps256, _mm256_insertf128_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps,
+    _mm256_unpacklo_ps,
+};
 
 use super::tile::SLACK;
 use crate::buffer::Float;
@@ -232,7 +236,7 @@ mod tests {
         for (rows, count, width) in (0..=33).flat_map(|rows| (0..40).map(move |count| (rows, count, rows + count % 3)))
         {
             let stride = count + rows % 4;
-            let src: Vec<f32> = (0..rows * stride + 1).map(|i| i as f32).collect();
+            let src: Vec<f32> = (0..=rows * stride).map(|i| i as f32).collect();
             let mut dst = vec![-1.0; count * width];
             transpose(&src, stride, (rows, count), &mut dst, width);
             for (i, &found) in dst.iter().enumerate() {

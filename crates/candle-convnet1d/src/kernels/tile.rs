@@ -5,6 +5,14 @@
 //! gradient, strides, dilations and groups differ only in what lies in `weights`, `panel` and
 //! `offsets`.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::inline_always,
+    reason = "code takes its instruction set from the function that it is inlined into"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "indices in step unroll; iterators over arrays of registers do not always"
+)]
 
 use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
