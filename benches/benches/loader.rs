@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::slice::from_ref;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use signal_conditioning::{Meta, Recipe, ScaleBy, Tail, Windowing, represent, window_starts};
@@ -97,7 +98,7 @@ fn epoch(c: &mut Criterion) {
     for balance in [Balance::None, Balance::Class] {
         group.bench_function(format!("balance-{balance}"), |b| {
             b.iter(|| {
-                let mut sampler = Sampler::new(0, 64, balance, &[source.clone()], &[target.clone()]).unwrap();
+                let mut sampler = Sampler::new(0, 64, balance, from_ref(&source), from_ref(&target)).unwrap();
                 (0..sampler.steps_per_epoch())
                     .map(|_| sampler.next_batch())
                     .collect::<Vec<_>>()

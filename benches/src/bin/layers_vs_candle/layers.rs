@@ -158,7 +158,7 @@ impl Network {
         self.then(conv).then(Layer::BatchNorm)
     }
 
-    /// A residual block: `body`, a projection where the shape changes, and the ReLU of the sum.
+    /// A residual block: `body`, a projection where the shape changes, and the rectified sum.
     fn block(&mut self, c_out: usize, stride: usize, body: impl FnOnce(&mut Self)) {
         let input = self.shape.clone();
         body(self);

@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     record.machine.load_after = machine::load();
 
-    println!("\n{}", summary(&record.rows));
+    print_summary(&record.rows);
     if let Some(path) = args.json {
         fs::write(&path, serde_json::to_string_pretty(&record)? + "\n")
             .map_err(|e| format!("{}: {e}", path.display()))?;
@@ -114,22 +114,19 @@ fn line(row: &Row) -> String {
 }
 
 /// Layers that are slower than candle's, and each network's layers together.
-fn summary(rows: &[Row]) -> String {
-    let mut slower: Vec<&Row> = rows.iter().filter(|row| row.ratio.is_some_and(|r| r > 1.0)).collect();
-    slower.sort_by(|a, b| b.ratio.partial_cmp(&a.ratio).expect("times are numbers"));
+fn print_summary(rows: &[Row]) {
     let compared = rows.iter().filter(|row| row.ratio.is_some()).count();
-    let mut text = format!("Slower than stock candle: {} of {compared}.\n", slower.len());
+    let ratio = |row: &Row| row.ratio.unwrap_or(0.0);
+    let mut slower: Vec<&Row> = rows.iter().filter(|row| ratio(row) > 1.0).collect();
+    slower.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)));
+    println!("\nSlower than stock candle: {} of {compared}.", slower.len());
     for row in slower {
-        text += &format!(
-            "- {} {:?}, {}: {:.2}\n",
-            row.layer,
-            row.input,
-            row.pass,
-            row.ratio.unwrap_or(f64::NAN)
-        );
+        println!("- {} {:?}, {}: {:.2}", row.layer, row.input, row.pass, ratio(row));
     }
-    text +=
-        "\nAll layers of a network that candle has too, forward and backward, each as often as the network has it:\n";
+
+    println!(
+        "\nAll layers of a network that candle has too, forward and backward, each as often as the network has it:"
+    );
     for letter in ['A', 'C', 'D', 'E'] {
         let (mut ours, mut candle) = (0.0, 0.0);
         for row in rows.iter().filter(|row| row.pass == "forward+backward") {
@@ -140,11 +137,10 @@ fn summary(rows: &[Row]) -> String {
             }
         }
         if candle > 0.0 {
-            text += &format!(
-                "- {letter}: ours {ours:.0} ms, candle {candle:.0} ms, ratio {:.2}\n",
+            println!(
+                "- {letter}: ours {ours:.0} ms, candle {candle:.0} ms, ratio {:.2}",
                 ours / candle
             );
         }
     }
-    text
 }
