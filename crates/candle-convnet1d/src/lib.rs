@@ -1,13 +1,61 @@
-//! 1-D convolutional layers for candle with gradients of their own.
+//! 1-D convolutional layers for candle, with gradients and CPU kernels of their own.
 //!
-//! Every tensor is `(batch, channels, length)`.
+//! [`Conv1d`], [`Linear`], [`BatchNorm1d`], [`relu`], pools, a squeeze-and-excitation gate
+//! ([`SeGate`]), seeded [`Dropout`], [`softmax`] and [`cross_entropy`]; and the trait [`Extractor`]
+//! of networks built from them. Every tensor is `(batch, channels, length)`.
+//!
+//! ```
+//! use candle_convnet1d::{BatchNorm1d, Conv1d, Conv1dConfig, Pass, max_pool1d, relu};
+//! use candle_core::{DType, Device, Module, Tensor};
+//! use candle_nn::{VarBuilder, VarMap};
+//!
+//! let map = VarMap::new();
+//! let vb = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
+//! let conv = Conv1d::new(1, 16, 15, Conv1dConfig { bias: false, ..Default::default() }, vb.pp("conv"))?;
+//! let norm = BatchNorm1d::new(16, Default::default(), vb.pp("norm"))?;
+//!
+//! let x = Tensor::randn(0f32, 1., (8, 1, 1024), &Device::Cpu)?;
+//! let step = Pass::Train { seed: 0, step: 0, rows: &[8] };
+//! let y = max_pool1d(&relu(&norm.forward(&conv.forward(&x)?, step)?)?, 2, 2, 0)?;
+//! assert_eq!(y.dims(), [8, 16, 505]);
+//! let gradients = y.sqr()?.mean_all()?.backward()?;
+//! assert!(gradients.get(conv.weight()).is_some());
+//! # Ok::<(), candle_core::Error>(())
+//! ```
+//!
+//! # Should you use it
+//!
+//! Yes, if you train 1-D networks with candle on a CPU. In candle 0.11 the gradient of `conv1d`
+//! is wrong, without an error, wherever a batch has more than one sample and a group more than one
+//! output channel; pools have no 1-D form, and the gradients of the 2-D ones are wrong for lengths
+//! that are no multiple of the window. The layers here are held to their definitions by slow loops
+//! in f64, by finite differences and by `PyTorch`'s results, over random shapes, and are several
+//! times as fast as candle's: grouped convolutions by more than ten times, forwards and backwards.
+//!
+//! For inference alone, candle's own convolution is right if its tensors are contiguous.
+//!
+//! # What holds everywhere
+//!
+//! - f32 and f64 on the CPU have kernels (AVX-512, AVX2 or plain, chosen at run time). Other dtypes
+//!   and devices (`cuda` feature) take the functions of [`composed`]: the same layers out of candle
+//!   operations whose gradients are right.
+//! - The bits of results and gradients do not depend on the number of threads (`RAYON_NUM_THREADS`).
+//!   They do depend on the instruction set.
+//! - As in `PyTorch`, the derivative of [`relu`] at 0 is 0, a maximum hands its gradient to the first
+//!   of equal values, and adaptive pools have the same edges.
+//! - What goes wrong is an [`Error`], inside [`candle_core::Error::Wrapped`].
+//!
+//! # Limits
+//!
+//! First derivatives only: the gradients of the kernels are constants to candle. One sample is one
+//! task for the convolution's forward pass, so a batch of 1 uses one core.
 #![deny(unsafe_code)]
 
 mod activation;
 mod buffer;
+pub mod composed;
 mod conv;
 mod conv_composed;
-pub mod composed;
 mod dropout;
 mod error;
 mod extractor;

@@ -44,9 +44,9 @@ struct Strides {
     input: usize,
 }
 
-/// Weights that fit in the second-level cache beside a panel. More than this are used for several
+/// Bytes of weights that stay in the second-level cache beside a panel. More are used for several
 /// samples at a time.
-const RESIDENT: usize = 64 * 1024;
+const RESIDENT: usize = 256 * 1024;
 /// Positions that make reading all the weights worth while.
 const POSITIONS: usize = 256;
 
@@ -83,7 +83,7 @@ impl<T: Real> Plan<T> {
     /// Samples of a task.
     fn batch(&self) -> usize {
         let weights = self.phases.iter().map(|phase| phase.weights.len()).sum::<usize>() / self.groups;
-        if weights * size_of::<T>() > RESIDENT * 4 {
+        if weights * size_of::<T>() > RESIDENT {
             (POSITIONS / self.length.max(1)).max(1)
         } else {
             1
