@@ -258,7 +258,8 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         l_in,
         l_out: (padded - reach) / stride + 1,
         kernel,
-        stride,
+        // the first output alone does not depend on it
+        stride: stride.min(padded - reach + 1),
         padding,
         dilation,
         groups,

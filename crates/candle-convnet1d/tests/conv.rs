@@ -247,7 +247,7 @@ fn any_shape_is_the_definition_in_f64_and_f32() -> Result<()> {
 }
 
 #[test]
-fn long_signals_and_many_channels_are_the_definition() -> Result<()> {
+fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()> {
     let random = &mut Random(2);
     let plain = Conv1dParams::default();
     let case = |n, c_in, c_out, l, kernel, p| Case {
@@ -312,6 +312,43 @@ fn long_signals_and_many_channels_are_the_definition() -> Result<()> {
             Conv1dParams {
                 padding: 4,
                 dilation: 3,
+                ..plain
+            },
+        ),
+        case(
+            2,
+            3,
+            5,
+            9,
+            3,
+            Conv1dParams {
+                stride: 8,
+                padding: 1,
+                ..plain
+            },
+        ),
+        case(
+            2,
+            3,
+            5,
+            9,
+            3,
+            Conv1dParams {
+                stride: 1 << 40,
+                padding: 1,
+                ..plain
+            },
+        ),
+        case(
+            2,
+            3,
+            5,
+            9,
+            2,
+            Conv1dParams {
+                stride: usize::MAX,
+                dilation: 3,
+                padding: 40,
                 ..plain
             },
         ),

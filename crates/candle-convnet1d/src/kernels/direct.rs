@@ -17,7 +17,7 @@ struct Tap {
     shift: isize,
 }
 
-/// The outputs at `first`, `first + step` and so on: one convolution.
+/// The outputs at `first`, `first` + the plan's `step` and so on: one convolution.
 struct Phase<T> {
     first: usize,
     length: usize,
@@ -34,6 +34,8 @@ struct Plan<T> {
     groups: usize,
     /// Length of an output row.
     length: usize,
+    /// From one output of a phase to the next.
+    step: usize,
     phases: Vec<Phase<T>>,
 }
 
@@ -55,6 +57,7 @@ impl<T: Real> Plan<T> {
     fn new(
         rows: Rows,
         (outputs, groups, length): (usize, usize, usize),
+        step: usize,
         phases: &[(usize, usize, Vec<Tap>)],
         weights: &[T],
         strides: &Strides,
@@ -76,6 +79,7 @@ impl<T: Real> Plan<T> {
             outputs,
             groups,
             length,
+            step,
             phases,
         }
     }
@@ -175,8 +179,7 @@ impl<T: Real> Plan<T> {
         strided: &mut Scratch<T>,
     ) {
         assert!(out.len() == span.rows * self.length && phase.length <= self.length);
-        let step = self.phases.len();
-        if step == 1 {
+        if self.phases.len() == 1 {
             let first = out.as_mut_ptr().cast::<T>();
             let place = Place {
                 first,
@@ -184,7 +187,7 @@ impl<T: Real> Plan<T> {
                 width: phase.length,
                 add: false,
             };
-            // SAFETY: `out` is borrowed exclusively and holds all rows
+            // SAFETY: `out` is borrowed exclusively and holds all rows; `Isa::best` is available
             unsafe { block(isa, span, terms, &place) };
             return;
         }
@@ -195,13 +198,13 @@ impl<T: Real> Plan<T> {
             width: phase.length,
             add: false,
         };
-        // SAFETY: `rows` is borrowed exclusively and holds all rows
+        // SAFETY: as above, `rows` in place of `out`
         unsafe { block(isa, span, terms, &place) };
         if phase.length == 0 {
             return;
         }
         for (out, row) in out.chunks_exact_mut(self.length).zip(rows.chunks_exact(phase.length)) {
-            for (out, &value) in out[phase.first..].iter_mut().step_by(step).zip(row) {
+            for (out, &value) in out[phase.first..].iter_mut().step_by(self.step).zip(row) {
                 out.write(value);
             }
         }
@@ -270,7 +273,15 @@ pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&
         output: c * s.kernel,
         input: s.kernel,
     };
-    Plan::new(rows, (o, s.groups, s.l_out), &[(0, s.l_out, taps)], weights, &strides).run(s.n, x, bias)
+    Plan::new(
+        rows,
+        (o, s.groups, s.l_out),
+        1,
+        &[(0, s.l_out, taps)],
+        weights,
+        &strides,
+    )
+    .run(s.n, x, bias)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
@@ -279,7 +290,7 @@ pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&
 pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec<T> {
     let (c, o) = s.group();
     let stride = s.stride as isize;
-    let phases: Vec<_> = (0..s.stride)
+    let phases: Vec<_> = (0..s.stride.min(s.l_in))
         .map(|first| {
             let taps = (0..s.kernel).filter_map(|tap| {
                 let ahead = (first + s.padding) as isize - (tap * s.dilation) as isize;
@@ -288,11 +299,7 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec
                     shift: ahead / stride,
                 })
             });
-            (
-                first,
-                s.l_in.saturating_sub(first).div_ceil(s.stride),
-                taps.collect::<Vec<_>>(),
-            )
+            (first, (s.l_in - first).div_ceil(s.stride), taps.collect::<Vec<_>>())
         })
         .collect();
     let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
@@ -302,5 +309,5 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec
         output: s.kernel,
         input: c * s.kernel,
     };
-    Plan::new(rows, (c, s.groups, s.l_in), &phases, weights, &strides).run(s.n, dy, None)
+    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(s.n, dy, None)
 }

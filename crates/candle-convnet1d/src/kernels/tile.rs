@@ -155,7 +155,7 @@ impl Real for f32 {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f")]
         unsafe fn avx512(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
-            // SAFETY: passed on
+            // SAFETY: what is asked for here is what the caller promises
             unsafe {
                 match span.height {
                     TALL => rows::<__m512, TALL, 2>(span, terms, place),
@@ -166,7 +166,7 @@ impl Real for f32 {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
-            // SAFETY: passed on
+            // SAFETY: what is asked for here is what the caller promises
             unsafe {
                 match span.height {
                     TALL => rows::<__m256, TALL, 1>(span, terms, place),
@@ -174,7 +174,7 @@ impl Real for f32 {
                 }
             }
         }
-        // SAFETY: passed on
+        // SAFETY: what is asked for here is what the caller promises
         unsafe {
             match isa {
                 #[cfg(target_arch = "x86_64")]
@@ -192,7 +192,7 @@ impl Real for f64 {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f")]
         unsafe fn avx512(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
-            // SAFETY: passed on
+            // SAFETY: what is asked for here is what the caller promises
             unsafe {
                 match span.height {
                     TALL => rows::<__m512d, TALL, 2>(span, terms, place),
@@ -203,7 +203,7 @@ impl Real for f64 {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
-            // SAFETY: passed on
+            // SAFETY: what is asked for here is what the caller promises
             unsafe {
                 match span.height {
                     TALL => rows::<__m256d, TALL, 1>(span, terms, place),
@@ -211,7 +211,7 @@ impl Real for f64 {
                 }
             }
         }
-        // SAFETY: passed on
+        // SAFETY: what is asked for here is what the caller promises
         unsafe {
             match isa {
                 #[cfg(target_arch = "x86_64")]
@@ -225,7 +225,7 @@ impl Real for f64 {
 }
 
 unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
-    // SAFETY: passed on
+    // SAFETY: what is asked for here is what the caller promises
     unsafe {
         match span.height {
             TALL => rows::<[T; 4], TALL, 1>(span, terms, place),
