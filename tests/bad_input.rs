@@ -13,9 +13,17 @@ fn refused(folder: &Path, args: &str, words: &[&str]) {
     let r = run(folder, args);
     assert_eq!(r.code, 2, "crossrig {args}\n{}\n{}", r.stdout, r.stderr);
     for w in words {
-        assert!(r.stderr.contains(w), "`{w}` is missing in the message of `{args}`:\n{}", r.stderr);
+        assert!(
+            r.stderr.contains(w),
+            "`{w}` is missing in the message of `{args}`:\n{}",
+            r.stderr
+        );
     }
-    assert!(r.stderr.starts_with("error: ") || r.stderr.contains("\nerror: "), "{}", r.stderr);
+    assert!(
+        r.stderr.starts_with("error: ") || r.stderr.contains("\nerror: "),
+        "{}",
+        r.stderr
+    );
     assert!(!r.stderr.contains("panicked"), "{}", r.stderr);
     assert_eq!(before, files(folder), "`{args}` left something behind");
 }
@@ -40,12 +48,15 @@ fn manifest(folder: &Path, edit: impl Fn(String) -> String) {
     fs::write(folder.join("m.toml"), edit(text)).unwrap();
 }
 
-const TRAIN: &str = "train --data m.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --out run";
+const TRAIN: &str =
+    "train --data m.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --out run";
 
 #[test]
 fn an_unknown_manifest_key_names_the_nearest() {
     let dir = tempfile::tempdir().unwrap();
-    manifest(dir.path(), |t| t.replacen("class = \"healthy\"", "clas = \"healthy\"", 1));
+    manifest(dir.path(), |t| {
+        t.replacen("class = \"healthy\"", "clas = \"healthy\"", 1)
+    });
     refused(dir.path(), TRAIN, &["m.toml", "clas", "did you mean", "class"]);
 }
 
@@ -53,7 +64,11 @@ fn an_unknown_manifest_key_names_the_nearest() {
 fn an_unknown_config_key_names_the_nearest() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("job.toml"), "epoch = 3\n").unwrap();
-    refused(dir.path(), "train --config job.toml --out run", &["job.toml", "`epoch`", "did you mean `epochs`"]);
+    refused(
+        dir.path(),
+        "train --config job.toml --out run",
+        &["job.toml", "`epoch`", "did you mean `epochs`"],
+    );
 }
 
 #[test]
@@ -69,7 +84,9 @@ fn a_missing_file_is_named() {
 #[test]
 fn absent_recordings_that_nobody_needs_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
-    manifest(dir.path(), |t| t + "\n[[recording]]\nfile = \"gone.csv\"\ndomain = \"b\"\nclass = \"inner\"\n");
+    manifest(dir.path(), |t| {
+        t + "\n[[recording]]\nfile = \"gone.csv\"\ndomain = \"b\"\nclass = \"inner\"\n"
+    });
     refused(dir.path(), TRAIN, &["gone.csv"]);
     ok(dir.path(), &format!("{TRAIN} --target-recordings !gone*"));
 }
@@ -78,7 +95,9 @@ fn absent_recordings_that_nobody_needs_do_no_harm() {
 fn a_hash_mismatch_shows_both_hashes() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = "0".repeat(64);
-    manifest(dir.path(), |t| t.replacen("domain = \"a\"", &format!("domain = \"a\"\nsha256 = \"{wrong}\""), 1));
+    manifest(dir.path(), |t| {
+        t.replacen("domain = \"a\"", &format!("domain = \"a\"\nsha256 = \"{wrong}\""), 1)
+    });
     refused(dir.path(), TRAIN, &["m0c0r0.csv", &wrong, "SHA-256"]);
 }
 
@@ -108,28 +127,44 @@ fn nan_and_constant_signals_are_refused() {
 fn a_source_with_one_class_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| t);
-    refused(dir.path(), &format!("{TRAIN} --classes inner"), &["`inner`", "at least two"]);
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --classes inner"),
+        &["`inner`", "at least two"],
+    );
 }
 
 #[test]
 fn a_window_longer_than_every_recording_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| t);
-    refused(dir.path(), &TRAIN.replace("--window 128", "--window 4096"), &["4096", "1024"]);
+    refused(
+        dir.path(),
+        &TRAIN.replace("--window 128", "--window 4096"),
+        &["4096", "1024"],
+    );
 }
 
 #[test]
 fn a_window_shorter_than_the_network_needs_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| t);
-    refused(dir.path(), &TRAIN.replace("--window 128", "--window 16"), &["light-cnn", "16"]);
+    refused(
+        dir.path(),
+        &TRAIN.replace("--window 128", "--window 16"),
+        &["light-cnn", "16"],
+    );
 }
 
 #[test]
 fn the_same_recordings_as_source_and_target_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| t);
-    refused(dir.path(), &TRAIN.replace("--target b", "--target a"), &["source and as target"]);
+    refused(
+        dir.path(),
+        &TRAIN.replace("--target b", "--target a"),
+        &["source and as target"],
+    );
     // under another name it is the same recording all the same
     fs::copy(dir.path().join("rec/m0c0r0.csv"), dir.path().join("rec/m1c0r0.csv")).unwrap();
     refused(dir.path(), TRAIN, &["m0c0r0.csv", "m1c0r0.csv", "same recording"]);
@@ -142,7 +177,7 @@ fn wishes_that_make_no_sense_are_refused() {
     for (extra, words) in [
         ("--source c", &["`c`", "domains: a, b"][..]),
         ("--epochs 0", &["--epochs"]),
-        ("--lr -1", &["--lr"]),
+        ("--lr=-1", &["--lr"]),
         ("--lr nan", &["--lr"]),
         ("--dropout 1", &["--dropout"]),
         ("--fractions 0.5,0.6,0.2", &["--fractions"]),
@@ -157,7 +192,7 @@ fn wishes_that_make_no_sense_are_refused() {
         ("--threads 0", &["--threads"]),
     ] {
         // a flag given twice would be clap's error: leave the first one out
-        let flag = extra.split(' ').next().unwrap();
+        let flag = extra.split([' ', '=']).next().unwrap();
         let mut words_of: Vec<&str> = TRAIN.split(' ').collect();
         if let Some(i) = words_of.iter().position(|w| *w == flag) {
             words_of.drain(i..i + 2);
@@ -172,7 +207,11 @@ fn a_filled_folder_is_left_alone() {
     plant(dir.path(), 3);
     fs::create_dir(dir.path().join("run")).unwrap();
     fs::write(dir.path().join("run/thesis.tex"), "mine").unwrap();
-    refused(dir.path(), &format!("{QUICK} --out run"), &["run", "not empty", "--resume"]);
+    refused(
+        dir.path(),
+        &format!("{QUICK} --out run"),
+        &["run", "not empty", "--resume"],
+    );
 }
 
 #[test]
@@ -184,9 +223,18 @@ fn a_damaged_model_is_refused() {
     let mut flipped = good.clone();
     let last = flipped.len() - 5;
     flipped[last] ^= 1;
-    for (name, bytes) in [("cut", &good[..good.len() / 2]), ("flipped", &flipped[..]), ("empty", &[]), ("text", b"hello")] {
+    for (name, bytes) in [
+        ("cut", &good[..good.len() / 2]),
+        ("flipped", &flipped[..]),
+        ("empty", &[]),
+        ("text", b"hello"),
+    ] {
         fs::write(dir.path().join(name), bytes).unwrap();
-        refused(dir.path(), &format!("predict --model {name} plant/machine-b/fault/m1c0r0.csv"), &[name]);
+        refused(
+            dir.path(),
+            &format!("predict --model {name} plant/machine-b/fault/m1c0r0.csv"),
+            &[name],
+        );
     }
 }
 
@@ -196,11 +244,27 @@ fn predict_refuses_what_the_model_cannot_take() {
     plant(dir.path(), 3);
     ok(dir.path(), &format!("{QUICK} --out run --no-twin"));
     fs::write(dir.path().join("short.csv"), csv(&samples(0, 1, 0, 50))).unwrap();
-    refused(dir.path(), "predict --model run/model.safetensors short.csv", &["short.csv", "50", "128"]);
+    refused(
+        dir.path(),
+        "predict --model run/model.safetensors short.csv",
+        &["short.csv", "50", "128"],
+    );
     let file = "plant/machine-b/fault/m1c0r0.csv";
-    refused(dir.path(), &format!("predict --model run/model.safetensors {file} --rate 500"), &["rate"]);
-    refused(dir.path(), &format!("predict --model run/model.safetensors {file} --key speed"), &["speed", "m1c0r0.csv"]);
-    refused(dir.path(), &format!("predict --model run/model.safetensors {file} --statistics mars"), &["mars", "machine-b"]);
+    refused(
+        dir.path(),
+        &format!("predict --model run/model.safetensors {file} --rate 500"),
+        &["rate"],
+    );
+    refused(
+        dir.path(),
+        &format!("predict --model run/model.safetensors {file} --key speed"),
+        &["speed", "m1c0r0.csv"],
+    );
+    refused(
+        dir.path(),
+        &format!("predict --model run/model.safetensors {file} --statistics mars"),
+        &["mars", "machine-b"],
+    );
 }
 
 #[test]

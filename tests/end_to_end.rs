@@ -10,12 +10,32 @@ fn a_folder_of_text_files_is_trained_on_evaluated_and_predicted() {
     let dir = tempfile::tempdir().unwrap();
     plant(dir.path(), 4);
     let trained = ok(dir.path(), &format!("{QUICK} --out run"));
-    assert!(trained.stdout.contains("split recordings"), "no score without its split:\n{}", trained.stdout);
-    for name in ["DANN (light-cnn)", "source-only (light-cnn)", "rms-kurtosis-centroid", "log-spectrum-logistic", "majority-class"] {
-        assert!(trained.stdout.contains(name), "{name} is missing beside the others:\n{}", trained.stdout);
+    assert!(
+        trained.stdout.contains("split recordings"),
+        "no score without its split:\n{}",
+        trained.stdout
+    );
+    for name in [
+        "DANN (light-cnn)",
+        "source-only (light-cnn)",
+        "rms-kurtosis-centroid",
+        "log-spectrum-logistic",
+        "majority-class",
+    ] {
+        assert!(
+            trained.stdout.contains(name),
+            "{name} is missing beside the others:\n{}",
+            trained.stdout
+        );
     }
     let left = files(&dir.path().join("run"));
-    for name in ["config.toml", "metrics.json", "model.safetensors", "report.html", "source_only.safetensors"] {
+    for name in [
+        "config.toml",
+        "metrics.json",
+        "model.safetensors",
+        "report.html",
+        "source_only.safetensors",
+    ] {
         assert!(left.iter().any(|f| f == name), "{name} is missing in {left:?}");
     }
     assert!(!left.iter().any(|f| f.contains("tmp")), "{left:?}");
@@ -28,10 +48,24 @@ fn a_folder_of_text_files_is_trained_on_evaluated_and_predicted() {
     assert!(adapted["domains"]["machine-b"]["confusion"].is_array());
     assert!(metrics["domain_accuracy"]["chance"] == 0.5);
 
-    let evaluated = ok(dir.path(), "evaluate --model run/model.safetensors --data plant --domain machine-b");
-    assert!(evaluated.stdout.contains("took part in training without labels"), "{}", evaluated.stdout);
-    let predicted = ok(dir.path(), "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv plant/machine-b/healthy/m1c1r1.csv --json");
-    let lines: Vec<Value> = predicted.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let evaluated = ok(
+        dir.path(),
+        "evaluate --model run/model.safetensors --data plant --domain machine-b",
+    );
+    assert!(
+        evaluated.stdout.contains("took part in training without labels"),
+        "{}",
+        evaluated.stdout
+    );
+    let predicted = ok(
+        dir.path(),
+        "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv plant/machine-b/healthy/m1c1r1.csv --json",
+    );
+    let lines: Vec<Value> = predicted
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(lines.len(), 2);
     for key in ["file", "label", "confidence", "agreement", "windows"] {
         assert!(!lines[0][key].is_null(), "{key}: {}", lines[0]);
@@ -51,7 +85,11 @@ fn an_unlabelled_target_gives_no_score_and_says_so() {
         std::fs::remove_dir(target.join(class)).unwrap();
     }
     let trained = ok(dir.path(), &format!("{QUICK} --out run"));
-    assert!(trained.stdout.contains("no target labels: target accuracy unknown"), "{}", trained.stdout);
+    assert!(
+        trained.stdout.contains("no target labels: target accuracy unknown"),
+        "{}",
+        trained.stdout
+    );
     assert!(trained.stdout.contains("predicted class mix"), "{}", trained.stdout);
     let metrics: Value = serde_json::from_slice(&std::fs::read(dir.path().join("run/metrics.json")).unwrap()).unwrap();
     let adapted = &metrics["adapted"]["last"];
@@ -79,7 +117,10 @@ fn a_config_holds_the_flags_and_the_flag_wins() {
     assert!(config.contains("blocks = [1, 1]"), "{config}");
     // the config that a run leaves can be given back
     ok(dir.path(), "train --config run/config.toml --out again");
-    assert_eq!(weights(&dir.path().join("run/model.safetensors")), weights(&dir.path().join("again/model.safetensors")));
+    assert_eq!(
+        weights(&dir.path().join("run/model.safetensors")),
+        weights(&dir.path().join("again/model.safetensors"))
+    );
 }
 
 #[test]
@@ -100,9 +141,16 @@ fn one_bad_file_among_many_is_reported_and_the_rest_is_predicted() {
     plant(dir.path(), 3);
     ok(dir.path(), &format!("{QUICK} --out run --no-twin"));
     std::fs::write(dir.path().join("bad.csv"), "x\n1.0\ntwo\n").unwrap();
-    let r = run(dir.path(), "predict --model run/model.safetensors bad.csv plant/machine-b/fault/m1c0r0.csv");
+    let r = run(
+        dir.path(),
+        "predict --model run/model.safetensors bad.csv plant/machine-b/fault/m1c0r0.csv",
+    );
     assert_eq!(r.code, 2, "{}", r.stderr);
-    assert!(r.stderr.contains("bad.csv") && r.stderr.contains("1 of 2 files"), "{}", r.stderr);
+    assert!(
+        r.stderr.contains("bad.csv") && r.stderr.contains("1 of 2 files"),
+        "{}",
+        r.stderr
+    );
     assert!(r.stdout.contains("m1c0r0.csv"), "{}", r.stdout);
 }
 
@@ -112,9 +160,20 @@ fn real_recordings_are_inspected_trained_on_and_predicted() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = project().join("datasets/cwru.toml");
     let root = data.join("cwru");
-    let inspected = ok(dir.path(), &format!("inspect {} --root {}", manifest.display(), root.display()));
-    assert!(inspected.stdout.contains("absent"), "98 to 100 are listed as absent:\n{}", inspected.stdout);
-    assert!(inspected.stdout.lines().count() <= 45, "one screen:\n{}", inspected.stdout);
+    let inspected = ok(
+        dir.path(),
+        &format!("inspect {} --root {}", manifest.display(), root.display()),
+    );
+    assert!(
+        inspected.stdout.contains("absent"),
+        "98 to 100 are listed as absent:\n{}",
+        inspected.stdout
+    );
+    assert!(
+        inspected.stdout.lines().count() <= 45,
+        "one screen:\n{}",
+        inspected.stdout
+    );
     let common = format!("--data {} --root {}", manifest.display(), root.display());
     ok(
         dir.path(),
@@ -124,12 +183,34 @@ fn real_recordings_are_inspected_trained_on_and_predicted() {
         ),
     );
     let metrics: Value = serde_json::from_slice(&std::fs::read(dir.path().join("run/metrics.json")).unwrap()).unwrap();
-    let logistic = metrics["baselines"]["log-spectrum-logistic"]["accuracy"].as_f64().unwrap();
-    assert!(logistic > 0.95, "logistic regression on log-spectra across loads: {logistic}");
+    let logistic = metrics["baselines"]["log-spectrum-logistic"]["accuracy"]
+        .as_f64()
+        .unwrap();
+    assert!(
+        logistic > 0.95,
+        "logistic regression on log-spectra across loads: {logistic}"
+    );
     let file = root.join("drive_end_12k/130.mat");
-    let predicted = ok(dir.path(), &format!("predict --model run/model.safetensors {}", file.display()));
-    assert!(predicted.stdout.contains("rate assumed: 12000 Hz"), "{}", predicted.stdout);
+    let predicted = ok(
+        dir.path(),
+        &format!("predict --model run/model.safetensors {}", file.display()),
+    );
+    assert!(
+        predicted.stdout.contains("rate assumed: 12000 Hz"),
+        "{}",
+        predicted.stdout
+    );
     let normal = root.join("original/97.mat");
-    let predicted = ok(dir.path(), &format!("predict --model run/model.safetensors {} --rate 48000", normal.display()));
-    assert!(predicted.stdout.contains("resampled from 48000 to 12000 Hz"), "{}", predicted.stdout);
+    let predicted = ok(
+        dir.path(),
+        &format!(
+            "predict --model run/model.safetensors {} --rate 48000",
+            normal.display()
+        ),
+    );
+    assert!(
+        predicted.stdout.contains("resampled from 48000 to 12000 Hz"),
+        "{}",
+        predicted.stdout
+    );
 }

@@ -26,11 +26,17 @@ fn a_run_that_was_interrupted_resumes_to_the_same_bits() {
     // past the first epochs, somewhere in the adversarial part
     let checkpoints = dir.path().join("broken/checkpoints/adapted");
     let patience = Instant::now();
-    while !files(&checkpoints).iter().any(|f| f.starts_with("step-") && f.ends_with(".safetensors")) {
+    while !files(&checkpoints)
+        .iter()
+        .any(|f| f.starts_with("step-") && f.ends_with(".safetensors"))
+    {
         assert!(patience.elapsed() < Duration::from_secs(60), "no checkpoint appears");
         std::thread::sleep(Duration::from_millis(5));
     }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     let code = child.wait().unwrap().code();
     assert_eq!(code, Some(130), "interrupted");
     assert!(!dir.path().join("broken/model.safetensors").exists());
@@ -60,8 +66,10 @@ fn a_full_disk_is_exit_1_and_the_old_checkpoint_survives() {
     plant(dir.path(), 3);
     ok(dir.path(), &format!("{} --out run", common::QUICK));
     let folder = dir.path().join("run/checkpoints/adapted");
-    let before: Vec<(String, Vec<u8>)> =
-        files(&folder).into_iter().map(|f| (f.clone(), std::fs::read(folder.join(f)).unwrap())).collect();
+    let before: Vec<(String, Vec<u8>)> = files(&folder)
+        .into_iter()
+        .map(|f| (f.clone(), std::fs::read(folder.join(f)).unwrap()))
+        .collect();
     assert!(!before.is_empty());
     // the twin's checkpoints are gone, so resuming has to write them, on a disk that takes files of 64 blocks at most
     let program = env!("CARGO_BIN_EXE_crossrig");
@@ -75,9 +83,15 @@ fn a_full_disk_is_exit_1_and_the_old_checkpoint_survives() {
     assert_eq!(out.status.code(), Some(1), "{text}");
     assert!(text.contains("checkpoints"), "{text}");
     for (file, bytes) in &before {
-        assert!(std::fs::read(folder.join(file)).unwrap() == *bytes, "{file} did not survive");
+        assert!(
+            std::fs::read(folder.join(file)).unwrap() == *bytes,
+            "{file} did not survive"
+        );
     }
-    assert!(!files(&dir.path().join("run")).iter().any(|f| f.contains("tmp")), "something half-written is left");
+    assert!(
+        !files(&dir.path().join("run")).iter().any(|f| f.contains("tmp")),
+        "something half-written is left"
+    );
     // with room again, the run goes on
     ok(dir.path(), "train --resume --out run");
 }

@@ -22,7 +22,10 @@ fn manifest(folder: &Path, name: &str, reverse: bool, label: &dyn Fn(usize, usiz
                 }
                 let stated = if machine == 0 { Some(class) } else { label(class, r) };
                 let class = stated.map_or(String::new(), |c| format!("class = \"{}\"\n", classes[c]));
-                entries.push(format!("[[recording]]\nfile = \"{file}\"\ndomain = \"{}\"\n{class}", ["a", "b"][machine]));
+                entries.push(format!(
+                    "[[recording]]\nfile = \"{file}\"\ndomain = \"{}\"\n{class}",
+                    ["a", "b"][machine]
+                ));
             }
         }
     }
@@ -56,11 +59,21 @@ fn weights_do_not_depend_on_target_labels_or_on_the_order_of_the_manifest() {
                     ),
                 );
                 let run = dir.path().join(out);
-                seen.push((name, weights(&run.join("model.safetensors")), weights(&run.join("source_only.safetensors"))));
+                seen.push((
+                    name,
+                    weights(&run.join("model.safetensors")),
+                    weights(&run.join("source_only.safetensors")),
+                ));
             }
             for (name, adapted, source_only) in &seen[1..] {
-                assert!(*adapted == seen[0].1, "{name}, split {split}, {input}: other weights of the adapted model");
-                assert!(*source_only == seen[0].2, "{name}, split {split}, {input}: other weights of the twin");
+                assert!(
+                    *adapted == seen[0].1,
+                    "{name}, split {split}, {input}: other weights of the adapted model"
+                );
+                assert!(
+                    *source_only == seen[0].2,
+                    "{name}, split {split}, {input}: other weights of the twin"
+                );
             }
         }
     }
@@ -72,7 +85,10 @@ fn the_twin_does_not_depend_on_the_target_at_all() {
     manifest(dir.path(), "all.toml", false, &|c, _| Some(c));
     let train = "train --data all.toml --source a --target b --window 128 --batch 8 --epochs 2 --warmup-epochs 1";
     ok(dir.path(), &format!("{train} --out whole"));
-    ok(dir.path(), &format!("{train} --out part --target-recordings m1c0*,m1c1*"));
+    ok(
+        dir.path(),
+        &format!("{train} --out part --target-recordings m1c0*,m1c1*"),
+    );
     let twin = |out: &str| weights(&dir.path().join(out).join("source_only.safetensors"));
     let adapted = |out: &str| weights(&dir.path().join(out).join("model.safetensors"));
     assert!(twin("whole") == twin("part"));

@@ -32,7 +32,11 @@ impl From<Output> for Ran {
 
 /// Runs with arguments split at blanks.
 pub fn run(folder: &Path, args: &str) -> Ran {
-    crossrig(folder).args(args.split_whitespace()).output().expect("the program starts").into()
+    crossrig(folder)
+        .args(args.split_whitespace())
+        .output()
+        .expect("the program starts")
+        .into()
 }
 
 /// Runs and expects success.
@@ -66,11 +70,15 @@ pub fn project() -> PathBuf {
 pub fn samples(class: usize, machine: usize, recording: usize, n: usize) -> Vec<f64> {
     let mut state = (class * 1009 + machine * 9176 + recording * 31 + 7) as u64;
     let mut noise = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as f64 / f64::from(1_u32 << 31) - 0.5
     };
     let cycles = [0.05, 0.11, 0.19][class] * if machine == 0 { 1.0 } else { 0.93 };
-    (0..n).map(|i| (std::f64::consts::TAU * cycles * i as f64).sin() + 0.6 * noise()).collect()
+    (0..n)
+        .map(|i| (std::f64::consts::TAU * cycles * i as f64).sin() + 0.6 * noise())
+        .collect()
 }
 
 /// One column as text.
@@ -85,10 +93,18 @@ pub fn csv(samples: &[f64]) -> String {
 pub fn plant(folder: &Path, recordings: usize) {
     for machine in 0..2 {
         for class in 0..2 {
-            let dir = folder.join(format!("plant/machine-{}/{}", ["a", "b"][machine], ["fault", "healthy"][class]));
+            let dir = folder.join(format!(
+                "plant/machine-{}/{}",
+                ["a", "b"][machine],
+                ["fault", "healthy"][class]
+            ));
             fs::create_dir_all(&dir).unwrap();
             for r in 0..recordings {
-                fs::write(dir.join(format!("m{machine}c{class}r{r}.csv")), csv(&samples(class, machine, r, 1280))).unwrap();
+                fs::write(
+                    dir.join(format!("m{machine}c{class}r{r}.csv")),
+                    csv(&samples(class, machine, r, 1280)),
+                )
+                .unwrap();
             }
         }
     }
@@ -120,7 +136,11 @@ pub fn files(folder: &Path) -> Vec<String> {
 pub fn weights(model: &Path) -> Vec<(String, Vec<u8>)> {
     let bytes = fs::read(model).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let mut all: Vec<(String, Vec<u8>)> = tensors.tensors().into_iter().map(|(n, t)| (n, t.data().to_vec())).collect();
+    let mut all: Vec<(String, Vec<u8>)> = tensors
+        .tensors()
+        .into_iter()
+        .map(|(n, t)| (n, t.data().to_vec()))
+        .collect();
     all.sort();
     all
 }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use candle_convnet1d::{Dropout, Linear, Pass, relu};
 use candle_core::{Module, Result, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Init, VarBuilder};
 
 use crate::Error;
 
@@ -45,6 +45,15 @@ impl FromStr for Head {
     }
 }
 
+/// A linear layer whose weights start uniform in `+-1 / sqrt(inputs)` (`PyTorch`'s default; the bias starts at 0).
+///
+/// Features of a pooled, normalised network are of the order of 1 or larger. Under Glorot's wider bounds the first logits of a head
+/// with few outputs are then several units apart: the loss starts far above ln(outputs), and the head begins by unlearning.
+fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
+    let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+    Linear::with_init(inputs, outputs, Init::Uniform { lo: -bound, up: bound }, vb)
+}
+
 /// A head that was built: features `(rows, feature_len)` to logits `(rows, outputs)`.
 #[derive(Debug)]
 pub(crate) struct HeadLayers {
@@ -60,10 +69,10 @@ impl HeadLayers {
             Head::Linear => (None, inputs),
             Head::Hidden(width) => {
                 let dropout = Dropout::new(0.5, format!("{name}.hidden"))?;
-                (Some((Linear::new(inputs, width, vb.pp("hidden"))?, dropout)), width)
+                (Some((linear(inputs, width, vb.pp("hidden"))?, dropout)), width)
             }
         };
-        let output = Linear::new(width, outputs, vb.pp("output"))?;
+        let output = linear(width, outputs, vb.pp("output"))?;
         Ok(Self { hidden, output })
     }
 

@@ -37,7 +37,9 @@ pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u6
 
     let (x, y) = source_rows(task, level, seed)?;
     let centroid = NearestCentroid::fit(&x, &y, k).map_err(machine)?;
-    let by_level = predict_targets(task, scored, level, seed, |rows| centroid.predict(rows).map_err(machine))?;
+    let by_level = predict_targets(task, scored, level, seed, |rows| {
+        centroid.predict(rows).map_err(machine)
+    })?;
 
     let counts = y.iter().fold(vec![0_usize; k], |mut n, &c| {
         n[c] += 1;
@@ -46,15 +48,24 @@ pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u6
     let majority = (0..k).rev().max_by_key(|&c| counts[c]).unwrap_or(0);
 
     let (x, y) = source_rows(task, spectrum, seed)?;
-    let config = LogisticConfig { c: 0.1, ..LogisticConfig::default() };
+    let config = LogisticConfig {
+        c: 0.1,
+        ..LogisticConfig::default()
+    };
     let logistic = LogisticRegression::fit(&x, &y, k, &config).map_err(machine)?;
-    let by_spectrum = predict_targets(task, scored, spectrum, seed, |rows| logistic.predict(rows).map_err(machine))?;
+    let by_spectrum = predict_targets(task, scored, spectrum, seed, |rows| {
+        logistic.predict(rows).map_err(machine)
+    })?;
 
     let by_majority: Vec<Vec<usize>> = scored.iter().map(|w| vec![majority; w.len()]).collect();
-    [(MAJORITY, by_majority), (RMS_KURTOSIS, by_level), (LOG_SPECTRUM, by_spectrum)]
-        .into_iter()
-        .map(|(name, predicted)| Ok((name.to_owned(), score_targets(task, truth, scored, &predicted, None)?)))
-        .collect()
+    [
+        (MAJORITY, by_majority),
+        (RMS_KURTOSIS, by_level),
+        (LOG_SPECTRUM, by_spectrum),
+    ]
+    .into_iter()
+    .map(|(name, predicted)| Ok((name.to_owned(), score_targets(task, truth, scored, &predicted, None)?)))
+    .collect()
 }
 
 /// Scores predictions on the targets.
@@ -65,8 +76,11 @@ pub fn score_targets(
     predicted: &[Vec<usize>],
     epoch: Option<usize>,
 ) -> Result<Scores> {
-    let files: Vec<Vec<String>> =
-        task.targets.iter().map(|d| d.signals.iter().map(|s| s.file.clone()).collect()).collect();
+    let files: Vec<Vec<String>> = task
+        .targets
+        .iter()
+        .map(|d| d.signals.iter().map(|s| s.file.clone()).collect())
+        .collect();
     let recording: Vec<Vec<usize>> = scored.iter().map(|w| w.iter().map(|w| w.recording).collect()).collect();
     let domains: Vec<Scored> = (0..task.targets.len())
         .map(|i| Scored {
@@ -117,10 +131,19 @@ fn predict_targets(
 fn rows_of(d: &Domain, windows: &[WindowRef], window: usize, features: fn(&[f64]) -> Vec<f64>) -> Rows {
     let rows: Vec<Vec<f64>> = windows
         .par_iter()
-        .map(|w| d.signals[w.recording].channels.iter().flat_map(|c| features(&c[w.start..w.start + window])).collect())
+        .map(|w| {
+            d.signals[w.recording]
+                .channels
+                .iter()
+                .flat_map(|c| features(&c[w.start..w.start + window]))
+                .collect()
+        })
         .collect();
     let width = rows.first().map_or(0, Vec::len);
-    Rows { values: rows.concat(), width }
+    Rows {
+        values: rows.concat(),
+        width,
+    }
 }
 
 fn statistics(rows: &Rows) -> Result<Standardiser> {

@@ -129,7 +129,10 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
     let by_name = |r: &RecordingEntry| selection.target_recordings.pass(r.name());
     let mut chosen = choose(dataset, &selection.sources, &labelled)?;
     chosen.extend(choose(dataset, &selection.targets, &by_name)?);
-    let channel_keys = chosen.first().map(|(_, entries)| entries[0].channel_keys()).unwrap_or_default();
+    let channel_keys = chosen
+        .first()
+        .map(|(_, entries)| entries[0].channel_keys())
+        .unwrap_or_default();
     let mut domains = load(chosen, progress)?;
     let targets = domains.split_off(selection.sources.len());
     same_recordings(&domains, &targets)?;
@@ -147,7 +150,11 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_domains(dataset: &Dataset, names: &[String], wanted: impl Fn(&RecordingEntry) -> bool) -> Result<Vec<DomainSignals>> {
+pub fn read_domains(
+    dataset: &Dataset,
+    names: &[String],
+    wanted: impl Fn(&RecordingEntry) -> bool,
+) -> Result<Vec<DomainSignals>> {
     load(choose(dataset, names, &wanted)?, &|_, _| {})
 }
 
@@ -161,12 +168,20 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
         .map(|name| {
             if !known.contains(name.as_str()) {
                 let list = known.iter().copied().collect::<Vec<_>>().join(", ");
-                let hint = nearest(name, known.iter().copied())
-                    .map_or_else(|| format!("domains: {list}"), |n| format!("did you mean `{n}`? domains: {list}"));
-                return Err(Error::input_with_hint(format!("no domain `{name}` in {}", dataset.name), hint));
+                let hint = nearest(name, known.iter().copied()).map_or_else(
+                    || format!("domains: {list}"),
+                    |n| format!("did you mean `{n}`? domains: {list}"),
+                );
+                return Err(Error::input_with_hint(
+                    format!("no domain `{name}` in {}", dataset.name),
+                    hint,
+                ));
             }
-            let mut entries: Vec<&RecordingEntry> =
-                dataset.recordings.iter().filter(|r| r.domain == *name && wanted(r)).collect();
+            let mut entries: Vec<&RecordingEntry> = dataset
+                .recordings
+                .iter()
+                .filter(|r| r.domain == *name && wanted(r))
+                .collect();
             entries.sort_by(|a, b| a.file.cmp(&b.file));
             if entries.is_empty() {
                 return Err(Error::input_with_hint(
@@ -194,9 +209,18 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
     let faults: Vec<&String> = read.iter().filter_map(|r| r.as_ref().err()).collect();
     if !faults.is_empty() {
         let shown: Vec<String> = faults.iter().take(10).map(|f| format!("  {f}")).collect();
-        let more = if faults.len() > 10 { format!("\n  and {} more", faults.len() - 10) } else { String::new() };
+        let more = if faults.len() > 10 {
+            format!("\n  and {} more", faults.len() - 10)
+        } else {
+            String::new()
+        };
         return Err(Error::input_with_hint(
-            format!("{} of {} recordings cannot be used:\n{}{more}", faults.len(), flat.len(), shown.join("\n")),
+            format!(
+                "{} of {} recordings cannot be used:\n{}{more}",
+                faults.len(),
+                flat.len(),
+                shown.join("\n")
+            ),
             "leave recordings of a target out with --target-recordings '!NAME', classes of a source with --classes '!NAME'",
         ));
     }

@@ -44,12 +44,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error in the user's input.
     pub fn input(message: impl Into<String>) -> Self {
-        Self::Input { message: message.into(), hint: None }
+        Self::Input {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// An error in the user's input, and what to do about it.
     pub fn input_with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Input { message: message.into(), hint: Some(hint.into()) }
+        Self::Input {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// The exit code of the program: 1 the machine failed, 2 the user's input, 130 interrupted.

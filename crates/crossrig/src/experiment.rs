@@ -113,7 +113,13 @@ pub fn conduct(task: &Task, truth: &Truth, settings: &Settings, how: &Conduct) -
     } else {
         None
     };
-    Ok(Outcome { inputs, adapted, source_only, baselines: simple, seconds })
+    Ok(Outcome {
+        inputs,
+        adapted,
+        source_only,
+        baselines: simple,
+        seconds,
+    })
 }
 
 /// The windows of each target that are scored.
@@ -152,11 +158,24 @@ impl<'a> Evaluation<'a> {
             .filter(|(s, _)| !s.domain.validation.is_empty())
             .map(|(s, i)| {
                 let windows = &s.domain.validation;
-                let x = input_tensor(&s.domain, windows, task.window, &settings.signal, i.standardiser.as_ref())?;
+                let x = input_tensor(
+                    &s.domain,
+                    windows,
+                    task.window,
+                    &settings.signal,
+                    i.standardiser.as_ref(),
+                )?;
                 Ok((x, windows.iter().map(|w| s.classes[w.recording]).collect()))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { task, truth, settings, inputs, scored, validation: Validation { domains } })
+        Ok(Self {
+            task,
+            truth,
+            settings,
+            inputs,
+            scored,
+            validation: Validation { domains },
+        })
     }
 
     fn outputs(&self, network: &Network, number: usize, domain: &Domain, windows: &[WindowRef]) -> Result<Outputs> {
@@ -176,23 +195,42 @@ impl<'a> Evaluation<'a> {
             .iter()
             .map(|s| {
                 let d = &s.domain;
-                let held_out = if d.test.is_empty() { if d.validation.is_empty() { &d.train } else { &d.validation } } else { &d.test };
+                let held_out = if d.test.is_empty() {
+                    if d.validation.is_empty() {
+                        &d.train
+                    } else {
+                        &d.validation
+                    }
+                } else {
+                    &d.test
+                };
                 at_most(held_out, MOST_WINDOWS, self.settings.seed)
             })
             .collect();
         let mut outputs = Vec::new();
         for (i, d) in self.task.domains().enumerate() {
-            let windows = if i < sources { &source_windows[i] } else { &self.scored[i - sources] };
+            let windows = if i < sources {
+                &source_windows[i]
+            } else {
+                &self.scored[i - sources]
+            };
             outputs.push(self.outputs(&network, i, d, windows)?);
         }
         let predicted: Vec<Vec<usize>> = outputs[sources..].iter().map(Outputs::labels).collect();
-        let scores = score_targets(self.task, self.truth, &self.scored, &predicted, Some(self.settings.epochs))?;
+        let scores = score_targets(
+            self.task,
+            self.truth,
+            &self.scored,
+            &predicted,
+            Some(self.settings.epochs),
+        )?;
         let count = predicted.iter().map(Vec::len).sum::<usize>().max(1) as f64;
         let mut predicted_mix = vec![0.0; self.task.classes.len()];
         for &p in predicted.iter().flatten() {
             predicted_mix[p] += 1.0 / count;
         }
-        let right = |i: usize, o: &Outputs| o.domain.iter().filter(|d| **d == i).count() as f64 / o.domain.len().max(1) as f64;
+        let right =
+            |i: usize, o: &Outputs| o.domain.iter().filter(|d| **d == i).count() as f64 / o.domain.len().max(1) as f64;
         let domain_accuracy = (kind == Kind::Adapted).then(|| DomainAccuracy {
             value: outputs.iter().enumerate().map(|(i, o)| right(i, o)).sum::<f64>() / outputs.len() as f64,
             chance: 1.0 / outputs.len() as f64,
@@ -223,7 +261,8 @@ impl<'a> Evaluation<'a> {
         if a.len() < 4 * width || b.len() < 4 * width {
             return Ok(None);
         }
-        let distance = proxy_a_distance(&a, &b, width, self.settings.seed).map_err(|e| Error::Machine(e.to_string()))?;
+        let distance =
+            proxy_a_distance(&a, &b, width, self.settings.seed).map_err(|e| Error::Machine(e.to_string()))?;
         Ok(Some(distance.value))
     }
 
@@ -260,7 +299,14 @@ impl<'a> Evaluation<'a> {
 }
 
 /// What `metrics.json` says of an experiment.
-pub fn metrics(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome, command: &str, warnings: Vec<String>) -> Metrics {
+pub fn metrics(
+    task: &Task,
+    truth: &Truth,
+    settings: &Settings,
+    outcome: &Outcome,
+    command: &str,
+    warnings: Vec<String>,
+) -> Metrics {
     let main = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
     let last = |m: &Option<ModelResult>| m.as_ref().map(|m| LastEpoch { last: m.scores.clone() });
     let mut predicted_mix = BTreeMap::new();
@@ -287,7 +333,12 @@ pub fn metrics(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcom
             DomainLoss::MeanOverRows => "mean-over-rows",
         }
         .to_owned(),
-        batch_norm: if settings.batch_norm == BatchNorm::Joint { "joint" } else { "per-domain" }.to_owned(),
+        batch_norm: if settings.batch_norm == BatchNorm::Joint {
+            "joint"
+        } else {
+            "per-domain"
+        }
+        .to_owned(),
         seconds: outcome.seconds.clone(),
         classes: truth.classes.clone(),
         known_classes: task.classes.len(),
@@ -304,7 +355,13 @@ pub fn metrics(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcom
 }
 
 /// What a model of this experiment remembers.
-pub fn recipe(task: &Task, settings: &Settings, inputs: &[DomainInput], kind: Kind, channel_keys: &[String]) -> Result<ModelRecipe> {
+pub fn recipe(
+    task: &Task,
+    settings: &Settings,
+    inputs: &[DomainInput],
+    kind: Kind,
+    channel_keys: &[String],
+) -> Result<ModelRecipe> {
     let sources = task.sources.len();
     Ok(ModelRecipe {
         method: if kind == Kind::Adapted { "dann" } else { "source-only" }.to_owned(),

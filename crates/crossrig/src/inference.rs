@@ -24,13 +24,17 @@ pub enum Statistics {
 /// A model without statistics per domain has nothing to choose from, and takes any.
 pub fn choose_statistics(model: &Model, name: Option<&str>, restandardise: bool) -> Result<Statistics> {
     let recipe = &model.recipe;
-    let same_everywhere = recipe.settings.batch_norm == BatchNorm::Joint
-        && recipe.settings.signal.standardise != Standardise::Domain;
+    let same_everywhere =
+        recipe.settings.batch_norm == BatchNorm::Joint && recipe.settings.signal.standardise != Standardise::Domain;
     let number = match name {
         None if same_everywhere || restandardise => recipe.statistics(None).unwrap_or(0),
         _ => recipe.statistics(name)?,
     };
-    Ok(if restandardise { Statistics::Themselves(number) } else { Statistics::Of(number) })
+    Ok(if restandardise {
+        Statistics::Themselves(number)
+    } else {
+        Statistics::Of(number)
+    })
 }
 
 /// Brings a recording to the model's rate and checks its channels.
@@ -41,14 +45,21 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
     let expected = model.recipe.shape.channels;
     if signal.channels.len() != expected {
         return Err(Error::input_with_hint(
-            format!("{}: {} channels, the model was trained on {expected}", signal.file, signal.channels.len()),
+            format!(
+                "{}: {} channels, the model was trained on {expected}",
+                signal.file,
+                signal.channels.len()
+            ),
             "name the variable with --key",
         ));
     }
     at_rate(signal, model.recipe.rate_hz)?;
     let (have, need) = (signal.channels[0].len(), model.recipe.settings.signal.window);
     if have < need {
-        return Err(Error::input(format!("{}: {have} samples, shorter than the model's window of {need}", signal.file)));
+        return Err(Error::input(format!(
+            "{}: {have} samples, shorter than the model's window of {need}",
+            signal.file
+        )));
     }
     Ok(())
 }
@@ -58,7 +69,8 @@ pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Re
     let settings = &model.recipe.settings.signal;
     let mut windows = Vec::new();
     for (recording, s) in signals.iter().enumerate() {
-        let starts = window_starts(s.channels[0].len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
+        let starts =
+            window_starts(s.channels[0].len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
         windows.extend(starts.into_iter().map(|start| WindowRef { recording, start }));
     }
     let mut rows = represent_windows(signals, &windows, settings.window, settings)?;

@@ -14,7 +14,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Carry a fault diagnosis from one machine to another, and see how far to trust it.
 #[derive(Parser)]
-#[command(version, about, arg_required_else_help = true, after_help = "Start with `crossrig demo`. Each command has a --help of its own.")]
+#[command(
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Start with `crossrig demo`. Each command has a --help of its own."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,7 +52,10 @@ fn main() -> ExitCode {
     if let Err(e) = handler {
         eprintln!("warning: Ctrl-C will end the program at once: {e}");
     }
-    let context = Context { command: std::env::args().collect::<Vec<_>>().join(" "), stop };
+    let context = Context {
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        stop,
+    };
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),

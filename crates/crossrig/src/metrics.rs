@@ -160,9 +160,16 @@ pub fn score(domains: &[Scored], classes: usize, epoch: Option<usize>) -> Result
         let scores = DomainScores {
             accuracy: confusion.as_ref().map(Confusion::accuracy),
             macro_f1: confusion.as_ref().map(Confusion::macro_f1),
-            windows: if truth.is_empty() { d.recording.len() } else { truth.len() },
+            windows: if truth.is_empty() {
+                d.recording.len()
+            } else {
+                truth.len()
+            },
             recordings,
-            accuracy_by_recording: hits.into_iter().map(|(r, (h, n))| (d.files[r].clone(), h as f64 / n as f64)).collect(),
+            accuracy_by_recording: hits
+                .into_iter()
+                .map(|(r, (h, n))| (d.files[r].clone(), h as f64 / n as f64))
+                .collect(),
             recall: confusion.as_ref().map(Confusion::recall),
             confusion: confusion.as_ref().map(|c| c.counts().to_vec()),
         };
@@ -185,7 +192,9 @@ fn confusion(truth: &[usize], predicted: &[usize], classes: usize) -> Result<Opt
     if truth.is_empty() {
         return Ok(None);
     }
-    Confusion::new(truth, predicted, classes).map(Some).map_err(|e| Error::Machine(e.to_string()))
+    Confusion::new(truth, predicted, classes)
+        .map(Some)
+        .map_err(|e| Error::Machine(e.to_string()))
 }
 
 /// Versions for the record.
@@ -204,7 +213,11 @@ pub fn isa() -> String {
         if std::arch::is_x86_feature_detected!("avx512f") {
             sets.push("avx512f");
         }
-        if sets.is_empty() { "x86-64".into() } else { sets.join(" ") }
+        if sets.is_empty() {
+            "x86-64".into()
+        } else {
+            sets.join(" ")
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     {

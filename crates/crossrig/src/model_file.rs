@@ -94,10 +94,20 @@ pub fn load(path: &Path) -> Result<Model> {
     let bad = |what: String| Error::input(format!("{}: {what}", path.display()));
     match metadata.get("crossrig.schema").map(String::as_str) {
         Some(SCHEMA) => {}
-        Some(other) => return Err(bad(format!("model of schema {other}, this program reads schema {SCHEMA}"))),
-        None => return Err(bad("no model of crossrig: `crossrig.schema` is missing in its metadata".into())),
+        Some(other) => {
+            return Err(bad(format!(
+                "model of schema {other}, this program reads schema {SCHEMA}"
+            )));
+        }
+        None => {
+            return Err(bad(
+                "no model of crossrig: `crossrig.schema` is missing in its metadata".into(),
+            ));
+        }
     }
-    let text = metadata.get("crossrig.recipe").ok_or_else(|| bad("`crossrig.recipe` is missing in its metadata".into()))?;
+    let text = metadata
+        .get("crossrig.recipe")
+        .ok_or_else(|| bad("`crossrig.recipe` is missing in its metadata".into()))?;
     let recipe: ModelRecipe = serde_json::from_str(text).map_err(|e| bad(format!("`crossrig.recipe`: {e}")))?;
     let network = Network::new(&recipe.settings, recipe.shape)?;
     network.store.load(&tensors).map_err(|e| bad(e.to_string()))?;
@@ -114,23 +124,31 @@ impl ModelRecipe {
             let names: Vec<String> = self
                 .domains
                 .iter()
-                .map(|d| format!("{} ({})", d.name, if d.role == Role::Source { "source" } else { "target" }))
+                .map(|d| {
+                    format!(
+                        "{} ({})",
+                        d.name,
+                        if d.role == Role::Source { "source" } else { "target" }
+                    )
+                })
                 .collect();
             format!("domains of the model: {}", names.join(", "))
         };
         if let Some(name) = name {
-            return self
-                .domains
-                .iter()
-                .position(|d| d.name == name)
-                .ok_or_else(|| Error::input_with_hint(format!("--statistics: the model knows no domain `{name}`"), list()));
+            return self.domains.iter().position(|d| d.name == name).ok_or_else(|| {
+                Error::input_with_hint(format!("--statistics: the model knows no domain `{name}`"), list())
+            });
         }
-        let targets: Vec<usize> =
-            (0..self.domains.len()).filter(|&i| self.domains[i].role == Role::Target).collect();
+        let targets: Vec<usize> = (0..self.domains.len())
+            .filter(|&i| self.domains[i].role == Role::Target)
+            .collect();
         match targets[..] {
             [only] => Ok(only),
             _ => Err(Error::input_with_hint(
-                format!("the model has {} targets: say whose statistics to use with --statistics", targets.len()),
+                format!(
+                    "the model has {} targets: say whose statistics to use with --statistics",
+                    targets.len()
+                ),
                 list(),
             )),
         }

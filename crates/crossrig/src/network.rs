@@ -92,7 +92,13 @@ impl Network {
     /// `domain` where batch norm keeps them per domain.
     pub fn run(&self, x: &Tensor, domain: Option<usize>) -> Result<Outputs> {
         let n = x.dim(0)?;
-        let mut out = Outputs { probabilities: Vec::new(), classes: 0, features: Vec::new(), width: 0, domain: Vec::new() };
+        let mut out = Outputs {
+            probabilities: Vec::new(),
+            classes: 0,
+            features: Vec::new(),
+            width: 0,
+            domain: Vec::new(),
+        };
         for start in (0..n).step_by(ROWS) {
             let rows = x.narrow(0, start, ROWS.min(n - start))?;
             let features = self.dann.features(&rows, domain)?.detach();
@@ -111,11 +117,16 @@ impl Network {
 impl Outputs {
     /// The most probable class of each window.
     pub fn labels(&self) -> Vec<usize> {
-        self.probabilities.chunks_exact(self.classes.max(1)).map(argmax).collect()
+        self.probabilities
+            .chunks_exact(self.classes.max(1))
+            .map(argmax)
+            .collect()
     }
 }
 
 /// Position of the largest value; the first of equals.
 pub fn argmax(row: &[f32]) -> usize {
-    row.iter().enumerate().fold(0, |best, (i, v)| if *v > row[best] { i } else { best })
+    row.iter()
+        .enumerate()
+        .fold(0, |best, (i, v)| if *v > row[best] { i } else { best })
 }

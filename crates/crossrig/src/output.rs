@@ -22,7 +22,10 @@ pub fn check_folder(dir: &Path, resume: bool) -> Result<()> {
 
 /// Creates a folder and those above it.
 pub fn create_folder(dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })
+    std::fs::create_dir_all(dir).map_err(|source| Error::Write {
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 /// Writes a file: to a temporary name, then in place, so that no half-written one is left.

@@ -30,7 +30,12 @@ pub struct Represented {
 ///
 /// # Errors
 /// A representation that needs what the recording does not state.
-pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], window: usize, settings: &SignalSettings) -> Result<Represented> {
+pub fn represent_windows(
+    signals: &[Signal],
+    windows: &[WindowRef],
+    window: usize,
+    settings: &SignalSettings,
+) -> Result<Represented> {
     let recipe = settings.recipe();
     let channels = signals.first().map_or(1, |s| s.channels.len());
     let length = recipe.output_len(window);
@@ -61,13 +66,20 @@ pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], window: usiz
             }
             Ok(())
         })
-        .map(|()| Represented { values, windows: windows.len(), channels, length })
+        .map(|()| Represented {
+            values,
+            windows: windows.len(),
+            channels,
+            length,
+        })
 }
 
 impl Represented {
     /// Statistics of these rows: per bin for spectra, per channel for samples.
     pub fn statistics(parts: &[&Self], input: Input) -> Result<Standardiser> {
-        let first = parts.first().ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
+        let first = parts
+            .first()
+            .ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
         let (grouping, groups) = match input {
             Input::Raw => (Grouping::PerChannel, first.channels),
             Input::Spectrum | Input::LogSpectrum => (Grouping::PerBin, first.channels * first.length),
@@ -93,7 +105,11 @@ impl Represented {
     /// The rows as an f32 tensor `(windows, channels, length)`.
     pub fn tensor(&self) -> Result<Tensor> {
         let values: Vec<f32> = self.values.iter().map(|&v| v as f32).collect();
-        Ok(Tensor::from_vec(values, (self.windows, self.channels, self.length), &Device::Cpu)?)
+        Ok(Tensor::from_vec(
+            values,
+            (self.windows, self.channels, self.length),
+            &Device::Cpu,
+        )?)
     }
 }
 
@@ -118,9 +134,10 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
             let sources: Vec<&Represented> = rows.iter().take(task.sources.len()).collect();
             vec![Some(Represented::statistics(&sources, settings.input)?); rows.len()]
         }
-        Standardise::Domain => {
-            rows.iter().map(|r| Represented::statistics(&[r], settings.input).map(Some)).collect::<Result<_>>()?
-        }
+        Standardise::Domain => rows
+            .iter()
+            .map(|r| Represented::statistics(&[r], settings.input).map(Some))
+            .collect::<Result<_>>()?,
     };
     rows.iter_mut()
         .zip(standardisers)
@@ -128,7 +145,10 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
             if let Some(s) = &standardiser {
                 r.standardise(s)?;
             }
-            Ok(DomainInput { train: r.tensor()?, standardiser })
+            Ok(DomainInput {
+                train: r.tensor()?,
+                standardiser,
+            })
         })
         .collect()
 }

@@ -29,7 +29,11 @@ impl Watcher for TrainingBar {
         }
         let mut text = format!("epoch {} label {:.3}", r.epoch, r.label_loss);
         if let (Some(d), Some(l), Some(a)) = (r.domain_loss, r.lambda, r.domain_accuracy) {
-            text += &format!(" domain {d:.3} lambda {l:.2} domain acc {:.0} % (chance {:.0} %)", 100.0 * a, 100.0 * self.chance);
+            text += &format!(
+                " domain {d:.3} lambda {l:.2} domain acc {:.0} % (chance {:.0} %)",
+                100.0 * a,
+                100.0 * self.chance
+            );
         }
         match r.source_validation {
             Some(v) => text += &format!(" source val {:.1} %", 100.0 * v),
@@ -48,7 +52,11 @@ impl Drop for TrainingBar {
 /// A bar on stderr; hidden where stderr is no terminal or `CROSSRIG_NO_PROGRESS` is set.
 pub fn bar(what: &str, template: &str) -> ProgressBar {
     let shown = std::io::stderr().is_terminal() && std::env::var_os("CROSSRIG_NO_PROGRESS").is_none();
-    let target = if shown { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() };
+    let target = if shown {
+        ProgressDrawTarget::stderr_with_hz(8)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(None, target).with_prefix(what.to_owned());
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar

@@ -10,7 +10,13 @@ use crate::task::{Task, Truth};
 /// The report of an experiment.
 pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome, m: &Metrics) -> Report {
     let rows = rows(m);
-    let name = |deep: usize| rows.iter().filter(|r| !r.simple).nth(deep).map(|r| r.name.clone()).unwrap_or_default();
+    let name = |deep: usize| {
+        rows.iter()
+            .filter(|r| !r.simple)
+            .nth(deep)
+            .map(|r| r.name.clone())
+            .unwrap_or_default()
+    };
     Report {
         sources: task.sources.iter().map(|s| s.domain.name.clone()).collect(),
         targets: task.targets.iter().map(|t| t.name.clone()).collect(),
@@ -21,8 +27,15 @@ pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
         classes: m.classes.clone(),
         known_classes: m.known_classes,
         adapted: outcome.adapted.as_ref().map(|r| model(name(0), r)),
-        source_only: outcome.source_only.as_ref().map(|r| model(name(usize::from(outcome.adapted.is_some())), r)),
-        simple: rows.iter().filter(|r| r.simple).map(|r| method(r.name.clone(), r.scores)).collect(),
+        source_only: outcome
+            .source_only
+            .as_ref()
+            .map(|r| model(name(usize::from(outcome.adapted.is_some())), r)),
+        simple: rows
+            .iter()
+            .filter(|r| r.simple)
+            .map(|r| method(r.name.clone(), r.scores))
+            .collect(),
         recordings: recordings(task, truth, settings, outcome),
         settings: flatten(settings),
         provenance: provenance(m),
@@ -93,7 +106,10 @@ fn recordings(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
             }
             let n = windows.iter().filter(|w| w.recording == i).count();
             if n > 0 {
-                let most = (0..votes.len()).rev().max_by_key(|&c| votes[c]).filter(|&c| votes[c] > 0);
+                let most = (0..votes.len())
+                    .rev()
+                    .max_by_key(|&c| votes[c])
+                    .filter(|&c| votes[c] > 0);
                 list.push(Recording {
                     domain: task.targets[t].name.clone(),
                     file: s.file.clone(),
@@ -110,8 +126,12 @@ fn recordings(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
 
 /// Settings as flags and values.
 fn flatten(settings: &Settings) -> Vec<(String, String)> {
-    let Ok(text) = settings.to_config(std::path::Path::new("")) else { return Vec::new() };
-    let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
+    let Ok(text) = settings.to_config(std::path::Path::new("")) else {
+        return Vec::new();
+    };
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return Vec::new();
+    };
     let show = |v: &toml::Value| match v {
         toml::Value::String(s) => s.clone(),
         other => other.to_string(),
@@ -133,6 +153,10 @@ fn provenance(m: &Metrics) -> Vec<(String, String)> {
         ("instruction sets".to_owned(), m.isa.clone()),
     ];
     list.extend(m.versions.iter().map(|(k, v)| (format!("version of {k}"), v.clone())));
-    list.extend(m.seconds.iter().map(|(k, v)| (format!("seconds, {k}"), format!("{v:.1}"))));
+    list.extend(
+        m.seconds
+            .iter()
+            .map(|(k, v)| (format!("seconds, {k}"), format!("{v:.1}"))),
+    );
     list
 }

@@ -113,18 +113,32 @@ impl Settings {
     /// A value that is missing or makes no sense; the message names the flag.
     pub fn new(o: &TrainOptions) -> Result<Self> {
         let need = |what: &str, example: &str| {
-            Error::input_with_hint(format!("--{what} is missing"), format!("for example --{what} {example}"))
+            Error::input_with_hint(
+                format!("--{what} is missing"),
+                format!("for example --{what} {example}"),
+            )
         };
         let data = o.data.clone().ok_or_else(|| need("data", "datasets/cwru.toml"))?;
-        let source = o.source.clone().filter(|s| !s.is_empty()).ok_or_else(|| need("source", "load0"))?;
-        let target = o.target.clone().filter(|s| !s.is_empty()).ok_or_else(|| need("target", "load3"))?;
+        let source = o
+            .source
+            .clone()
+            .filter(|s| !s.is_empty())
+            .ok_or_else(|| need("source", "load0"))?;
+        let target = o
+            .target
+            .clone()
+            .filter(|s| !s.is_empty())
+            .ok_or_else(|| need("target", "load3"))?;
         let input = o.input.unwrap_or(Input::Raw);
         let raw = input == Input::Raw;
         let window = o.window.unwrap_or(1024);
         let epochs = o.epochs.unwrap_or(30);
         let mut extractor = match &o.extractor {
             None => ExtractorTable::default(),
-            Some(ExtractorOption::Name(name)) => ExtractorTable { name: Some(name.clone()), ..ExtractorTable::default() },
+            Some(ExtractorOption::Name(name)) => ExtractorTable {
+                name: Some(name.clone()),
+                ..ExtractorTable::default()
+            },
             Some(ExtractorOption::Table(table)) => table.clone(),
         };
         let architecture: Architecture = match &extractor.name {
@@ -153,7 +167,9 @@ impl Settings {
                 hop: o.hop.unwrap_or(window),
                 scale: o.scale.unwrap_or(if raw { Scale::Window } else { Scale::None }),
                 scale_by: o.scale_by.unwrap_or(ScaleBy::MeanStd),
-                standardise: o.standardise.unwrap_or(if raw { Standardise::None } else { Standardise::Domain }),
+                standardise: o
+                    .standardise
+                    .unwrap_or(if raw { Standardise::None } else { Standardise::Domain }),
             },
             key: o.key.clone(),
             channels: o.channels.clone(),
@@ -161,7 +177,12 @@ impl Settings {
             fractions: match o.fractions.as_deref() {
                 None => [0.6, 0.2, 0.2],
                 Some(&[a, b, c]) => [a, b, c],
-                Some(other) => return Err(Error::input(format!("--fractions takes three numbers, found {}", other.len()))),
+                Some(other) => {
+                    return Err(Error::input(format!(
+                        "--fractions takes three numbers, found {}",
+                        other.len()
+                    )));
+                }
             },
             score: o.score.unwrap_or(Score::Test),
             epochs,
@@ -226,14 +247,26 @@ impl Settings {
             }
         }
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return fail(format!("--weight-decay must not be negative, found {}", self.weight_decay));
+            return fail(format!(
+                "--weight-decay must not be negative, found {}",
+                self.weight_decay
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return fail(format!("--dropout must be at least 0 and below 1, found {}", self.dropout));
+            return fail(format!(
+                "--dropout must be at least 0 and below 1, found {}",
+                self.dropout
+            ));
         }
         let sum: f64 = self.fractions.iter().sum();
-        if self.fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-9 || self.fractions[0] == 0.0 {
-            return fail(format!("--fractions must be three shares that add up to 1, the first above 0; found {:?}", self.fractions));
+        if self.fractions.iter().any(|f| !(0.0..=1.0).contains(f))
+            || (sum - 1.0).abs() > 1e-9
+            || self.fractions[0] == 0.0
+        {
+            return fail(format!(
+                "--fractions must be three shares that add up to 1, the first above 0; found {:?}",
+                self.fractions
+            ));
         }
         if self.score == Score::Test && self.fractions[2] == 0.0 {
             return Err(Error::input_with_hint(
@@ -242,7 +275,10 @@ impl Settings {
             ));
         }
         if self.warmup_epochs > self.epochs {
-            return fail(format!("--warmup-epochs {} is more than --epochs {}", self.warmup_epochs, self.epochs));
+            return fail(format!(
+                "--warmup-epochs {} is more than --epochs {}",
+                self.warmup_epochs, self.epochs
+            ));
         }
         if self.method == Method::Dann && self.warmup_epochs == self.epochs {
             return Err(Error::input_with_hint(
@@ -310,14 +346,21 @@ impl Settings {
     /// Label head and domain head.
     pub fn heads(&self) -> Result<(Head, Head)> {
         let parse = |flag: &str, text: &str| text.parse().map_err(|e| Error::input(format!("--{flag}: {e}")));
-        Ok((parse("label-head", &self.label_head)?, parse("domain-head", &self.domain_head)?))
+        Ok((
+            parse("label-head", &self.label_head)?,
+            parse("domain-head", &self.domain_head)?,
+        ))
     }
 
     /// Schedules of lambda and of the learning rate.
     pub fn schedules(&self) -> Result<(Schedule, LrSchedule)> {
         Ok((
-            self.lambda.parse().map_err(|e| Error::input(format!("--lambda: {e}")))?,
-            self.lr_schedule.parse().map_err(|e| Error::input(format!("--lr-schedule: {e}")))?,
+            self.lambda
+                .parse()
+                .map_err(|e| Error::input(format!("--lambda: {e}")))?,
+            self.lr_schedule
+                .parse()
+                .map_err(|e| Error::input(format!("--lr-schedule: {e}")))?,
         ))
     }
 
@@ -386,7 +429,11 @@ impl Settings {
 impl SignalSettings {
     /// How a recording is cut into windows.
     pub fn windowing(&self) -> Windowing {
-        Windowing { length: self.window, hop: self.hop, tail: Tail::Drop }
+        Windowing {
+            length: self.window,
+            hop: self.hop,
+            tail: Tail::Drop,
+        }
     }
 
     /// The representation of a window.

@@ -19,12 +19,24 @@ pub struct Row<'a> {
 pub fn rows(m: &Metrics) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     if let Some(a) = &m.adapted {
-        rows.push(Row { name: format!("DANN ({})", extractor(m)), simple: false, scores: &a.last });
+        rows.push(Row {
+            name: format!("DANN ({})", extractor(m)),
+            simple: false,
+            scores: &a.last,
+        });
     }
     if let Some(s) = &m.source_only {
-        rows.push(Row { name: format!("source-only ({})", extractor(m)), simple: false, scores: &s.last });
+        rows.push(Row {
+            name: format!("source-only ({})", extractor(m)),
+            simple: false,
+            scores: &s.last,
+        });
     }
-    rows.extend(m.baselines.iter().map(|(name, scores)| Row { name: name.clone(), simple: true, scores }));
+    rows.extend(m.baselines.iter().map(|(name, scores)| Row {
+        name: name.clone(),
+        simple: true,
+        scores,
+    }));
     rows
 }
 
@@ -57,8 +69,18 @@ pub fn table(m: &Metrics) -> String {
     let mut out = String::new();
     let rows = rows(m);
     let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(8).max(8);
-    let _ = writeln!(out, "{} -> {}   {}", m.config.source.join(" + "), m.config.target.join(" + "), split_line(m));
-    let _ = writeln!(out, "{:width$}  {:>9}  {:>9}  {:>8}  {:>10}", "method", "accuracy", "macro-F1", "windows", "recordings");
+    let _ = writeln!(
+        out,
+        "{} -> {}   {}",
+        m.config.source.join(" + "),
+        m.config.target.join(" + "),
+        split_line(m)
+    );
+    let _ = writeln!(
+        out,
+        "{:width$}  {:>9}  {:>9}  {:>8}  {:>10}",
+        "method", "accuracy", "macro-F1", "windows", "recordings"
+    );
     for r in &rows {
         let windows: usize = r.scores.domains.values().map(|d| d.windows).sum();
         let recordings: usize = r.scores.domains.values().map(|d| d.recordings).sum();
@@ -75,7 +97,11 @@ pub fn table(m: &Metrics) -> String {
         signs.push(format!("source validation {}", percent(Some(v))));
     }
     if let Some(d) = m.domain_accuracy {
-        signs.push(format!("domain accuracy {} (chance {})", percent(Some(d.value)), percent(Some(d.chance))));
+        signs.push(format!(
+            "domain accuracy {} (chance {})",
+            percent(Some(d.value)),
+            percent(Some(d.chance))
+        ));
     }
     if let Some(a) = m.a_distance {
         let twin = m.a_distance_source_only.filter(|_| m.adapted.is_some());
@@ -85,7 +111,10 @@ pub fn table(m: &Metrics) -> String {
         });
     }
     let _ = writeln!(out, "{}", signs.join("   "));
-    for line in verdicts(m).iter().chain(&m.warnings.iter().map(|w| format!("warning: {w}")).collect::<Vec<_>>()) {
+    for line in verdicts(m)
+        .iter()
+        .chain(&m.warnings.iter().map(|w| format!("warning: {w}")).collect::<Vec<_>>())
+    {
         let _ = writeln!(out, "{line}");
     }
     out
@@ -98,11 +127,19 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
     let f1 = |r: &Row| r.scores.macro_f1;
     if rows.iter().all(|r| f1(r).is_none()) {
         lines.push("no target labels: target accuracy unknown".to_owned());
-        if let Some(mix) = m.predicted_mix.get("adapted").or_else(|| m.predicted_mix.get("source_only")) {
+        if let Some(mix) = m
+            .predicted_mix
+            .get("adapted")
+            .or_else(|| m.predicted_mix.get("source_only"))
+        {
             let mut named: Vec<(f64, &str)> = mix.iter().copied().zip(m.classes.iter().map(String::as_str)).collect();
             named.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let shown: Vec<String> =
-                named.iter().filter(|(s, _)| *s >= 0.005).take(6).map(|(s, n)| format!("{n} {:.0} %", 100.0 * s)).collect();
+            let shown: Vec<String> = named
+                .iter()
+                .filter(|(s, _)| *s >= 0.005)
+                .take(6)
+                .map(|(s, n)| format!("{n} {:.0} %", 100.0 * s))
+                .collect();
             lines.push(format!("predicted class mix of the target: {}", shown.join(", ")));
         }
         return lines;
@@ -113,13 +150,19 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
         if let (Some(a), Some(b)) = (f1(adapted), f1(twin)) {
             lines.push(match 100.0 * (a - b) {
                 d if d >= 0.05 => format!("adaptation gains {} points of macro-F1 over source-only", points(a - b)),
-                d if d <= -0.05 => format!("adaptation LOSES {} points of macro-F1 against source-only", points(b - a)),
+                d if d <= -0.05 => format!(
+                    "adaptation LOSES {} points of macro-F1 against source-only",
+                    points(b - a)
+                ),
                 _ => "adaptation changes nothing: same macro-F1 as source-only".to_owned(),
             });
         }
     }
     let best = |simple: bool| {
-        rows.iter().filter(|r| r.simple == simple).filter_map(|r| f1(r).map(|v| (v, r))).max_by(|a, b| a.0.total_cmp(&b.0))
+        rows.iter()
+            .filter(|r| r.simple == simple)
+            .filter_map(|r| f1(r).map(|v| (v, r)))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
     };
     if let (Some((s, simple)), Some((d, deep))) = (best(true), best(false)) {
         if s > d {

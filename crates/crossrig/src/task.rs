@@ -4,7 +4,9 @@
 
 use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
-use signal_domains::{Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target};
+use signal_domains::{
+    Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
+};
 
 use crate::corpus::{Corpus, DomainSignals, Globs, Signal, data_error};
 use crate::error::{Error, Result};
@@ -114,10 +116,26 @@ impl Task {
             .into_iter()
             .zip(labels)
             .zip(&source_splits)
-            .map(|((d, classes), split)| Source { domain: Domain::new(d, split), classes })
+            .map(|((d, classes), split)| Source {
+                domain: Domain::new(d, split),
+                classes,
+            })
             .collect();
-        let targets: Vec<Domain> = targets.into_iter().zip(&target_splits).map(|(d, split)| Domain::new(d, split)).collect();
-        let task = Self { classes, rate_hz, channels, window, split, sources, targets, digest };
+        let targets: Vec<Domain> = targets
+            .into_iter()
+            .zip(&target_splits)
+            .map(|(d, split)| Domain::new(d, split))
+            .collect();
+        let task = Self {
+            classes,
+            rate_hz,
+            channels,
+            window,
+            split,
+            sources,
+            targets,
+            digest,
+        };
         Ok((task, truth, warnings))
     }
 
@@ -130,15 +148,31 @@ impl Task {
 impl Domain {
     fn new(d: DomainSignals, split: &Split) -> Self {
         let part = |part: Part| -> Vec<WindowRef> {
-            split.windows(part).into_iter().map(|(recording, start)| WindowRef { recording, start }).collect()
+            split
+                .windows(part)
+                .into_iter()
+                .map(|(recording, start)| WindowRef { recording, start })
+                .collect()
         };
         let (train, validation, test) = (part(Part::Train), part(Part::Validation), part(Part::Test));
-        Self { name: d.name, signals: d.signals, train, validation, test }
+        Self {
+            name: d.name,
+            signals: d.signals,
+            train,
+            validation,
+            test,
+        }
     }
 
     /// Training, validation and test windows together.
     pub fn all(&self) -> Vec<WindowRef> {
-        let mut all: Vec<WindowRef> = self.train.iter().chain(&self.validation).chain(&self.test).copied().collect();
+        let mut all: Vec<WindowRef> = self
+            .train
+            .iter()
+            .chain(&self.validation)
+            .chain(&self.test)
+            .copied()
+            .collect();
         all.sort_by_key(|w| (w.recording, w.start));
         all
     }
@@ -156,7 +190,13 @@ fn split(
     let source_items: Vec<Vec<LabelledItem>> = sources
         .iter()
         .zip(labels)
-        .map(|(d, l)| d.signals.iter().zip(l).map(|(s, &class)| LabelledItem { item: item(s), class }).collect())
+        .map(|(d, l)| {
+            d.signals
+                .iter()
+                .zip(l)
+                .map(|(s, &class)| LabelledItem { item: item(s), class })
+                .collect()
+        })
         .collect();
     let target_items: Vec<Vec<Item>> = targets.iter().map(|d| d.signals.iter().map(item).collect()).collect();
     let kind = settings.split_kind()?.unwrap_or_else(|| {
@@ -185,7 +225,11 @@ fn split(
 }
 
 fn item(s: &Signal) -> Item<'_> {
-    Item { file: &s.file, unit: s.unit.as_deref(), samples: s.channels.first().map_or(0, Vec::len) }
+    Item {
+        file: &s.file,
+        unit: s.unit.as_deref(),
+        samples: s.channels.first().map_or(0, Vec::len),
+    }
 }
 
 /// The model's classes, and the truth over those and the ones only targets have.
@@ -207,7 +251,9 @@ fn class_lists(corpus: &Corpus, wanted: &Globs, warnings: &mut Vec<String>) -> R
         return Err(Error::input_with_hint(
             format!(
                 "the source has {} only: a diagnosis needs at least two",
-                classes.first().map_or_else(|| "no class".into(), |c| format!("the class `{c}`"))
+                classes
+                    .first()
+                    .map_or_else(|| "no class".into(), |c| format!("the class `{c}`"))
             ),
             "give more source domains or recordings, or widen --classes",
         ));
@@ -219,7 +265,11 @@ fn class_lists(corpus: &Corpus, wanted: &Globs, warnings: &mut Vec<String>) -> R
             .map(String::as_str)
             .collect();
         if !missing.is_empty() {
-            warnings.push(format!("source `{}` has no recording of {}", d.name, missing.join(", ")));
+            warnings.push(format!(
+                "source `{}` has no recording of {}",
+                d.name,
+                missing.join(", ")
+            ));
         }
     }
     if !only_target.is_empty() {
@@ -244,8 +294,14 @@ fn class_lists(corpus: &Corpus, wanted: &Globs, warnings: &mut Vec<String>) -> R
 }
 
 fn common_channels(corpus: &Corpus) -> Result<usize> {
-    let mut all = corpus.sources.iter().chain(&corpus.targets).flat_map(|d| d.signals.iter().map(move |s| (d, s)));
-    let Some((_, first)) = all.next() else { return Err(Error::input("there is no recording")) };
+    let mut all = corpus
+        .sources
+        .iter()
+        .chain(&corpus.targets)
+        .flat_map(|d| d.signals.iter().map(move |s| (d, s)));
+    let Some((_, first)) = all.next() else {
+        return Err(Error::input("there is no recording"));
+    };
     for (d, s) in all {
         if s.channels.len() != first.channels.len() {
             return Err(Error::input_with_hint(
@@ -269,7 +325,12 @@ fn common_rate<'a>(signals: impl Iterator<Item = &'a Signal>, asked: Option<f64>
     let (with, without): (Vec<&Signal>, Vec<&Signal>) = signals.partition(|s| s.meta.rate_hz.is_some());
     match (with.first(), without.first()) {
         (Some(a), Some(b)) => Err(Error::input_with_hint(
-            format!("{} has no sampling rate, {} has {} Hz", b.file, a.file, a.meta.rate_hz.unwrap_or(0.0)),
+            format!(
+                "{} has no sampling rate, {} has {} Hz",
+                b.file,
+                a.file,
+                a.meta.rate_hz.unwrap_or(0.0)
+            ),
             "state `rate_hz` for every recording in the manifest, or for none",
         )),
         (None, Some(b)) if asked.is_some() => Err(Error::input_with_hint(
@@ -302,7 +363,10 @@ fn long_enough<'a>(domains: impl Iterator<Item = &'a DomainSignals>, window: usi
         let longest = d.signals.iter().map(|s| s.channels[0].len()).max().unwrap_or(0);
         if longest < window {
             return Err(Error::input_with_hint(
-                format!("--window {window} is longer than every recording of `{}`; the longest has {longest} samples", d.name),
+                format!(
+                    "--window {window} is longer than every recording of `{}`; the longest has {longest} samples",
+                    d.name
+                ),
                 "give a shorter --window",
             ));
         }
@@ -315,7 +379,11 @@ fn digest(corpus: &Corpus) -> String {
     let mut lines: Vec<String> = Vec::new();
     for (role, domains) in [("source", &corpus.sources), ("target", &corpus.targets)] {
         for d in domains {
-            lines.extend(d.signals.iter().map(|s| format!("{role}\t{}\t{}\t{}\n", d.name, s.file, s.sha256)));
+            lines.extend(
+                d.signals
+                    .iter()
+                    .map(|s| format!("{role}\t{}\t{}\t{}\n", d.name, s.file, s.sha256)),
+            );
         }
     }
     lines.sort();

@@ -140,16 +140,31 @@ pub fn total_steps(task: &Task, settings: &Settings) -> Result<u64> {
 ///
 /// # Errors
 /// A loss that is no longer a number, a checkpoint that does not belong to this run, a disk that is full, an interruption.
-pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, settings: &Settings, run: &Run) -> Result<Trained> {
+pub fn train(
+    task: &Task,
+    inputs: &[DomainInput],
+    validation: &Validation,
+    settings: &Settings,
+    run: &Run,
+) -> Result<Trained> {
     let network = Network::new(settings, shape(task, inputs)?)?;
     let (lambda_schedule, lr_schedule) = settings.schedules()?;
     let trainable = network.store.trainable();
-    let mut optimiser = Optimiser::new(optimiser_kind(settings.optimiser), settings.weight_decay, trainable.clone())?;
+    let mut optimiser = Optimiser::new(
+        optimiser_kind(settings.optimiser),
+        settings.weight_decay,
+        trainable.clone(),
+    )?;
     let mut sampler = sampler(task, settings)?;
     let labels: Vec<Tensor> = task
         .sources
         .iter()
-        .map(|s| Tensor::new(training_classes(s).iter().map(|&c| c as u32).collect::<Vec<_>>(), &Device::Cpu))
+        .map(|s| {
+            Tensor::new(
+                training_classes(s).iter().map(|&c| c as u32).collect::<Vec<_>>(),
+                &Device::Cpu,
+            )
+        })
         .collect::<Result<_, _>>()?;
     let per_epoch = sampler.steps_per_epoch() as u64;
     let total = per_epoch * settings.epochs as u64;
@@ -164,18 +179,29 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
         history: Vec::new(),
         settings: identity,
     };
-    let checkpoints = run.checkpoints.as_ref().map(|dir| Checkpoints::new(dir, "crossrig")).transpose().map_err(file_error)?;
+    let checkpoints = run
+        .checkpoints
+        .as_ref()
+        .map(|dir| Checkpoints::new(dir, "crossrig"))
+        .transpose()
+        .map_err(file_error)?;
     if let Some(c) = checkpoints.as_ref().filter(|_| run.resume) {
         if let Some(found) = restore(c, &state.settings, &network, &mut optimiser)? {
             state = found;
-            sampler.restore(&state.sampler).map_err(|e| Error::Machine(e.to_string()))?;
+            sampler
+                .restore(&state.sampler)
+                .map_err(|e| Error::Machine(e.to_string()))?;
         }
     }
 
     while state.step < total {
         let step = state.step;
         let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
-        let rows = if adversarial { sampler.next_batch() } else { sampler.next_source_batch() };
+        let rows = if adversarial {
+            sampler.next_batch()
+        } else {
+            sampler.next_source_batch()
+        };
         let sources: Vec<LabelledRows> = rows
             .sources
             .iter()
@@ -194,12 +220,19 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
                 .zip(&inputs[task.sources.len()..])
                 .map(|(rows, input)| UnlabelledRows::new(input.train.index_select(&index(rows)?, 0)?))
                 .collect::<candle_core::Result<_>>()?;
-            network.dann.adversarial_step(&Batch { sources, targets }, lambda, settings.seed, step)?
+            network
+                .dann
+                .adversarial_step(&Batch { sources, targets }, lambda, settings.seed, step)?
         } else {
             network.dann.source_step(&sources, settings.seed, step)?
         };
         let label = f64::from(losses.label.to_scalar::<f32>()?);
-        let domain = losses.domain.as_ref().map(Tensor::to_scalar::<f32>).transpose()?.map(f64::from);
+        let domain = losses
+            .domain
+            .as_ref()
+            .map(Tensor::to_scalar::<f32>)
+            .transpose()?
+            .map(f64::from);
         if !(label.is_finite() && domain.is_none_or(f64::is_finite)) {
             return Err(Error::input_with_hint(
                 format!("the loss is no longer a number at step {} of {total}", step + 1),
@@ -231,16 +264,26 @@ pub fn train(task: &Task, inputs: &[DomainInput], validation: &Validation, setti
             save(c, &state, &network, &optimiser)?;
         }
         if stop && state.step < total {
-            return Err(Error::Interrupted { checkpoint: run.checkpoints.clone() });
+            return Err(Error::Interrupted {
+                checkpoint: run.checkpoints.clone(),
+            });
         }
     }
-    Ok(Trained { network, history: state.history })
+    Ok(Trained {
+        network,
+        history: state.history,
+    })
 }
 
 /// Sizes of the network for a task.
 pub fn shape(task: &Task, inputs: &[DomainInput]) -> Result<Shape> {
     let (_, channels, length) = inputs[0].train.dims3()?;
-    Ok(Shape { channels, length, classes: task.classes.len(), domains: task.sources.len() + task.targets.len() })
+    Ok(Shape {
+        channels,
+        length,
+        classes: task.classes.len(),
+        domains: task.sources.len() + task.targets.len(),
+    })
 }
 
 fn index(rows: &[usize]) -> candle_core::Result<Tensor> {
@@ -249,17 +292,31 @@ fn index(rows: &[usize]) -> candle_core::Result<Tensor> {
 
 /// Class of each training window of a source.
 fn training_classes(source: &crate::task::Source) -> Vec<usize> {
-    source.domain.train.iter().map(|w| source.classes[w.recording]).collect()
+    source
+        .domain
+        .train
+        .iter()
+        .map(|w| source.classes[w.recording])
+        .collect()
 }
 
 fn sampler(task: &Task, settings: &Settings) -> Result<Sampler> {
     let sources: Vec<SourceRows> = task
         .sources
         .iter()
-        .map(|s| SourceRows { domain: s.domain.name.clone(), classes: training_classes(s) })
+        .map(|s| SourceRows {
+            domain: s.domain.name.clone(),
+            classes: training_classes(s),
+        })
         .collect();
-    let targets: Vec<TargetRows> =
-        task.targets.iter().map(|t| TargetRows { domain: t.name.clone(), rows: t.train.len() }).collect();
+    let targets: Vec<TargetRows> = task
+        .targets
+        .iter()
+        .map(|t| TargetRows {
+            domain: t.name.clone(),
+            rows: t.train.len(),
+        })
+        .collect();
     let balance = match settings.balance {
         Balance::None => signal_domains::Balance::None,
         Balance::Class => signal_domains::Balance::Class,
@@ -290,26 +347,48 @@ impl Validation {
 
 fn save(checkpoints: &Checkpoints, state: &State, network: &Network, optimiser: &Optimiser) -> Result<()> {
     let mut tensors = std::collections::BTreeMap::new();
-    tensors.extend(network.store.tensors()?.into_iter().map(|(k, v)| (format!("network.{k}"), v)));
-    tensors.extend(optimiser.state()?.into_iter().map(|(k, v)| (format!("optimiser.{k}"), v)));
+    tensors.extend(
+        network
+            .store
+            .tensors()?
+            .into_iter()
+            .map(|(k, v)| (format!("network.{k}"), v)),
+    );
+    tensors.extend(
+        optimiser
+            .state()?
+            .into_iter()
+            .map(|(k, v)| (format!("optimiser.{k}"), v)),
+    );
     let text = serde_json::to_string(state).map_err(|e| Error::Machine(e.to_string()))?;
     let metadata = std::collections::BTreeMap::from([("crossrig.state".to_owned(), text)]);
     checkpoints.save(state.step, &tensors, &metadata).map_err(file_error)?;
     Ok(())
 }
 
-fn restore(checkpoints: &Checkpoints, identity: &str, network: &Network, optimiser: &mut Optimiser) -> Result<Option<State>> {
+fn restore(
+    checkpoints: &Checkpoints,
+    identity: &str,
+    network: &Network,
+    optimiser: &mut Optimiser,
+) -> Result<Option<State>> {
     let Latest { checkpoint, damaged } = checkpoints.latest(&Device::Cpu).map_err(file_error)?;
     for fault in damaged {
         eprintln!("warning: passed over a damaged checkpoint: {fault}");
     }
     let Some(found) = checkpoint else { return Ok(None) };
     let bad = |what: &str| Error::input(format!("{}: {what}", found.path.display()));
-    let text = found.metadata.get("crossrig.state").ok_or_else(|| bad("this is no checkpoint of crossrig"))?;
+    let text = found
+        .metadata
+        .get("crossrig.state")
+        .ok_or_else(|| bad("this is no checkpoint of crossrig"))?;
     let state: State = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
     if state.settings != identity {
         return Err(Error::input_with_hint(
-            format!("{} belongs to a run with other settings or other data", found.path.display()),
+            format!(
+                "{} belongs to a run with other settings or other data",
+                found.path.display()
+            ),
             "resume with the settings in config.toml of that folder, or start in a new --out",
         ));
     }

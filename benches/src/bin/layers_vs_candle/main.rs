@@ -87,8 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     print_summary(&record.rows);
     if let Some(path) = args.json {
-        fs::write(&path, serde_json::to_string_pretty(&record)? + "\n")
-            .map_err(|e| format!("{}: {e}", path.display()))?;
+        fs::write(&path, serde_json::to_string(&record)? + "\n").map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())
 }

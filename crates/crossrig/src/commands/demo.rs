@@ -42,13 +42,19 @@ pub struct DemoArgs {
 /// Runs the command.
 pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     if !(0.0..=1.0).contains(&args.shift) {
-        return Err(Error::input(format!("--shift must be between 0 and 1, found {}", args.shift)));
+        return Err(Error::input(format!(
+            "--shift must be between 0 and 1, found {}",
+            args.shift
+        )));
     }
     let out = args.out.clone().unwrap_or_else(free_folder);
     output::check_folder(&out, false)?;
     let clock = Instant::now();
     let settings = settings(args.seed)?;
-    let bar = progress::bar("simulating", "{prefix:>12} {spinner} two machines, 4 conditions, 10 bearings each");
+    let bar = progress::bar(
+        "simulating",
+        "{prefix:>12} {spinner} two machines, 4 conditions, 10 bearings each",
+    );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let shifted = corpus(args.seed, args.shift)?;
     let control = corpus(args.seed, 0.0)?;
@@ -59,11 +65,19 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     // the same source, so the same source-only model: but a run of its own, that the control stands by itself
     let control = experiment(control, &settings, context, &out.join("control"), "control: ")?;
 
-    output::print(&format!("Two simulated machines, shift {} of the committed range, seed {}\n\n", args.shift, args.seed));
+    output::print(&format!(
+        "Two simulated machines, shift {} of the committed range, seed {}\n\n",
+        args.shift, args.seed
+    ));
     output::print(&table(&transfer));
     output::print("\nNo-shift control: the same machine, other bearings\n");
     for r in rows(&control) {
-        output::print(&format!("{:30} accuracy {:>8}   macro-F1 {:>8}\n", r.name, percent(r.scores.accuracy), percent(r.scores.macro_f1)));
+        output::print(&format!(
+            "{:30} accuracy {:>8}   macro-F1 {:>8}\n",
+            r.name,
+            percent(r.scores.accuracy),
+            percent(r.scores.macro_f1)
+        ));
     }
     output::print(&format!(
         "\n{:.0} s in all; report: {}\n{}\n",
@@ -83,7 +97,12 @@ fn conclusion(m: &Metrics) -> String {
 fn experiment(corpus: Corpus, settings: &Settings, context: &Context, out: &Path, label: &str) -> Result<Metrics> {
     let clock = Instant::now();
     let (task, truth, warnings) = Task::new(corpus, settings)?;
-    let how = Conduct { checkpoints: None, resume: false, stop: &context.stop, label };
+    let how = Conduct {
+        checkpoints: None,
+        resume: false,
+        stop: &context.stop,
+        label,
+    };
     let outcome = conduct(&task, &truth, settings, &how)?;
     let mut m = metrics(&task, &truth, settings, &outcome, &context.command, warnings);
     m.seconds.insert("total".to_owned(), clock.elapsed().as_secs_f64());
@@ -152,7 +171,11 @@ fn domain(name: &str, machine: &Machine, seed: u64) -> Result<DomainSignals> {
             })
         })
         .collect::<Result<_>>()?;
-    Ok(DomainSignals { name: name.into(), signals, classes: all.iter().map(|x| Some(x.0)).collect() })
+    Ok(DomainSignals {
+        name: name.into(),
+        signals,
+        classes: all.iter().map(|x| Some(x.0)).collect(),
+    })
 }
 
 /// `crossrig-demo`, or the first `crossrig-demo-N` that does not exist.
@@ -161,5 +184,8 @@ fn free_folder() -> PathBuf {
     if !first.exists() {
         return first;
     }
-    (2..).map(|n| PathBuf::from(format!("crossrig-demo-{n}"))).find(|p| !p.exists()).unwrap_or(first)
+    (2..)
+        .map(|n| PathBuf::from(format!("crossrig-demo-{n}")))
+        .find(|p| !p.exists())
+        .unwrap_or(first)
 }

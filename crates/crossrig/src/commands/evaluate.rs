@@ -44,7 +44,12 @@ pub struct EvaluateArgs {
 pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
     let model = model_file::load(&args.model)?;
     let settings = &model.recipe.settings;
-    let dataset = corpus::open(&args.data, args.root.as_deref(), settings.key.as_deref(), settings.channels.as_deref())?;
+    let dataset = corpus::open(
+        &args.data,
+        args.root.as_deref(),
+        settings.key.as_deref(),
+        settings.channels.as_deref(),
+    )?;
     let wanted = Globs::new(&settings.classes, "classes")?;
     let domains = corpus::read_domains(&dataset, &args.domain, |r| {
         r.class.is_none_or(|c| wanted.pass(&dataset.classes[c]))
@@ -68,15 +73,24 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
             prepare(&model, s)?;
         }
         let (windows, outputs) = classify(&model, &signals, statistics)?;
-        let truth: Vec<Option<usize>> =
-            d.classes.iter().map(|c| c.and_then(|c| classes.iter().position(|n| *n == dataset.classes[c]))).collect();
+        let truth: Vec<Option<usize>> = d
+            .classes
+            .iter()
+            .map(|c| c.and_then(|c| classes.iter().position(|n| *n == dataset.classes[c])))
+            .collect();
         let files: Vec<String> = signals.iter().map(|s| s.file.clone()).collect();
         let recording: Vec<usize> = windows.iter().map(|w| w.recording).collect();
         parts.push((d.name, files, recording, truth, outputs.labels()));
     }
     let scored: Vec<Scored> = parts
         .iter()
-        .map(|(domain, files, recording, truth, predicted)| Scored { domain, files, recording, truth, predicted })
+        .map(|(domain, files, recording, truth, predicted)| Scored {
+            domain,
+            files,
+            recording,
+            truth,
+            predicted,
+        })
         .collect();
     let mut scores = score(&scored, classes.len(), Some(settings.epochs))?;
     scores.chosen_by = Some("last epoch".to_owned());
@@ -120,7 +134,10 @@ fn statistics_for(model: &Model, name: &str, args: &EvaluateArgs) -> Result<Stat
 fn remarks(model: &Model, d: &DomainSignals) -> Vec<String> {
     let mut notes = Vec::new();
     for (role, what) in [
-        (Role::Source, "with their labels: this score says nothing about new recordings"),
+        (
+            Role::Source,
+            "with their labels: this score says nothing about new recordings",
+        ),
         (Role::Target, "without labels (transductive)"),
     ] {
         let seen: BTreeSet<&str> = model
@@ -132,7 +149,11 @@ fn remarks(model: &Model, d: &DomainSignals) -> Vec<String> {
             .collect();
         let n = d.signals.iter().filter(|s| seen.contains(s.sha256.as_str())).count();
         if n > 0 {
-            notes.push(format!("{n} of {} recordings of `{}` took part in training {what}", d.signals.len(), d.name));
+            notes.push(format!(
+                "{n} of {} recordings of `{}` took part in training {what}",
+                d.signals.len(),
+                d.name
+            ));
         }
     }
     notes
@@ -140,7 +161,11 @@ fn remarks(model: &Model, d: &DomainSignals) -> Vec<String> {
 
 fn table(scores: &Scores, classes: &[String], notes: &[String]) -> String {
     let mut out = String::from("all windows of the recordings, no split\n");
-    let _ = writeln!(out, "{:<20}  {:>9}  {:>9}  {:>8}  {:>10}", "domain", "accuracy", "macro-F1", "windows", "recordings");
+    let _ = writeln!(
+        out,
+        "{:<20}  {:>9}  {:>9}  {:>8}  {:>10}",
+        "domain", "accuracy", "macro-F1", "windows", "recordings"
+    );
     for (name, d) in &scores.domains {
         let _ = writeln!(
             out,

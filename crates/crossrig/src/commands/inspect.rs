@@ -68,7 +68,11 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
         return one_file(&args.path, args.json);
     }
     let dataset = corpus::open(&args.path, args.root.as_deref(), args.key.as_deref(), None)?;
-    let found: Vec<Found> = dataset.recordings.par_iter().map(|r| look(&dataset, r, args.window)).collect();
+    let found: Vec<Found> = dataset
+        .recordings
+        .par_iter()
+        .map(|r| look(&dataset, r, args.window))
+        .collect();
     let remarks = compare_classes(&dataset, &found);
     let failed = found.iter().filter(|f| f.fault.is_some()).count();
     if args.json {
@@ -81,7 +85,10 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
         output::print(&screen(&dataset, &found, &remarks, args.window));
     }
     if failed > 0 {
-        return Err(Error::SomeFiles { failed, all: found.len() });
+        return Err(Error::SomeFiles {
+            failed,
+            all: found.len(),
+        });
     }
     Ok(())
 }
@@ -132,7 +139,12 @@ fn compare_classes(dataset: &Dataset, found: &[Found]) -> Vec<String> {
         }
     }
     for (domain, has) in &by_domain {
-        let missing: Vec<&str> = dataset.classes.iter().map(String::as_str).filter(|c| !has.contains(c)).collect();
+        let missing: Vec<&str> = dataset
+            .classes
+            .iter()
+            .map(String::as_str)
+            .filter(|c| !has.contains(c))
+            .collect();
         if has.is_empty() {
             remarks.push(format!("{domain}: no labels"));
         } else if !missing.is_empty() {
@@ -156,11 +168,18 @@ fn screen(dataset: &Dataset, found: &[Found], remarks: &[String], window: usize)
         }
     }
     let wide = domains.iter().map(|d| d.len()).max().unwrap_or(6).max(6);
-    let _ = writeln!(out, "\n{:wide$}  {:>10}  {:>6}  {:>8}  {:<16}  length", "domain", "recordings", "absent", "channels", "rate in Hz");
+    let _ = writeln!(
+        out,
+        "\n{:wide$}  {:>10}  {:>6}  {:>8}  {:<16}  length",
+        "domain", "recordings", "absent", "channels", "rate in Hz"
+    );
     for d in &domains {
         let of: Vec<&Found> = found.iter().filter(|f| f.domain == *d).collect();
-        let mut rates: Vec<String> =
-            of.iter().filter(|f| !f.absent).map(|f| f.rate_hz.map_or_else(|| "unknown".into(), |r| r.to_string())).collect();
+        let mut rates: Vec<String> = of
+            .iter()
+            .filter(|f| !f.absent)
+            .map(|f| f.rate_hz.map_or_else(|| "unknown".into(), |r| r.to_string()))
+            .collect();
         rates.sort();
         rates.dedup();
         let mut channels: Vec<String> = of.iter().filter_map(|f| f.channels.map(|c| c.to_string())).collect();
@@ -181,12 +200,20 @@ fn screen(dataset: &Dataset, found: &[Found], remarks: &[String], window: usize)
     let column = |d: &str| d.len().max(7);
     let head: Vec<String> = domains.iter().map(|d| format!("{d:>w$}", w = column(d))).collect();
     let _ = writeln!(out, "{:name$}  {}", "class", head.join("  "));
-    let classes = dataset.classes.iter().map(|c| Some(c.as_str())).chain(std::iter::once(None));
+    let classes = dataset
+        .classes
+        .iter()
+        .map(|c| Some(c.as_str()))
+        .chain(std::iter::once(None));
     for class in classes {
         let cells: Vec<String> = domains
             .iter()
             .map(|d| {
-                let n: usize = found.iter().filter(|f| f.domain == *d && f.class.as_deref() == class).map(|f| f.windows).sum();
+                let n: usize = found
+                    .iter()
+                    .filter(|f| f.domain == *d && f.class.as_deref() == class)
+                    .map(|f| f.windows)
+                    .sum();
                 let text = if n == 0 { "-".to_owned() } else { n.to_string() };
                 format!("{text:>w$}", w = column(d))
             })
@@ -195,12 +222,19 @@ fn screen(dataset: &Dataset, found: &[Found], remarks: &[String], window: usize)
             let _ = writeln!(out, "{:name$}  {}", class.unwrap_or("(unlabelled)"), cells.join("  "));
         }
     }
-    let mut problems: Vec<String> = found.iter().filter_map(|f| f.fault.as_ref().map(|x| format!("cannot be used: {x}"))).collect();
+    let mut problems: Vec<String> = found
+        .iter()
+        .filter_map(|f| f.fault.as_ref().map(|x| format!("cannot be used: {x}")))
+        .collect();
     let absent: Vec<&str> = found.iter().filter(|f| f.absent).map(|f| f.file.as_str()).collect();
     if !absent.is_empty() {
         problems.push(format!("absent: {}", absent.join(", ")));
     }
-    problems.extend(found.iter().filter_map(|f| f.remark.as_ref().map(|r| format!("{}: {r}", f.file))));
+    problems.extend(
+        found
+            .iter()
+            .filter_map(|f| f.remark.as_ref().map(|r| format!("{}: {r}", f.file))),
+    );
     problems.extend(remarks.iter().cloned());
     if !problems.is_empty() {
         out += "\n";
@@ -216,13 +250,24 @@ fn screen(dataset: &Dataset, found: &[Found], remarks: &[String], window: usize)
 
 fn lengths(of: &[&Found]) -> String {
     let samples: Vec<usize> = of.iter().filter_map(|f| f.samples).collect();
-    let (Some(least), Some(most)) = (samples.iter().min(), samples.iter().max()) else { return "-".into() };
-    let seconds: Vec<f64> =
-        of.iter().filter_map(|f| Some(f.samples? as f64 / f.rate_hz?)).collect();
-    let mut text = if least == most { format!("{least} samples") } else { format!("{least} to {most} samples") };
+    let (Some(least), Some(most)) = (samples.iter().min(), samples.iter().max()) else {
+        return "-".into();
+    };
+    let seconds: Vec<f64> = of.iter().filter_map(|f| Some(f.samples? as f64 / f.rate_hz?)).collect();
+    let mut text = if least == most {
+        format!("{least} samples")
+    } else {
+        format!("{least} to {most} samples")
+    };
     if !seconds.is_empty() {
-        let (a, b) = seconds.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(*s), b.max(*s)));
-        text += &if b - a < 0.05 { format!(", {a:.1} s") } else { format!(", {a:.1} to {b:.1} s") };
+        let (a, b) = seconds
+            .iter()
+            .fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(*s), b.max(*s)));
+        text += &if b - a < 0.05 {
+            format!(", {a:.1} s")
+        } else {
+            format!(", {a:.1} to {b:.1} s")
+        };
     }
     text
 }
@@ -235,16 +280,34 @@ fn one_file(path: &Path, json: bool) -> Result<()> {
             .iter()
             .map(|v| serde_json::json!({"name": v.name, "shape": v.shape, "kind": v.kind, "numeric": v.numeric, "samples": v.samples()}))
             .collect();
-        output::print(&format!("{:#}\n", serde_json::json!({"schema": 1, "file": path, "variables": list})));
+        output::print(&format!(
+            "{:#}\n",
+            serde_json::json!({"schema": 1, "file": path, "variables": list})
+        ));
         return Ok(());
     }
-    let wide = variables.iter().map(|v| v.name.chars().count()).max().unwrap_or(8).max(8);
+    let wide = variables
+        .iter()
+        .map(|v| v.name.chars().count())
+        .max()
+        .unwrap_or(8)
+        .max(8);
     let mut out = format!("{}: {} variables\n", path.display(), variables.len());
     let _ = writeln!(out, "{:wide$}  {:<16}  {:<12}  samples", "variable", "shape", "type");
     for v in &variables {
         let shape: Vec<String> = v.shape.iter().map(ToString::to_string).collect();
-        let samples = if v.numeric { v.samples().to_string() } else { "-".to_owned() };
-        let _ = writeln!(out, "{:wide$}  {:<16}  {:<12}  {samples}", v.name, shape.join(" x "), v.kind);
+        let samples = if v.numeric {
+            v.samples().to_string()
+        } else {
+            "-".to_owned()
+        };
+        let _ = writeln!(
+            out,
+            "{:wide$}  {:<16}  {:<12}  {samples}",
+            v.name,
+            shape.join(" x "),
+            v.kind
+        );
     }
     output::print(&out);
     Ok(())

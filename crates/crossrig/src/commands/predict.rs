@@ -86,12 +86,25 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
         }
     }
     if args.restandardise && !args.json {
-        eprintln!("warning: statistics come from these files themselves: right only where they show every condition the model knows");
+        eprintln!(
+            "warning: statistics come from these files themselves: right only where they show every condition the model knows"
+        );
     }
-    let diagnoses = if signals.is_empty() { Vec::new() } else { diagnose(&model, &signals, &notes, statistics)? };
-    output::print(&if args.json { json_lines(&diagnoses)? } else { table(&diagnoses) });
+    let diagnoses = if signals.is_empty() {
+        Vec::new()
+    } else {
+        diagnose(&model, &signals, &notes, statistics)?
+    };
+    output::print(&if args.json {
+        json_lines(&diagnoses)?
+    } else {
+        table(&diagnoses)
+    });
     if failed > 0 {
-        return Err(Error::SomeFiles { failed, all: args.files.len() });
+        return Err(Error::SomeFiles {
+            failed,
+            all: args.files.len(),
+        });
     }
     Ok(())
 }
@@ -112,8 +125,9 @@ pub fn diagnose(model: &Model, signals: &[Signal], notes: &[String], statistics:
                 .map(|(_, p)| p)
                 .collect();
             let n = rows.len() as f64;
-            let mean: Vec<f32> =
-                (0..k).map(|c| (rows.iter().map(|p| f64::from(p[c])).sum::<f64>() / n) as f32).collect();
+            let mean: Vec<f32> = (0..k)
+                .map(|c| (rows.iter().map(|p| f64::from(p[c])).sum::<f64>() / n) as f32)
+                .collect();
             let label = argmax(&mean);
             Diagnosis {
                 file: signal.file.clone(),
@@ -144,7 +158,10 @@ fn read(model: &Model, file: &Path, key: Option<&str>, rate: Option<f64>) -> Res
         (None, Some(to)) => format!("rate assumed: {to} Hz"),
         (Some(_), None) => {
             return Err(Error::input_with_hint(
-                format!("{}: a rate is given, but the model was trained on recordings without one", file.display()),
+                format!(
+                    "{}: a rate is given, but the model was trained on recordings without one",
+                    file.display()
+                ),
                 "leave --rate out: the samples are taken as they are",
             ));
         }
@@ -168,20 +185,33 @@ fn read(model: &Model, file: &Path, key: Option<&str>, rate: Option<f64>) -> Res
 fn json_lines(diagnoses: &[Diagnosis]) -> Result<String> {
     diagnoses
         .iter()
-        .map(|d| serde_json::to_string(d).map(|l| l + "\n").map_err(|e| Error::Machine(e.to_string())))
+        .map(|d| {
+            serde_json::to_string(d)
+                .map(|l| l + "\n")
+                .map_err(|e| Error::Machine(e.to_string()))
+        })
         .collect()
 }
 
 fn table(diagnoses: &[Diagnosis]) -> String {
     let widest = |f: fn(&Diagnosis) -> &str, head: usize| {
-        diagnoses.iter().map(|d| f(d).chars().count()).max().unwrap_or(0).max(head)
+        diagnoses
+            .iter()
+            .map(|d| f(d).chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(head)
     };
     let (file, label) = (widest(|d| &d.file, 4), widest(|d| &d.label, 5));
     let mut out = String::new();
     if diagnoses.is_empty() {
         return out;
     }
-    let _ = writeln!(out, "{:file$}  {:label$}  {:>11}  {:>9}  {:>7}  rate", "file", "label", "confidence*", "agreement", "windows");
+    let _ = writeln!(
+        out,
+        "{:file$}  {:label$}  {:>11}  {:>9}  {:>7}  rate",
+        "file", "label", "confidence*", "agreement", "windows"
+    );
     for d in diagnoses {
         let _ = writeln!(
             out,

@@ -10,6 +10,7 @@ use crate::corpus::{self, Globs, Selection};
 use crate::error::{Error, Result};
 use crate::experiment::{Conduct, Outcome, conduct, metrics, recipe};
 use crate::metrics::Metrics;
+use crate::network::{Network, Shape};
 use crate::options::TrainOptions;
 use crate::report_data::report;
 use crate::settings::Settings;
@@ -35,7 +36,16 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     let dry = options.dry_run.unwrap_or(false);
     let resume = options.resume.unwrap_or(false);
     let out = options.out.clone().map_or_else(
-        || if dry { Ok(PathBuf::new()) } else { Err(Error::input_with_hint("--out is missing", "for example --out runs/load0-load3")) },
+        || {
+            if dry {
+                Ok(PathBuf::new())
+            } else {
+                Err(Error::input_with_hint(
+                    "--out is missing",
+                    "for example --out runs/load0-load3",
+                ))
+            }
+        },
         Ok,
     )?;
     if !dry {
@@ -44,8 +54,12 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     output::set_threads(options.threads)?;
 
     let clock = Instant::now();
-    let dataset =
-        corpus::open(&settings.data, settings.root.as_deref(), settings.key.as_deref(), settings.channels.as_deref())?;
+    let dataset = corpus::open(
+        &settings.data,
+        settings.root.as_deref(),
+        settings.key.as_deref(),
+        settings.channels.as_deref(),
+    )?;
     let selection = Selection {
         sources: settings.source.clone(),
         targets: settings.target.clone(),
@@ -67,13 +81,21 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     for w in &warnings {
         eprintln!("warning: {w}");
     }
+    network_fits(&task, &settings)?;
     output::create_folder(&out)?;
     output::write(&out.join("config.toml"), settings.to_config(&out)?.as_bytes())?;
     let checkpoints = out.join("checkpoints");
-    let how = Conduct { checkpoints: Some(&checkpoints), resume, stop: &context.stop, label: "" };
+    let how = Conduct {
+        checkpoints: Some(&checkpoints),
+        resume,
+        stop: &context.stop,
+        label: "",
+    };
     let outcome = conduct(&task, &truth, &settings, &how)?;
     let mut metrics = metrics(&task, &truth, &settings, &outcome, &context.command, warnings);
-    metrics.seconds.insert("total".to_owned(), clock.elapsed().as_secs_f64());
+    metrics
+        .seconds
+        .insert("total".to_owned(), clock.elapsed().as_secs_f64());
     save(&out, &task, &truth, &settings, &outcome, &metrics, &channel_keys)?;
     output::print(&summary::table(&metrics));
     eprintln!("report: {}", out.join("report.html").display());
@@ -93,11 +115,23 @@ pub fn save(
     let models = [
         (&outcome.adapted, Kind::Adapted, "model.safetensors"),
         // a source-only run has one model, and prediction looks for it under the usual name
-        (&outcome.source_only, Kind::SourceOnly, if outcome.adapted.is_some() { "source_only.safetensors" } else { "model.safetensors" }),
+        (
+            &outcome.source_only,
+            Kind::SourceOnly,
+            if outcome.adapted.is_some() {
+                "source_only.safetensors"
+            } else {
+                "model.safetensors"
+            },
+        ),
     ];
     for (model, kind, name) in models {
         if let Some(m) = model {
-            model_file::save(&out.join(name), &m.network, &recipe(task, settings, &outcome.inputs, kind, channel_keys)?)?;
+            model_file::save(
+                &out.join(name),
+                &m.network,
+                &recipe(task, settings, &outcome.inputs, kind, channel_keys)?,
+            )?;
         }
     }
     let text = serde_json::to_string_pretty(metrics).map_err(|e| Error::Machine(e.to_string()))?;
@@ -108,18 +142,36 @@ pub fn save(
 
 /// Flags over the config; on `--resume` without a config, over the one that the run left in its folder.
 fn gather(args: &TrainArgs) -> Result<TrainOptions> {
-    let own = args.options.out.as_ref().map(|o| o.join("config.toml")).filter(|p| args.options.resume == Some(true) && p.exists());
+    let own = args
+        .options
+        .out
+        .as_ref()
+        .map(|o| o.join("config.toml"))
+        .filter(|p| args.options.resume == Some(true) && p.exists());
     match args.config.as_ref().or(own.as_ref()) {
         Some(file) => args.options.over_config(file),
         None => Ok(args.options.clone()),
     }
 }
 
+/// Builds the network once before anything is written: settings that make no network leave nothing behind.
+fn network_fits(task: &Task, settings: &Settings) -> Result<()> {
+    let shape = Shape {
+        channels: task.channels,
+        length: settings.signal.recipe().output_len(task.window),
+        classes: task.classes.len(),
+        domains: task.sources.len() + task.targets.len(),
+    };
+    Network::new(settings, shape).map(|_| ())
+}
+
 /// What would be trained, on what.
 fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) -> Result<String> {
     use std::fmt::Write as _;
     let mut out = String::new();
-    let rate = task.rate_hz.map_or_else(|| "no sampling rate".to_owned(), |r| format!("{r} Hz"));
+    let rate = task
+        .rate_hz
+        .map_or_else(|| "no sampling rate".to_owned(), |r| format!("{r} Hz"));
     let _ = writeln!(
         out,
         "windows of {} samples, hop {}, {} channel{}, {rate}; split {}{}",
@@ -132,9 +184,17 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
     );
     let _ = writeln!(out, "classes: {}", task.classes.join(", "));
     if truth.classes.len() > task.classes.len() {
-        let _ = writeln!(out, "unknown to the source: {}", truth.classes[task.classes.len()..].join(", "));
+        let _ = writeln!(
+            out,
+            "unknown to the source: {}",
+            truth.classes[task.classes.len()..].join(", ")
+        );
     }
-    let _ = writeln!(out, "{:<20} {:<7} {:>10} {:>9} {:>11} {:>6}", "domain", "role", "recordings", "training", "validation", "test");
+    let _ = writeln!(
+        out,
+        "{:<20} {:<7} {:>10} {:>9} {:>11} {:>6}",
+        "domain", "role", "recordings", "training", "validation", "test"
+    );
     for (i, d) in task.domains().enumerate() {
         let _ = writeln!(
             out,
@@ -148,7 +208,7 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         );
     }
     let inputs = crate::preprocess::training_inputs(task, &settings.signal)?;
-    let network = crate::network::Network::new(settings, crate::training::shape(task, &inputs)?)?;
+    let network = Network::new(settings, crate::training::shape(task, &inputs)?)?;
     let _ = writeln!(
         out,
         "{} with heads: {} parameters; {} steps of {} windows a domain in {} epochs, {} of them warm-up{}",
@@ -158,7 +218,11 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         settings.batch,
         settings.epochs,
         settings.warmup_epochs,
-        if settings.twin { ", and the same for the source-only twin" } else { "" }
+        if settings.twin {
+            ", and the same for the source-only twin"
+        } else {
+            ""
+        }
     );
     for w in warnings {
         let _ = writeln!(out, "warning: {w}");
