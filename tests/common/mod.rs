@@ -48,16 +48,15 @@ pub fn ok(folder: &Path, args: &str) -> Ran {
 
 /// The folder of real recordings; `None` where there is none and none is required.
 pub fn real_data() -> Option<PathBuf> {
-    match std::env::var_os("CROSSRIG_DATA") {
-        Some(d) => Some(PathBuf::from(d)),
-        None => {
-            assert!(
-                std::env::var_os("CROSSRIG_REQUIRE_DATA").is_none(),
-                "CROSSRIG_REQUIRE_DATA is set, CROSSRIG_DATA is not"
-            );
-            println!("skipped: no data");
-            None
-        }
+    if let Some(d) = std::env::var_os("CROSSRIG_DATA") {
+        Some(PathBuf::from(d))
+    } else {
+        assert!(
+            std::env::var_os("CROSSRIG_REQUIRE_DATA").is_none(),
+            "CROSSRIG_REQUIRE_DATA is set, CROSSRIG_DATA is not"
+        );
+        println!("skipped: no data");
+        None
     }
 }
 

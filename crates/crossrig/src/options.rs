@@ -147,6 +147,7 @@ pub struct ExtractorTable {
     pub reduction: Option<usize>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a value parser of clap returns a result")]
 fn extractor_name(text: &str) -> Result<ExtractorOption, std::convert::Infallible> {
     Ok(ExtractorOption::Name(text.to_owned()))
 }

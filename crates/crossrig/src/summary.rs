@@ -146,17 +146,17 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
     }
     let points = |x: f64| format!("{:.1}", 100.0 * x);
     let deep: Vec<&Row> = rows.iter().filter(|r| !r.simple).collect();
-    if let [adapted, twin] = deep[..] {
-        if let (Some(a), Some(b)) = (f1(adapted), f1(twin)) {
-            lines.push(match 100.0 * (a - b) {
-                d if d >= 0.05 => format!("adaptation gains {} points of macro-F1 over source-only", points(a - b)),
-                d if d <= -0.05 => format!(
-                    "adaptation LOSES {} points of macro-F1 against source-only",
-                    points(b - a)
-                ),
-                _ => "adaptation changes nothing: same macro-F1 as source-only".to_owned(),
-            });
-        }
+    if let [adapted, twin] = deep[..]
+        && let (Some(a), Some(b)) = (f1(adapted), f1(twin))
+    {
+        lines.push(match 100.0 * (a - b) {
+            d if d >= 0.05 => format!("adaptation gains {} points of macro-F1 over source-only", points(a - b)),
+            d if d <= -0.05 => format!(
+                "adaptation LOSES {} points of macro-F1 against source-only",
+                points(b - a)
+            ),
+            _ => "adaptation changes nothing: same macro-F1 as source-only".to_owned(),
+        });
     }
     let best = |simple: bool| {
         rows.iter()

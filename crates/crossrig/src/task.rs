@@ -347,13 +347,13 @@ fn common_rate<'a>(signals: impl Iterator<Item = &'a Signal>, asked: Option<f64>
 
 /// Resamples a signal to the task's rate.
 pub fn at_rate(s: &mut Signal, rate_hz: Option<f64>) -> Result<()> {
-    if let (Some(from), Some(to)) = (s.meta.rate_hz, rate_hz) {
-        if from != to {
-            for c in &mut s.channels {
-                *c = resample(c, from, to).map_err(|e| Error::input(format!("{}: {e}", s.file)))?;
-            }
-            s.meta.rate_hz = Some(to);
+    if let (Some(from), Some(to)) = (s.meta.rate_hz, rate_hz)
+        && from != to
+    {
+        for c in &mut s.channels {
+            *c = resample(c, from, to).map_err(|e| Error::input(format!("{}: {e}", s.file)))?;
         }
+        s.meta.rate_hz = Some(to);
     }
     Ok(())
 }
@@ -396,5 +396,5 @@ fn digest(corpus: &Corpus) -> String {
 
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }

@@ -185,13 +185,13 @@ pub fn train(
         .map(|dir| Checkpoints::new(dir, "crossrig"))
         .transpose()
         .map_err(file_error)?;
-    if let Some(c) = checkpoints.as_ref().filter(|_| run.resume) {
-        if let Some(found) = restore(c, &state.settings, &network, &mut optimiser)? {
-            state = found;
-            sampler
-                .restore(&state.sampler)
-                .map_err(|e| Error::Machine(e.to_string()))?;
-        }
+    if let Some(c) = checkpoints.as_ref().filter(|_| run.resume)
+        && let Some(found) = restore(c, &state.settings, &network, &mut optimiser)?
+    {
+        state = found;
+        sampler
+            .restore(&state.sampler)
+            .map_err(|e| Error::Machine(e.to_string()))?;
     }
 
     while state.step < total {
@@ -252,14 +252,17 @@ pub fn train(
         state.step += 1;
         let epoch = (step / per_epoch) as usize + 1;
         let mut record = state.sums.record(epoch);
-        if state.step % per_epoch == 0 {
+        if state.step.is_multiple_of(per_epoch) {
             record.source_validation = validation.accuracy(&network)?;
             state.history.push(record.clone());
             state.sums = Sums::default();
         }
         run.watcher.step(state.step, total, &record);
         let stop = run.stop.load(Ordering::Relaxed);
-        if let Some(c) = checkpoints.as_ref().filter(|_| stop || state.step % per_epoch == 0) {
+        if let Some(c) = checkpoints
+            .as_ref()
+            .filter(|_| stop || state.step.is_multiple_of(per_epoch))
+        {
             state.sampler = sampler.state();
             save(c, &state, &network, &optimiser)?;
         }

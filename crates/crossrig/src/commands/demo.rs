@@ -184,8 +184,12 @@ fn free_folder() -> PathBuf {
     if !first.exists() {
         return first;
     }
-    (2..)
-        .map(|n| PathBuf::from(format!("crossrig-demo-{n}")))
-        .find(|p| !p.exists())
-        .unwrap_or(first)
+    let mut n = 2;
+    loop {
+        let next = PathBuf::from(format!("crossrig-demo-{n}"));
+        if !next.exists() {
+            return next;
+        }
+        n += 1;
+    }
 }
