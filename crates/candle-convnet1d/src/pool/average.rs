@@ -15,12 +15,12 @@ pub(super) struct AvgPool {
 
 /// Windows below this many positions are summed one by one.
 const SHORT: usize = 16;
-/// Rows up to this many positions are summed in their own type where one window is the whole row: the mean over the
-/// length of a deep layer is many short rows, and a sum in f64 costs more than the row itself.
+/// Rows up to this many positions have a path of their own where one window is the whole row: the mean over the length
+/// of a deep layer is many short rows, for which the general path costs more than the row itself.
 const LONG: usize = 256;
 
-/// Sum of a row in 16 interleaved partial sums of its own type.
-fn sum<T: Float>(row: &[T]) -> T {
+/// Sum of a row in 16 interleaved partial sums of its own type, the last four added in f64.
+fn sum<T: Float>(row: &[T]) -> f64 {
     let (whole, rest) = row.as_chunks::<16>();
     let mut lanes = [T::zero(); 16];
     for values in whole {
@@ -31,23 +31,23 @@ fn sum<T: Float>(row: &[T]) -> T {
     for (lane, &value) in lanes.iter_mut().zip(rest) {
         *lane += value;
     }
-    for half in [8, 4, 2, 1] {
+    for half in [8, 4] {
         for i in 0..half {
             let upper = lanes[i + half];
             lanes[i] += upper;
         }
     }
-    lanes[0]
+    lanes[..4].iter().map(|lane| lane.to_f64()).sum()
 }
 
 impl AvgPool {
     /// Means where the only window is the whole row.
     fn row_means<T: Float>(&self, x: &[T], length: usize) -> Vec<T> {
-        let divisor = T::from_f64(self.divisors[0]);
+        let divisor = self.divisors[0];
         write_elements(x.len() / length, |rows| {
             x[rows.start * length..rows.end * length]
                 .chunks_exact(length)
-                .map(move |row| sum(row) / divisor)
+                .map(move |row| T::from_f64(sum(row) / divisor))
         })
     }
 
