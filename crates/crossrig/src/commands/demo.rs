@@ -119,8 +119,11 @@ fn settings(seed: u64) -> Result<Settings> {
         target: Some(vec!["machine-b".into()]),
         extractor: Some(ExtractorOption::Name("seresnext26-small".into())),
         split: Some("units".into()),
-        epochs: Some(15),
-        warmup_epochs: Some(5),
+        // five bearings of a condition to learn from, one to watch by, four to score on
+        fractions: Some(vec![0.5, 0.1, 0.4]),
+        batch: Some(16),
+        epochs: Some(10),
+        warmup_epochs: Some(3),
         seed: Some(seed),
         ..TrainOptions::default()
     })
