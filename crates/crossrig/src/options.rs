@@ -240,7 +240,7 @@ pub struct TrainOptions {
     /// Weight decay [default: 1e-5]
     #[arg(long, value_name = "X", help_heading = "Training")]
     pub weight_decay: Option<f64>,
-    /// constant, step:N:FACTOR, cosine or dann[:ALPHA:BETA] [default: constant]
+    /// constant, step:N:FACTOR, cosine, dann or dann:ALPHA:BETA [default: constant]
     #[arg(long, value_name = "SCHEDULE", help_heading = "Training")]
     pub lr_schedule: Option<String>,
     /// Largest norm of the gradient [default: not clipped]
