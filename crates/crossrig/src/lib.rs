@@ -6,7 +6,10 @@
 //! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`] and [`baselines`] ->
 //! [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
 #![forbid(unsafe_code)]
-#![allow(rustdoc::invalid_html_tags, reason = "doc comments of flags are the help text, which writes <domain>")]
+#![allow(
+    rustdoc::invalid_html_tags,
+    reason = "doc comments of flags are the help text, which writes <domain>"
+)]
 
 pub mod commands;
 
