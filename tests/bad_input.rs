@@ -52,6 +52,25 @@ const TRAIN: &str =
     "train --data m.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --out run";
 
 #[test]
+fn an_option_that_the_network_does_not_have_is_answered_with_those_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    manifest(dir.path(), |t| t);
+    let config = |text: &str| fs::write(dir.path().join("c.toml"), text).unwrap();
+    config("[extractor]\nname = \"light-cnn\"\ngroups = 4\n");
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --config c.toml"),
+        &["light-cnn has no option `groups`", "bins"],
+    );
+    config("[extractor]\nname = \"seresnext26-small\"\nbins = 4\n");
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --config c.toml"),
+        &["seresnext26-small has no option `bins`", "groups"],
+    );
+}
+
+#[test]
 fn an_unknown_manifest_key_names_the_nearest() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| {

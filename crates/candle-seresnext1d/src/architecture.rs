@@ -58,8 +58,8 @@ impl Architecture {
         let config = match self {
             Self::LightCnn => {
                 let config = LightCnnConfig {
-                    in_channels,
                     batch_norm,
+                    ..LightCnnConfig::new(in_channels)
                 };
                 return Ok(Box::new(LightCnn::new(&config, vb)?));
             }

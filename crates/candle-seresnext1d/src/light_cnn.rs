@@ -3,7 +3,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::conv_norm::ConvNorm;
-use crate::input;
+use crate::{Error, input};
 
 const NETWORK: &str = "light-cnn";
 
@@ -12,8 +12,6 @@ const WIDTHS: [usize; 4] = [16, 32, 64, 128];
 const KERNELS: [usize; 4] = [15, 3, 3, 3];
 /// Max pool after the second convolution, kernel and stride.
 const POOL: usize = 2;
-/// Bins of the adaptive max pool at the end.
-const BINS: usize = 4;
 
 /// Configuration of a [`LightCnn`].
 #[derive(Clone, Debug)]
@@ -22,21 +20,26 @@ pub struct LightCnnConfig {
     pub in_channels: usize,
     /// Batch norm after each convolution.
     pub batch_norm: BatchNormConfig,
+    /// Bins of the adaptive max pool at the end, over which a feature still knows where it was: few for samples, whose
+    /// place in a window means nothing, more for spectra, whose place is the frequency.
+    pub bins: usize,
 }
 
 impl LightCnnConfig {
-    /// Windows of `in_channels` channels, `PyTorch`'s batch norm.
+    /// Windows of `in_channels` channels, `PyTorch`'s batch norm, four bins.
     pub fn new(in_channels: usize) -> Self {
         Self {
             in_channels,
             batch_norm: BatchNormConfig::default(),
+            bins: 4,
         }
     }
 }
 
 /// A light CNN: four unpadded convolutions with batch norm and `ReLU`, and two max pools.
 ///
-/// `(N, in_channels, L)`, L >= 26, gives features `(N, 512)`, channel by channel, four bins each.
+/// `(N, in_channels, L)`, L >= 26, gives features `(N, 128 bins)`, channel by channel; there are four bins unless the
+/// configuration says otherwise.
 /// At L = 1024: conv k15 `(N, 16, 1010)`, conv k3 `(N, 32, 1008)`, max pool 2 `(N, 32, 504)`,
 /// conv k3 `(N, 64, 502)`, conv k3 `(N, 128, 500)`, adaptive max pool `(N, 128, 4)`.
 ///
@@ -62,6 +65,7 @@ impl LightCnnConfig {
 pub struct LightCnn {
     in_channels: usize,
     layers: Vec<ConvNorm>,
+    bins: usize,
 }
 
 impl LightCnn {
@@ -71,11 +75,20 @@ impl LightCnn {
     /// Builds the network, its variables taken from `vb`.
     ///
     /// # Errors
-    /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
+    /// No input channels, no bins, an impossible batch norm, or variables of `vb` that are missing or have
     /// another shape.
     #[allow(clippy::needless_pass_by_value, reason = "candle passes variable builders by value")]
     pub fn new(config: &LightCnnConfig, vb: VarBuilder) -> Result<Self> {
         input::check_channels(NETWORK, config.in_channels)?;
+        if config.bins == 0 {
+            return Err(Error::Config {
+                network: NETWORK,
+                field: "bins".into(),
+                found: "0".into(),
+                expected: "at least 1".into(),
+            }
+            .into());
+        }
         let mut layers = Vec::with_capacity(WIDTHS.len());
         let mut c_in = config.in_channels;
         for (index, (c_out, kernel)) in WIDTHS.into_iter().zip(KERNELS).enumerate() {
@@ -97,12 +110,13 @@ impl LightCnn {
         Ok(Self {
             in_channels: config.in_channels,
             layers,
+            bins: config.bins,
         })
     }
 }
 
 impl Extractor for LightCnn {
-    /// Features `(N, 512)` of windows `(N, in_channels, L)`, L >= 26.
+    /// Features `(N, 128 bins)` of windows `(N, in_channels, L)`, L >= 26.
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         input::check(NETWORK, x, self.in_channels, Self::MIN_LENGTH)?;
         let mut x = x.clone();
@@ -112,10 +126,10 @@ impl Extractor for LightCnn {
                 x = max_pool1d(&x, POOL, POOL, 0)?;
             }
         }
-        adaptive_max_pool1d(&x, BINS)?.flatten_from(1)
+        adaptive_max_pool1d(&x, self.bins)?.flatten_from(1)
     }
 
     fn feature_len(&self, _length: usize) -> usize {
-        WIDTHS[WIDTHS.len() - 1] * BINS
+        WIDTHS[WIDTHS.len() - 1] * self.bins
     }
 }

@@ -56,6 +56,23 @@ fn every_architecture_has_the_features_it_says() {
 }
 
 #[test]
+fn light_cnn_has_128_features_for_each_bin_and_at_least_one_bin() {
+    let build = |bins| {
+        let config = LightCnnConfig {
+            bins,
+            ..LightCnnConfig::new(1)
+        };
+        LightCnn::new(&config, Formula::default().builder(DType::F32))
+    };
+    let network = build(32).unwrap();
+    assert_eq!(network.feature_len(512), 128 * 32);
+    let x = Tensor::zeros((2, 1, 512), DType::F32, &Device::Cpu).unwrap();
+    assert_eq!(network.forward(&x, Pass::EVAL).unwrap().dims(), [2, 128 * 32]);
+    let message = build(0).unwrap_err().to_string();
+    assert!(message.contains("bins is 0"), "{message}");
+}
+
+#[test]
 fn an_unknown_depth_is_answered_with_the_known_ones() {
     let message = SeResNeXtConfig::depth(34, 1).unwrap_err().to_string();
     for depth in ["34", "26", "50", "101", "152"] {

@@ -81,7 +81,16 @@ pub struct Conduct<'a> {
 }
 
 /// Trains and scores what the settings ask for.
-pub fn conduct(task: &Task, truth: &Truth, settings: &Settings, how: &Conduct) -> Result<Outcome> {
+///
+/// `twin` is a source-only model that another transfer from the same source with the same settings has trained: it never
+/// saw a target, so it is scored here instead of being trained again.
+pub fn conduct(
+    task: &Task,
+    truth: &Truth,
+    settings: &Settings,
+    how: &Conduct,
+    mut twin: Option<Trained>,
+) -> Result<Outcome> {
     let mut seconds = BTreeMap::new();
     let scored = scored_windows(task, settings);
     let clock = Instant::now();
@@ -91,6 +100,9 @@ pub fn conduct(task: &Task, truth: &Truth, settings: &Settings, how: &Conduct) -
     let inputs = training_inputs(task, &settings.signal)?;
     let evaluation = Evaluation::new(task, truth, &inputs, scored, settings)?;
     let mut model = |kind: Kind, name: &str, label: &str| -> Result<ModelResult> {
+        if let Some(trained) = twin.take_if(|_| kind == Kind::SourceOnly) {
+            return evaluation.result(trained, kind);
+        }
         let clock = Instant::now();
         let watcher = TrainingBar::new(&format!("{}{label}", how.label), 1.0 / task.domains().count() as f64);
         let run = Run {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_seresnext1d::Architecture;
 use clap::{Args, CommandFactory, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,36 @@ pub struct ExtractorTable {
     pub groups: Option<usize>,
     /// Reduction of the squeeze-and-excitation gate.
     pub reduction: Option<usize>,
+    /// Bins of light-cnn's pool at the end.
+    pub bins: Option<usize>,
+}
+
+impl ExtractorTable {
+    /// Refuses options that the network does not have.
+    pub(crate) fn check(&self, architecture: Architecture) -> Result<(), Error> {
+        let light = architecture == Architecture::LightCnn;
+        let given = [
+            ("stem", self.stem.is_some(), !light),
+            ("blocks", self.blocks.is_some(), !light),
+            ("widths", self.widths.is_some(), !light),
+            ("outputs", self.outputs.is_some(), !light),
+            ("groups", self.groups.is_some(), !light),
+            ("reduction", self.reduction.is_some(), !light),
+            ("bins", self.bins.is_some(), light),
+        ];
+        let Some((wrong, ..)) = given.iter().find(|(_, given, known)| *given && !known) else {
+            return Ok(());
+        };
+        let known: Vec<&str> = given
+            .iter()
+            .filter(|(.., known)| *known)
+            .map(|(name, ..)| *name)
+            .collect();
+        Err(Error::input_with_hint(
+            format!("[extractor]: {architecture} has no option `{wrong}`"),
+            format!("its options are {}", known.join(", ")),
+        ))
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a value parser of clap returns a result")]

@@ -6,7 +6,7 @@ use candle_convnet1d::{BatchNormConfig, Extractor, Statistics};
 use candle_dann::Head;
 use candle_gradient_reversal::Schedule;
 use candle_nn::VarBuilder;
-use candle_seresnext1d::{Architecture, SeResNeXt, SeResNeXtConfig};
+use candle_seresnext1d::{Architecture, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig};
 use candle_trainer::LrSchedule;
 use serde::{Deserialize, Serialize};
 use signal_conditioning::{Recipe, Tail, Windowing};
@@ -17,6 +17,10 @@ use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
     Score, Standardise, TrainOptions,
 };
+
+/// Bins of light-cnn's last pool where it sees a spectrum, a line of which is known by its place: with a window of 1024
+/// samples a bin is 15 lines wide. The network's own four would leave "somewhere in this quarter".
+const SPECTRUM_BINS: usize = 32;
 
 /// Everything that fixes a run but its recordings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,6 +150,10 @@ impl Settings {
             Some(name) => name.parse().map_err(|e| Error::input(format!("--extractor: {e}")))?,
         };
         extractor.name = Some(architecture.to_string());
+        extractor.check(architecture)?;
+        if architecture == Architecture::LightCnn && !raw {
+            extractor.bins = extractor.bins.or(Some(SPECTRUM_BINS));
+        }
         let label_head = match architecture {
             Architecture::LightCnn => Head::Hidden(256),
             _ => Head::Linear,
@@ -397,17 +405,16 @@ impl Settings {
     pub fn build_extractor(&self, channels: usize, domains: usize, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
         let architecture = self.architecture()?;
         let e = &self.extractor;
-        let options = e.stem.is_some()
-            || e.blocks.is_some()
-            || e.widths.is_some()
-            || e.outputs.is_some()
-            || e.groups.is_some()
-            || e.reduction.is_some();
-        if !options {
-            return Ok(architecture.build(channels, self.batch_norm(domains), vb)?);
-        }
         let mut config = match architecture {
-            Architecture::LightCnn => return Err(Error::input("[extractor]: light-cnn has no options of its own")),
+            Architecture::LightCnn => {
+                let named = LightCnnConfig::new(channels);
+                let config = LightCnnConfig {
+                    batch_norm: self.batch_norm(domains),
+                    bins: e.bins.unwrap_or(named.bins),
+                    ..named
+                };
+                return Ok(Box::new(LightCnn::new(&config, vb)?));
+            }
             Architecture::SeResNeXt26Small => SeResNeXtConfig::small26(channels),
             Architecture::SeResNeXt26 => SeResNeXtConfig::depth(26, channels)?,
             Architecture::SeResNeXt50 => SeResNeXtConfig::depth(50, channels)?,

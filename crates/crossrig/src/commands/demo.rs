@@ -18,6 +18,7 @@ use crate::options::{ExtractorOption, TrainOptions};
 use crate::settings::Settings;
 use crate::summary::{percent, rows, table};
 use crate::task::{Task, hex};
+use crate::training::Trained;
 use crate::{output, progress};
 
 /// Bearings of each class on each machine.
@@ -61,9 +62,8 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     bar.finish_and_clear();
     output::create_folder(&out)?;
 
-    let transfer = experiment(shifted, &settings, context, &out, "")?;
-    // the same source, so the same source-only model: but a run of its own, that the control stands by itself
-    let control = experiment(control, &settings, context, &out.join("control"), "control: ")?;
+    let (transfer, twin) = experiment(shifted, &settings, context, &out, "", None)?;
+    let (control, _) = experiment(control, &settings, context, &out.join("control"), "control: ", twin)?;
 
     output::print(&format!(
         "Two simulated machines, shift {} of the committed range, seed {}\n\n",
@@ -93,8 +93,15 @@ fn conclusion(m: &Metrics) -> String {
     crate::summary::verdicts(m).pop().unwrap_or_default()
 }
 
-/// Trains, scores and saves one transfer.
-fn experiment(corpus: Corpus, settings: &Settings, context: &Context, out: &Path, label: &str) -> Result<Metrics> {
+/// Trains, scores and saves one transfer. Its source-only model is handed on: the next transfer has the same source.
+fn experiment(
+    corpus: Corpus,
+    settings: &Settings,
+    context: &Context,
+    out: &Path,
+    label: &str,
+    twin: Option<Trained>,
+) -> Result<(Metrics, Option<Trained>)> {
     let clock = Instant::now();
     let (task, truth, warnings) = Task::new(corpus, settings)?;
     let how = Conduct {
@@ -103,12 +110,16 @@ fn experiment(corpus: Corpus, settings: &Settings, context: &Context, out: &Path
         stop: &context.stop,
         label,
     };
-    let outcome = conduct(&task, &truth, settings, &how)?;
+    let outcome = conduct(&task, &truth, settings, &how, twin)?;
     let mut m = metrics(&task, &truth, settings, &outcome, &context.command, warnings);
     m.seconds.insert("total".to_owned(), clock.elapsed().as_secs_f64());
     output::create_folder(out)?;
     super::train::save(out, &task, &truth, settings, &outcome, &m, &["*".to_owned()])?;
-    Ok(m)
+    let twin = outcome.source_only.map(|s| Trained {
+        network: s.network,
+        history: s.history,
+    });
+    Ok((m, twin))
 }
 
 /// The settings of the demo: `seresnext26-small`, split by bearings.
@@ -194,5 +205,49 @@ fn free_folder() -> PathBuf {
             return next;
         }
         n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preprocess::training_inputs;
+    use crate::progress::TrainingBar;
+    use crate::training::{Kind, Run, Validation, train};
+
+    /// The bits of a source-only model, trained beside a machine at `shift`.
+    fn source_only(shift: f64) -> Vec<(String, Vec<u32>)> {
+        let mut settings = settings(3).unwrap();
+        settings.extractor = crate::options::ExtractorTable {
+            name: Some("light-cnn".into()),
+            ..Default::default()
+        };
+        (settings.epochs, settings.warmup_epochs) = (1, 0);
+        let (task, ..) = Task::new(corpus(3, shift).unwrap(), &settings).unwrap();
+        let inputs = training_inputs(&task, &settings.signal).unwrap();
+        let run = Run {
+            kind: Kind::SourceOnly,
+            stop: &std::sync::atomic::AtomicBool::new(false),
+            watcher: &TrainingBar::new("", 0.5),
+            checkpoints: None,
+            resume: false,
+        };
+        let validation = Validation { domains: Vec::new() };
+        let trained = train(&task, &inputs, &validation, &settings, &run).unwrap();
+        let tensors = trained.network.store.tensors().unwrap();
+        tensors
+            .into_iter()
+            .map(|(name, t)| {
+                let values: Vec<f32> = t.flatten_all().unwrap().to_vec1().unwrap();
+                (name, values.into_iter().map(f32::to_bits).collect())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_source_only_model_of_the_transfer_is_the_one_of_the_control() {
+        let transfer = source_only(0.5);
+        assert!(transfer.len() > 10);
+        assert_eq!(transfer, source_only(0.0));
     }
 }

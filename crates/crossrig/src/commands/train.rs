@@ -91,7 +91,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
         stop: &context.stop,
         label: "",
     };
-    let outcome = conduct(&task, &truth, &settings, &how)?;
+    let outcome = conduct(&task, &truth, &settings, &how, None)?;
     let mut metrics = metrics(&task, &truth, &settings, &outcome, &context.command, warnings);
     metrics
         .seconds
