@@ -61,6 +61,16 @@ pub enum Error {
         /// what was found and what was expected
         reason: String,
     },
+    /// A number that a function or a checked set of parameters cannot take.
+    #[error("{name} is {found}: expected {expected}")]
+    Argument {
+        /// the argument's name, with its unit
+        name: &'static str,
+        /// what was given
+        found: String,
+        /// what would be taken
+        expected: String,
+    },
     /// A name that is not one of a list.
     #[error("unknown {what} \"{found}\": expected one of {expected}")]
     UnknownName {
@@ -102,6 +112,14 @@ pub enum Error {
         /// its value
         value: f64,
     },
+    /// A window without variation where a representation looks.
+    #[error("nothing varies between {low_hz} and {high_hz} Hz in this window: is the sensor connected?")]
+    Still {
+        /// lower edge of the band, Hz
+        low_hz: f64,
+        /// upper edge of the band, Hz
+        high_hz: f64,
+    },
     /// Statistics of nothing.
     #[error("no window was given to take statistics from")]
     NoWindows,
@@ -124,6 +142,18 @@ pub enum Error {
         /// what was found and what was expected
         reason: String,
     },
+}
+
+/// An [`Error::Argument`] unless `value` is positive and finite.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), Error> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        name,
+        found: value.to_string(),
+        expected: "a positive, finite number".to_owned(),
+    })
 }
 
 /// The first value that is not finite, as an error.

@@ -42,21 +42,37 @@
 #![forbid(unsafe_code)]
 
 mod anti_alias;
+mod band;
+mod defect_orders;
+mod envelope;
 mod error;
 mod geometry;
+mod kinematics;
 mod recipe;
 mod resample;
+mod running_median;
 mod scale;
+mod shaft_speed;
 mod spectrum;
 mod standardise;
 mod window;
 
 pub use anti_alias::anti_alias_taps;
+pub use band::Band;
+pub use defect_orders::{
+    DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, DefectOrders, FamilyScore, MAX_BANDS,
+    ORDER_MAP_BINS, Plateau, RaceRule, Verdict, WHITENING_FLOOR, defect_orders, whiten,
+};
+pub use envelope::{ENVELOPE_FLOOR, EnvelopeKind, analytic_signal, band_envelope, band_pass, envelope};
 pub use error::Error;
 pub use geometry::Geometry;
+pub use kinematics::{DefectFamily, SlipRange};
 pub use recipe::{Meta, Recipe, represent};
 pub use resample::{resample, resample_poly, resampling_ratio};
+pub use running_median::running_median;
+pub use rustfft::num_complex::Complex;
 pub use scale::{ScaleBy, scale};
+pub use shaft_speed::{COMB_TRUST, ShaftSpeed, shaft_speed};
 pub use spectrum::{LOG_FLOOR, log_spectrum, spectrum};
 pub use standardise::{Grouping, Standardiser, StandardiserBuilder};
 pub use window::{Tail, Windowing, window_starts};

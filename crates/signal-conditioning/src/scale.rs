@@ -103,7 +103,7 @@ pub(crate) fn mean_and_variance(x: &[f64]) -> (f64, f64) {
 
 /// Median of a non-empty slice without NaN, which it reorders: the mean of the two middle values where the
 /// count is even.
-fn median(x: &mut [f64]) -> f64 {
+pub(crate) fn median(x: &mut [f64]) -> f64 {
     let (middle, odd) = (x.len() / 2, x.len() % 2 == 1);
     let (below, &mut upper, _) = x.select_nth_unstable_by(middle, f64::total_cmp);
     if odd {

@@ -23,3 +23,39 @@ pub fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
         );
     }
 }
+
+/// A `.npy` file of f64 in C order: its shape and values.
+///
+/// Version 1: the magic, two bytes of version, the header's length (two bytes), the header (a Python
+/// dictionary), the values in little endian.
+pub fn npy(bytes: &[u8]) -> (Vec<usize>, Vec<f64>) {
+    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
+    let data = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..data]).unwrap();
+    assert!(
+        header.contains("'<f8'") && header.contains("'fortran_order': False"),
+        "{header}"
+    );
+    let (_, shape) = header.split_once("'shape': (").unwrap();
+    let shape: Vec<usize> = shape[..shape.find(')').unwrap()]
+        .split(',')
+        .map(str::trim)
+        .filter(|n| !n.is_empty())
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let values: Vec<f64> = bytes[data..]
+        .chunks_exact(8)
+        .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
+        .collect();
+    assert_eq!(values.len(), shape.iter().product::<usize>());
+    (shape, values)
+}
+
+/// The largest absolute difference.
+#[track_caller]
+pub fn largest_difference(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
+    // `f64::max` would lose a NaN
+    differences.fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
+}
