@@ -1,0 +1,140 @@
+//! Shaft speeds and verdicts on the CWRU recordings below `$CROSSRIG_DATA`.
+use std::env;
+use std::path::{Path, PathBuf};
+
+use signal_conditioning::{
+    DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, ShaftSpeed, Verdict, shaft_speed,
+};
+use signal_domains::{Dataset, OpenOptions, RecordingEntry};
+
+const RATE_HZ: f64 = 12_000.0;
+
+/// The recordings of both bearings; `None` (said) where there are none and none are required.
+fn bearings() -> Option<Dataset> {
+    let Some(data) = env::var_os("CROSSRIG_DATA").map(PathBuf::from) else {
+        assert!(
+            env::var_os("CROSSRIG_REQUIRE_DATA").is_none_or(|v| v != "1"),
+            "CROSSRIG_DATA is not set"
+        );
+        println!("skipped: no data");
+        return None;
+    };
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/cwru-bearings.toml");
+    let options = OpenOptions {
+        data_root: Some(data),
+        ..OpenOptions::default()
+    };
+    Some(Dataset::open(&manifest, &options).unwrap())
+}
+
+fn samples(entry: &RecordingEntry) -> Vec<f64> {
+    entry.load().unwrap().channels.swap_remove(0)
+}
+
+fn entry<'a>(dataset: &'a Dataset, file: &str) -> &'a RecordingEntry {
+    dataset.recordings.iter().find(|r| r.name() == file).unwrap()
+}
+
+#[test]
+fn the_speed_of_279_is_1774_rpm_whatever_its_variable_says() {
+    let Some(dataset) = bearings() else { return };
+    let signal = samples(entry(&dataset, "279.mat"));
+    // the load's nominal speed, and the wrong variable
+    for nominal_rpm in [1772.0, 1732.0] {
+        let ShaftSpeed::Trusted { hz, sum } = shaft_speed(&signal, RATE_HZ, nominal_rpm).unwrap() else {
+            panic!("not trusted from {nominal_rpm} rpm")
+        };
+        assert!((hz * 60.0 - 1774.0).abs() < 1.0, "{} rpm from {nominal_rpm}", hz * 60.0);
+        assert!(sum > 80.0);
+    }
+}
+
+/// The speeds of the reference arrays, exact to the rounding of their grid.
+#[test]
+fn shaft_speeds_equal_the_reference() {
+    let Some(dataset) = bearings() else { return };
+    for (file, nominal_rpm, hz, sum) in [
+        ("106.mat", 1772.0, 29.530666666666665, 97.0053209888299),
+        ("224.mat", 1750.0, 29.201666666666664, 91.72642969669658),
+        ("277.mat", 1730.0, 28.87833333333333, 87.9579155341028),
+        ("315.mat", 1797.0, 29.921499999999998, 95.90972670221504),
+    ] {
+        let found = shaft_speed(&samples(entry(&dataset, file)), RATE_HZ, nominal_rpm).unwrap();
+        assert!((found.trusted_hz().unwrap() - hz).abs() < 1e-12, "{file}: {found:?}");
+        assert!((found.sum() - sum).abs() < 1e-9, "{file}: {found:?}");
+    }
+}
+
+/// Scores of every 1 s window of a recording, with the speed of the signal or else the manifest's.
+fn window_scores(entry: &RecordingEntry, analyser: &mut DefectOrderAnalyser) -> Vec<DefectOrderScores> {
+    let signal = samples(entry);
+    let nominal_rpm = entry.rpm.unwrap();
+    let found = shaft_speed(&signal, RATE_HZ, nominal_rpm).unwrap();
+    let shaft_hz = found.trusted_hz().unwrap_or(nominal_rpm / 60.0);
+    // the speeds in the manifest are known to be right within 2.5 rpm
+    assert!((shaft_hz * 60.0 - nominal_rpm).abs() < 2.5, "{}: {found:?}", entry.file);
+    signal
+        .chunks_exact(analyser.samples())
+        .map(|window| {
+            *analyser
+                .analyse(window, shaft_hz, &entry.geometry.unwrap())
+                .unwrap()
+                .scores()
+        })
+        .collect()
+}
+
+/// Windows of a domain with their truth; a ball fault is none of a race.
+fn domain(dataset: &Dataset, name: &str) -> Vec<(DefectOrderScores, Verdict)> {
+    let mut analyser = DefectOrderAnalyser::new(DefectOrderParameters::default(), RATE_HZ, 12_000).unwrap();
+    let mut windows = Vec::new();
+    for entry in dataset.domain(name) {
+        let truth = match dataset.classes[entry.class.unwrap()].as_str() {
+            "inner" => Verdict::InnerRace,
+            "outer" => Verdict::OuterRace,
+            _ => Verdict::NoRaceFault,
+        };
+        windows.extend(
+            window_scores(entry, &mut analyser)
+                .into_iter()
+                .map(|scores| (scores, truth)),
+        );
+    }
+    windows
+}
+
+/// Macro-F1 in percent of a rule over windows.
+fn macro_f1(rule: RaceRule, windows: &[(DefectOrderScores, Verdict)]) -> f64 {
+    let classes = [Verdict::InnerRace, Verdict::OuterRace, Verdict::NoRaceFault];
+    let f1 = classes.map(|class| {
+        let count = |hit: &dyn Fn(bool, bool) -> bool| {
+            windows
+                .iter()
+                .filter(|(scores, truth)| hit(rule.decide(scores) == class, *truth == class))
+                .count() as f64
+        };
+        2.0 * count(&|said, is| said && is) / (count(&|said, _| said) + count(&|_, is| is))
+    });
+    100.0 * f1.iter().sum::<f64>() / 3.0
+}
+
+#[test]
+fn the_rule_carries_over_from_one_bearing_to_the_other_as_measured() {
+    let Some(dataset) = bearings() else { return };
+    let drive_end = domain(&dataset, "drive-end");
+    let fan_end = domain(&dataset, "fan-end");
+    println!("{} and {} windows", drive_end.len(), fan_end.len());
+    // percent: threshold from the source, middle and lower edge of the plateau, and 0.30
+    for (source, target, measured) in [
+        (&drive_end, &fan_end, [83.4, 83.3, 83.1]),
+        (&fan_end, &drive_end, [86.8, 84.5, 86.5]),
+    ] {
+        let plateau: Plateau = RaceRule::fit(source).unwrap();
+        let rules = [plateau.middle(), plateau.lower_edge(), RaceRule::default()];
+        let found = rules.map(|rule| macro_f1(rule, target));
+        println!("{plateau:?}: {found:.2?}, measured {measured:?}");
+        for (found, measured) in found.into_iter().zip(measured) {
+            assert!((found - measured).abs() < 0.5, "{found}, measured {measured}");
+        }
+    }
+}
