@@ -3,9 +3,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use signal_conditioning::{
-    DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, ShaftSpeed, Verdict, shaft_speed,
+    DefectFamily, DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, ShaftSpeed,
+    Verdict, resample, shaft_speed,
 };
-use signal_domains::{Dataset, OpenOptions, RecordingEntry};
+use signal_domains::{Dataset, OpenOptions, RecordingEntry, load_file};
 
 const RATE_HZ: f64 = 12_000.0;
 
@@ -137,4 +138,53 @@ fn the_rule_carries_over_from_one_bearing_to_the_other_as_measured() {
             assert!((found - measured).abs() < 0.5, "{found}, measured {measured}");
         }
     }
+}
+
+#[test]
+fn a_healthy_motor_raises_no_alarm() {
+    let Some(dataset) = bearings() else { return };
+    let healthy = entry(&dataset, "105.mat")
+        .path
+        .clone()
+        .unwrap()
+        .with_file_name("97.mat");
+    let mut analyser = DefectOrderAnalyser::new(DefectOrderParameters::default(), RATE_HZ, 12_000).unwrap();
+    let mut largest = f64::NEG_INFINITY;
+    for (variable, like) in [("X097_DE_time", "105.mat"), ("X097_FE_time", "278.mat")] {
+        // this one is of 48 kHz
+        let signal = load_file(&healthy, &[variable.to_owned()])
+            .unwrap()
+            .channels
+            .swap_remove(0);
+        let signal = resample(&signal, 48_000.0, RATE_HZ).unwrap();
+        let shaft_hz = shaft_speed(&signal, RATE_HZ, 1797.0).unwrap().trusted_hz().unwrap();
+        assert!((shaft_hz * 60.0 - 1796.0).abs() < 1.0);
+        for window in signal.chunks_exact(analyser.samples()) {
+            let geometry = entry(&dataset, like).geometry.unwrap();
+            let scores = analyser.analyse(window, shaft_hz, &geometry).unwrap().scores();
+            assert_eq!(RaceRule::default().decide(scores), Verdict::NoRaceFault);
+            let races = [DefectFamily::InnerRace, DefectFamily::OuterRace].map(|f| scores.get(f).z);
+            largest = races.into_iter().fold(largest, f64::max);
+        }
+    }
+    // measured with another low-pass: 0.22
+    assert!((largest - 0.22).abs() < 0.05, "{largest}");
+}
+
+/// Single recordings of the data set that the manifest leaves out.
+#[test]
+fn a_recording_without_a_speed_variable_tells_it_and_one_too_short_does_not() {
+    let Some(dataset) = bearings() else { return };
+    let speed = |file: &str, variable: &str, rate_hz: f64, nominal_rpm: f64| {
+        let path = entry(&dataset, "105.mat").path.clone().unwrap().with_file_name(file);
+        let signal = load_file(&path, &[variable.to_owned()])
+            .unwrap()
+            .channels
+            .swap_remove(0);
+        shaft_speed(&signal, rate_hz, nominal_rpm).unwrap()
+    };
+    let found = speed("3001.mat", "X056_DE_time", RATE_HZ, 1797.0);
+    assert!((found.trusted_hz().unwrap() * 60.0 - 1796.0).abs() < 1.0, "{found:?}");
+    let found = speed("174.mat", "X173_DE_time", 48_000.0, 1796.0);
+    assert!(matches!(found, ShaftSpeed::Untrusted { .. }), "{found:?}");
 }
