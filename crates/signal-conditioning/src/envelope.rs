@@ -35,7 +35,9 @@ impl EnvelopeKind {
             Self::Log => {
                 let rms = (moduli.iter().map(|e| e * e).sum::<f64>() / moduli.len() as f64).sqrt();
                 let floor = ENVELOPE_FLOOR * rms;
-                moduli.iter_mut().for_each(|e| *e = (*e + floor).ln());
+                for e in moduli {
+                    *e = (*e + floor).ln();
+                }
             }
         }
     }
