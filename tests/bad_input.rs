@@ -91,6 +91,32 @@ fn an_unknown_config_key_names_the_nearest() {
 }
 
 #[test]
+fn steps_of_the_domain_head_need_the_alternating_method() {
+    let dir = tempfile::tempdir().unwrap();
+    manifest(dir.path(), |t| t);
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --domain-steps 2"),
+        &["--domain-steps", "--method dann-alternating"],
+    );
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --method dann-alternating --domain-steps 0"),
+        &["--domain-steps must be at least 1"],
+    );
+    refused(
+        dir.path(),
+        "train --data m.toml --source a --target b --window 128 --method dann-alternating --epochs 1 --warmup-epochs 1 --out run",
+        &["--warmup-epochs 1 leaves no adversarial epoch"],
+    );
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --label-head hidden:8:1"),
+        &["--label-head", "hidden:N:P"],
+    );
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     manifest(dir.path(), |t| t);

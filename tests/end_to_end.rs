@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{QUICK, files, ok, plant, project, real_data, run, weights};
+use std::path::Path;
+
+use common::{QUICK, csv, files, ok, plant, project, real_data, run, samples, weights};
 use serde_json::Value;
 
 #[test]
@@ -121,6 +123,211 @@ fn a_config_holds_the_flags_and_the_flag_wins() {
         weights(&dir.path().join("run/model.safetensors")),
         weights(&dir.path().join("again/model.safetensors"))
     );
+}
+
+/// What the program wrote into the metadata of a model.
+fn recipe(model: &Path) -> Value {
+    let bytes = std::fs::read(model).unwrap();
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    serde_json::from_str(&metadata.metadata().as_ref().unwrap()["crossrig.recipe"]).unwrap()
+}
+
+#[test]
+fn alternating_training_takes_the_twins_rows_and_as_many_steps_and_comes_out_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    plant(dir.path(), 4);
+    ok(dir.path(), &format!("{QUICK} --out joint"));
+    ok(
+        dir.path(),
+        &format!("{QUICK} --method dann-alternating --no-twin --out once"),
+    );
+    let trained = ok(
+        dir.path(),
+        &format!("{QUICK} --method dann-alternating --domain-steps 3 --out thrice"),
+    );
+    assert!(
+        trained.stdout.contains("alternating DANN (light-cnn)"),
+        "{}",
+        trained.stdout
+    );
+    let model = |run: &str| dir.path().join(run).join("model.safetensors");
+    let twin = |run: &str| weights(&dir.path().join(run).join("source_only.safetensors"));
+    assert!(twin("joint") == twin("thrice"), "the twin is the same");
+    let adapted = ["joint", "once", "thrice"].map(|run| weights(&model(run)));
+    assert!(adapted[0] != adapted[1] && adapted[1] != adapted[2] && adapted[0] != adapted[2]);
+
+    assert_eq!(recipe(&model("joint"))["method"], "dann");
+    assert_eq!(recipe(&model("once"))["method"], "dann-alternating");
+    assert_eq!(
+        recipe(&dir.path().join("thrice/source_only.safetensors"))["method"],
+        "source-only"
+    );
+    let metrics = |run: &str| -> Value {
+        serde_json::from_slice(&std::fs::read(dir.path().join(run).join("metrics.json")).unwrap()).unwrap()
+    };
+    assert_eq!(metrics("once")["config"]["domain_steps"], 1);
+    assert_eq!(metrics("thrice")["config"]["domain_steps"], 3);
+    assert!(metrics("joint")["config"]["domain_steps"].is_null());
+    assert!(metrics("thrice")["domain_accuracy"]["value"].is_number());
+
+    // in the checkpoint at the end the counts of updates are those of the steps: 1 epoch of warm-up, 2 of adaptation
+    let updates = |run: &str, parameter: &str| -> i64 {
+        let folder = dir.path().join(run).join("checkpoints/adapted");
+        let last = folder.join(files(&folder).pop().unwrap());
+        let bytes = weights(&last);
+        let name = format!("optimiser.step.{parameter}");
+        let (_, value) = bytes.iter().find(|(n, _)| *n == name).unwrap();
+        i64::from_le_bytes(value[..].try_into().unwrap())
+    };
+    let (head, label) = ("domain_head.output.weight", "label_head.output.weight");
+    let all = updates("joint", label);
+    for (run, each) in [("joint", 1), ("once", 1), ("thrice", 3)] {
+        assert_eq!(updates(run, label), all, "{run}");
+        assert_eq!(updates(run, head), each * all * 2 / 3, "{run}");
+    }
+}
+
+#[test]
+fn a_hidden_head_without_dropout_is_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    plant(dir.path(), 3);
+    let heads = "--label-head hidden:16:0 --domain-head linear --projection 8";
+    ok(dir.path(), &format!("{QUICK} {heads} --out run"));
+    let config = std::fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("label-head = \"hidden:16:0\"\n"), "{config}");
+    let model = weights(&dir.path().join("run/model.safetensors"));
+    assert!(model.iter().any(|(name, _)| name == "label_head.hidden.weight"));
+    assert!(model.iter().all(|(name, _)| name != "domain_head.hidden.weight"));
+    ok(dir.path(), "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv");
+}
+
+/// A MAT file (level 5, not compressed) of column vectors.
+fn mat(variables: &[(String, Vec<f64>)]) -> Vec<u8> {
+    fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut out = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(8), 0);
+        out
+    }
+    let mut file = vec![b' '; 116];
+    file.extend([0; 8]);
+    file.extend([0, 1, b'I', b'M']);
+    for (name, values) in variables {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let extents = [values.len() as u32, 1].map(u32::to_le_bytes).concat();
+        let parts = [
+            element(6, &[6, 0, 0, 0, 0, 0, 0, 0]), // flags: an array of doubles
+            element(5, &extents),
+            element(1, name.as_bytes()),
+            element(9, &bytes),
+        ];
+        file.extend(element(14, &parts.concat()));
+    }
+    file
+}
+
+/// `rig/` with two machines, two classes and three MAT files each, of two variables as at Case Western Reserve
+/// University: `X000_DE_time` tells the classes apart, `X000_FE_time` does not. And a manifest that names both.
+fn rig(folder: &Path) {
+    let mut manifest = "[dataset]\nroot = \"rig\"\nrate_hz = 12000.0\n\
+        channels = [{ name = \"DE\", key = \"*_DE_time\" }, { name = \"FE\", key = \"*_FE_time\" }]\n"
+        .to_owned();
+    for (machine, domain) in ["a", "b"].into_iter().enumerate() {
+        for (class, name) in ["fault", "healthy"].into_iter().enumerate() {
+            let place = folder.join("rig").join(domain).join(name);
+            std::fs::create_dir_all(&place).unwrap();
+            for r in 0..3 {
+                let number = 100 * machine + 10 * class + r;
+                let variables = [
+                    (format!("X{number:03}_DE_time"), samples(class, machine, r, 1280)),
+                    (format!("X{number:03}_FE_time"), samples(2, machine, number, 1280)),
+                ];
+                std::fs::write(place.join(format!("{number:03}.mat")), mat(&variables)).unwrap();
+                manifest += &format!(
+                    "[[recording]]\nfile = \"{domain}/{name}/{number:03}.mat\"\ndomain = \"{domain}\"\nclass = \"{name}\"\n"
+                );
+            }
+        }
+    }
+    std::fs::write(folder.join("rig.toml"), manifest).unwrap();
+}
+
+#[test]
+fn two_channels_from_two_variables_go_through_train_evaluate_and_predict() {
+    let dir = tempfile::tempdir().unwrap();
+    rig(dir.path());
+    let train = "--source a --target b --window 128 --batch 8 --epochs 4 --warmup-epochs 2 --no-twin";
+    ok(dir.path(), &format!("train --data rig.toml {train} --out declared"));
+    // the same two where no manifest names them: a folder, and the variables given by hand
+    ok(
+        dir.path(),
+        &format!("train --data rig {train} --channels *_DE_time *_FE_time --out by-hand"),
+    );
+    let channels = |run: &str| {
+        let recipe = recipe(&dir.path().join(run).join("model.safetensors"));
+        (recipe["shape"]["channels"].clone(), recipe["channel_keys"].clone())
+    };
+    let both = serde_json::json!(["*_DE_time", "*_FE_time"]);
+    assert_eq!(channels("declared"), (2.into(), both.clone()));
+    assert_eq!(channels("by-hand"), (2.into(), both));
+    // one of the declared two, by name and by number
+    for ask in ["FE", "2"] {
+        ok(
+            dir.path(),
+            &format!("train --data rig.toml {train} --channels {ask} --out one-{ask}"),
+        );
+        assert_eq!(channels(&format!("one-{ask}")), (1.into(), serde_json::json!(["*_FE_time"])));
+    }
+    let fe = |ask: &str| weights(&dir.path().join(format!("one-{ask}/model.safetensors")));
+    assert!(fe("FE") == fe("2"));
+
+    let evaluated = ok(
+        dir.path(),
+        "evaluate --model declared/model.safetensors --data rig.toml --domain b --json",
+    );
+    let evaluated: Value = serde_json::from_str(&evaluated.stdout).unwrap();
+    assert_eq!(evaluated["scores"]["domains"]["b"]["windows"], 60);
+    let predict = |keys: &str| -> Value {
+        let file = "rig/b/fault/100.mat";
+        let predicted = ok(
+            dir.path(),
+            &format!("predict --model declared/model.safetensors {file} --json {keys}"),
+        );
+        serde_json::from_str(&predicted.stdout).unwrap()
+    };
+    // the variables of the training files, the same by hand, and the two of them exchanged
+    let own = predict("");
+    assert_eq!(own["windows"], 10);
+    assert_eq!(own, predict("--key X100_DE_time --key X100_FE_time"));
+    assert_ne!(own, predict("--key X100_FE_time --key X100_DE_time"));
+}
+
+#[test]
+fn another_number_of_channels_than_the_models_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    rig(dir.path());
+    std::fs::write(dir.path().join("one.csv"), csv(&samples(0, 1, 0, 1280))).unwrap();
+    let train = "train --data rig.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --no-twin";
+    ok(dir.path(), &format!("{train} --out two"));
+    ok(dir.path(), &format!("{train} --channels DE --out one"));
+    let refused = |args: &str, words: [&str; 2]| {
+        let r = run(dir.path(), args);
+        assert_eq!(r.code, 2, "{}", r.stderr);
+        for word in words {
+            assert!(r.stderr.contains(word), "{word} is missing in {}", r.stderr);
+        }
+        assert!(r.stdout.is_empty(), "{}", r.stdout);
+    };
+    refused(
+        "predict --model two/model.safetensors one.csv --key x",
+        ["one.csv: 1 channel, the model was trained on 2", "--key"],
+    );
+    refused(
+        "predict --model one/model.safetensors rig/b/fault/100.mat --key *_DE_time --key *_FE_time",
+        ["100.mat: 2 channels, the model was trained on 1", "--key"],
+    );
+    // no such variables: the file's own are listed
+    refused("predict --model two/model.safetensors one.csv", ["one.csv", "*_DE_time"]);
 }
 
 #[test]

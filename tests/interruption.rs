@@ -13,12 +13,22 @@ const TRAIN: &str =
 
 #[test]
 fn a_run_that_was_interrupted_resumes_to_the_same_bits() {
+    resumes_to_the_same_bits("dann");
+}
+
+#[test]
+fn an_alternating_run_that_was_interrupted_resumes_to_the_same_bits() {
+    resumes_to_the_same_bits("dann-alternating --domain-steps 2");
+}
+
+fn resumes_to_the_same_bits(method: &str) {
+    let train = format!("{TRAIN} --method {method}");
     let dir = tempfile::tempdir().unwrap();
     plant(dir.path(), 4);
-    ok(dir.path(), &format!("{TRAIN} --out whole"));
+    ok(dir.path(), &format!("{train} --out whole"));
 
     let mut child = crossrig(dir.path())
-        .args(format!("{TRAIN} --out broken").split_whitespace())
+        .args(format!("{train} --out broken").split_whitespace())
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

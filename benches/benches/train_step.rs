@@ -3,7 +3,7 @@
 use benches::{devices, elapsed, name};
 use candle_convnet1d::{BatchNormConfig, Extractor};
 use candle_core::{DType, Device, Result, Tensor};
-use candle_dann::{Batch, Dann, DannConfig, Head, LabelledRows, UnlabelledRows};
+use candle_dann::{Batch, Dann, DannConfig, GradientReversal, Head, LabelledRows, UnlabelledRows};
 use candle_seresnext1d::Architecture;
 use candle_trainer::{Missing, Optimiser, OptimiserKind, ParameterStore};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -26,10 +26,10 @@ impl Training {
         let extractor = architecture.build(1, BatchNormConfig::default(), vb.pp("extractor"))?;
         let config = DannConfig {
             label_head: match architecture {
-                Architecture::LightCnn => Head::Hidden(256),
+                Architecture::LightCnn => Head::hidden(256),
                 _ => Head::Linear,
             },
-            domain_head: Head::Hidden(256),
+            domain_head: Head::hidden(256),
             ..DannConfig::new(CLASSES, 2, extractor.feature_len(LENGTH))
         };
         let windows = || Tensor::randn(0f32, 1., (ROWS, 1, LENGTH), device);
@@ -51,7 +51,8 @@ impl Training {
     }
 
     fn adversarial_step(&mut self) -> Result<()> {
-        let losses = self.dann.adversarial_step(&self.batch, 0.8, 0, self.step)?;
+        let reversal = GradientReversal::new(0.8)?;
+        let losses = self.dann.adversarial_step(&self.batch, reversal, 0, self.step)?;
         self.descend(&losses.total)
     }
 

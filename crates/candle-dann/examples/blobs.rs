@@ -1,7 +1,7 @@
 //! Two classes of Gaussian blobs; in the target domain their first coordinate has moved.
 use candle_convnet1d::{Extractor, Linear, Pass, relu};
 use candle_core::{DType, Device, Module, Result, Tensor};
-use candle_dann::{Batch, Dann, DannConfig, Head, LabelledRows, UnlabelledRows};
+use candle_dann::{Batch, Dann, DannConfig, GradientReversal, Head, LabelledRows, UnlabelledRows};
 use candle_gradient_reversal::Schedule;
 use candle_nn::Init;
 use candle_trainer::{Missing, Optimiser, OptimiserKind, ParameterStore, init};
@@ -35,13 +35,13 @@ fn main() -> Result<()> {
         let store = ParameterStore::new(0, DType::F32, Device::Cpu);
         let network = Network(Linear::new(2, 16, store.builder().pp("extractor"))?);
         let mut config = DannConfig::new(2, 2, 16);
-        config.domain_head = Head::Hidden(32);
+        config.domain_head = Head::hidden(32);
         let dann = Dann::new(network, config, store.builder())?;
         let mut optimiser = Optimiser::new(OptimiserKind::ADAM, 0.0, store.trainable())?;
         for step in 0..1000 {
             let lambda = 3.0 * Schedule::default().at(step as f64 / 999.0);
             let losses = if adapted {
-                dann.adversarial_step(&batch, lambda, 0, step)?
+                dann.adversarial_step(&batch, GradientReversal::new(lambda)?, 0, step)?
             } else {
                 dann.source_step(&batch.sources, 0, step)?
             };

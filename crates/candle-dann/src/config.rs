@@ -2,11 +2,29 @@ use candle_core::Result;
 
 use crate::{DomainLoss, Error, Head};
 
+/// What the label head says of a window, and with it the label loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Labels {
+    /// One of so many classes: softmax, mean cross-entropy over the labelled rows.
+    Classes(usize),
+    /// So many numbers: mean squared error over the labelled rows and the numbers of each.
+    Values(usize),
+}
+
+impl Labels {
+    /// Outputs of the label head.
+    pub fn outputs(self) -> usize {
+        match self {
+            Self::Classes(n) | Self::Values(n) => n,
+        }
+    }
+}
+
 /// The sizes and options of a [`Dann`](crate::Dann).
 #[derive(Clone, Debug, PartialEq)]
 pub struct DannConfig {
-    /// Outputs of the label head.
-    pub classes: usize,
+    /// Outputs of the label head, and whether they name a class or are values.
+    pub labels: Labels,
     /// Outputs of the domain head: all domains under one softmax, also for two.
     pub domains: usize,
     /// Features that the extractor returns for a window.
@@ -24,10 +42,10 @@ pub struct DannConfig {
 }
 
 impl DannConfig {
-    /// Linear heads, no projection, no dropout, the paper's domain loss.
+    /// A label head that classifies; linear heads, no projection, no dropout, the paper's domain loss.
     pub fn new(classes: usize, domains: usize, feature_len: usize) -> Self {
         Self {
-            classes,
+            labels: Labels::Classes(classes),
             domains,
             feature_len,
             label_head: Head::Linear,
@@ -38,18 +56,28 @@ impl DannConfig {
         }
     }
 
+    /// As [`new`](Self::new), with a label head that gives `outputs` values for each window.
+    pub fn regression(outputs: usize, domains: usize, feature_len: usize) -> Self {
+        Self {
+            labels: Labels::Values(outputs),
+            ..Self::new(outputs, domains, feature_len)
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
-        let hidden = |head| if let Head::Hidden(width) = head { width } else { 1 };
         let sizes = [
-            ("classes", self.classes),
+            ("labels", self.labels.outputs()),
             ("domains", self.domains),
             ("feature_len", self.feature_len),
-            ("label_head", hidden(self.label_head)),
-            ("domain_head", hidden(self.domain_head)),
             ("projection", self.projection.unwrap_or(1)),
         ];
         if let Some((option, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
             return Err(wrong(option, "at least 1".into(), "0".into()));
+        }
+        for (option, head) in [("label_head", self.label_head), ("domain_head", self.domain_head)] {
+            if !head.is_possible() {
+                return Err(wrong(option, Head::EXPECTED.into(), head.to_string()));
+            }
         }
         let DomainLoss::PerDomainMeans { weights } = &self.domain_loss else {
             return Ok(());

@@ -1,12 +1,12 @@
-use candle_convnet1d::{Dropout, Extractor, Linear, Pass, cross_entropy};
+use candle_convnet1d::{Dropout, Extractor, Linear, Pass, softmax};
 use candle_core::{Module, Result, Tensor};
 use candle_gradient_reversal::GradientReversal;
 use candle_nn::VarBuilder;
 
 use crate::head::HeadLayers;
-use crate::losses::{accuracy, domain_loss};
+use crate::losses::{domain_losses, label_loss};
 use crate::rows::{joined, joined_labels, row_count};
-use crate::{Batch, DannConfig, Error, LabelledRows, Losses};
+use crate::{Batch, DannConfig, DomainLosses, Error, LabelledRows, Labels, Losses};
 
 /// A domain-adversarial network (Ganin et al. 2016, figure 1): an extractor, a label head on its features, and a domain
 /// head on the same features behind a gradient reversal.
@@ -28,6 +28,44 @@ pub struct Dann<E> {
     config: DannConfig,
 }
 
+/// The features of a batch in training, of which the two halves of an alternating step are made: see
+/// [`Dann::batch_features`].
+#[derive(Clone, Debug)]
+pub struct BatchFeatures<'a> {
+    batch: &'a Batch,
+    features: Tensor,
+    rows: Vec<usize>,
+    seed: u64,
+    step: u64,
+}
+
+impl BatchFeatures<'_> {
+    fn pass(&self, step: u64) -> Pass<'_> {
+        Pass::Train {
+            seed: self.seed,
+            step,
+            rows: &self.rows,
+        }
+    }
+
+    /// Those of the labelled rows.
+    fn of_sources(&self) -> Result<Tensor> {
+        let labelled = self.rows[..self.batch.sources.len()].iter().sum();
+        self.features.narrow(0, 0, labelled)
+    }
+}
+
+/// What a network says of windows, by the name of the output.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// What both heads see, `(n, width)`.
+    pub features: Tensor,
+    /// Probabilities of the classes, `(n, classes)`, or the values, `(n, outputs)`.
+    pub label: Tensor,
+    /// Probabilities of the domains, `(n, domains)`.
+    pub domain: Tensor,
+}
+
 impl<E: Extractor> Dann<E> {
     /// Heads for `extractor`. Their parameters are `label_head.*`, `domain_head.*` and `projection.*` below `vb`; give
     /// the extractor its own `vb.pp("extractor")`.
@@ -42,11 +80,12 @@ impl<E: Extractor> Dann<E> {
             .projection
             .map(|n| Linear::new(config.feature_len, n, vb.pp("projection")))
             .transpose()?;
+        let outputs = config.labels.outputs();
         Ok(Self {
             extractor,
             projection,
             dropout: Dropout::new(config.dropout, "features")?,
-            label_head: HeadLayers::new(config.label_head, "label_head", width, config.classes, &vb)?,
+            label_head: HeadLayers::new(config.label_head, "label_head", width, outputs, &vb)?,
             domain_head: HeadLayers::new(config.domain_head, "domain_head", width, config.domains, &vb)?,
             config,
         })
@@ -54,9 +93,21 @@ impl<E: Extractor> Dann<E> {
 
     /// The losses of one adversarial step, equations 8 to 10 of the paper.
     ///
-    /// All rows go through the extractor as one batch. `lambda` (0 or more) acts in the reversal alone, so the domain
-    /// head learns at full rate. `seed` and `step` fix the dropout masks. The batch must have every domain.
-    pub fn adversarial_step(&self, batch: &Batch, lambda: f64, seed: u64, step: u64) -> Result<Losses> {
+    /// All rows go through the extractor as one batch. Lambda acts in the `reversal` alone, so the domain head learns
+    /// at full rate. `seed` and `step` fix the dropout masks. The batch must have every domain.
+    pub fn adversarial_step(&self, batch: &Batch, reversal: GradientReversal, seed: u64, step: u64) -> Result<Losses> {
+        let features = self.batch_features(batch, seed, step)?;
+        let reversed = reversal.forward(&features.features)?;
+        let logits = self.domain_head.forward(&reversed, features.pass(step))?;
+        self.both_losses(&features, &logits)
+    }
+
+    /// The features of a batch in training, which the two halves of an alternating step share:
+    /// [`domain_head_step`](Self::domain_head_step), once or more, then [`extractor_step`](Self::extractor_step).
+    ///
+    /// The one forward pass of the step: batch norm takes notice of the rows once, and the masks of dropout on the features,
+    /// which `seed` and `step` fix, are drawn once. The batch must have every domain.
+    pub fn batch_features<'a>(&self, batch: &'a Batch, seed: u64, step: u64) -> Result<BatchFeatures<'a>> {
         self.check_sources(&batch.sources)?;
         let rows = batch.rows();
         if rows.len() != self.config.domains {
@@ -72,25 +123,34 @@ impl<E: Extractor> Dann<E> {
             step,
             rows: &rows,
         };
-        let features = self.shared(&joined(batch.windows())?, pass)?;
-
-        let labelled: usize = rows[..batch.sources.len()].iter().sum();
-        let (label, label_accuracy) = self.label_loss(&features.narrow(0, 0, labelled)?, &batch.sources, pass)?;
-
-        let reversed = GradientReversal::new(lambda)?.forward(&features)?;
-        let logits = self.domain_head.forward(&reversed, pass)?;
-        let domains = batch.domain_numbers(logits.device())?;
-        let (domain, per_domain) = domain_loss(&self.config.domain_loss, &logits, &domains, &rows)?;
-
-        Ok(Losses {
-            total: (&label + &domain)?,
-            label,
-            domain: Some(domain),
-            per_domain,
-            domain_accuracy: Some(accuracy(&logits, &domains)?),
-            domain_chance: Some(batch.domain_chance()),
-            label_accuracy,
+        Ok(BatchFeatures {
+            features: self.shared(&joined(batch.windows())?, pass)?,
+            batch,
+            rows,
+            seed,
+            step,
         })
+    }
+
+    /// The domain head's half of an alternating step: its losses on features that are held fixed.
+    ///
+    /// Only `domain_head.*` gets a gradient. `number` counts such steps over the run, and fixes the head's dropout mask.
+    pub fn domain_head_step(&self, features: &BatchFeatures, number: u64) -> Result<DomainLosses> {
+        let fixed = features.features.detach();
+        let logits = self.domain_head.forward(&fixed, features.pass(number))?;
+        domain_losses(&self.config.domain_loss, &logits, features.batch)
+    }
+
+    /// The other half of an alternating step: extractor, projection and label head against a domain head that is held fixed.
+    ///
+    /// `domain_head.*` gets no gradient. All others get that of an [`adversarial_step`](Self::adversarial_step) with the
+    /// same parameters, seed and step. Extractor and projection must still be those that computed `features`.
+    pub fn extractor_step(&self, features: &BatchFeatures, reversal: GradientReversal) -> Result<Losses> {
+        let reversed = reversal.forward(&features.features)?;
+        let logits = self
+            .domain_head
+            .forward_frozen(&reversed, features.pass(features.step))?;
+        self.both_losses(features, &logits)
     }
 
     /// The losses of one step on the sources alone: warm-up, or a network without adaptation.
@@ -111,11 +171,24 @@ impl<E: Extractor> Dann<E> {
         Ok(Losses {
             total: label.clone(),
             label,
-            domain: None,
-            per_domain: Vec::new(),
-            domain_accuracy: None,
-            domain_chance: None,
             label_accuracy,
+            domain: None,
+        })
+    }
+
+    /// Features and the outputs of both heads for windows `(n, channels, length)`, in inference.
+    ///
+    /// `domain` picks the running statistics where batch norm keeps them per domain (see [`Pass::Eval`]).
+    pub fn predict(&self, windows: &Tensor, domain: Option<usize>) -> Result<Prediction> {
+        let features = self.features(windows, domain)?;
+        let label = self.label_logits(&features)?;
+        Ok(Prediction {
+            label: match self.config.labels {
+                Labels::Classes(_) => softmax(&label)?,
+                Labels::Values(_) => label,
+            },
+            domain: softmax(&self.domain_logits(&features)?)?,
+            features,
         })
     }
 
@@ -126,7 +199,7 @@ impl<E: Extractor> Dann<E> {
         self.shared(windows, Pass::Eval { domain })
     }
 
-    /// Class logits `(n, classes)` of features that [`features`](Self::features) returned.
+    /// Class logits `(n, classes)`, or values `(n, outputs)`, of features that [`features`](Self::features) returned.
     pub fn label_logits(&self, features: &Tensor) -> Result<Tensor> {
         self.label_head.forward(features, Pass::EVAL)
     }
@@ -166,11 +239,24 @@ impl<E: Extractor> Dann<E> {
         self.dropout.forward(&features, pass)
     }
 
-    /// `L_y`, the mean cross-entropy over all labelled rows, and the share that is right.
-    fn label_loss(&self, features: &Tensor, sources: &[LabelledRows], pass: Pass) -> Result<(Tensor, f64)> {
-        let labels = joined_labels(sources)?;
-        let logits = self.label_head.forward(features, pass)?;
-        Ok((cross_entropy(&logits, &labels)?, accuracy(&logits, &labels)?))
+    /// `L_y` and, for the domain head's `logits`, `L_d`.
+    fn both_losses(&self, features: &BatchFeatures, logits: &Tensor) -> Result<Losses> {
+        let sources = &features.batch.sources;
+        let pass = features.pass(features.step);
+        let (label, label_accuracy) = self.label_loss(&features.of_sources()?, sources, pass)?;
+        let domain = domain_losses(&self.config.domain_loss, logits, features.batch)?;
+        Ok(Losses {
+            total: (&label + &domain.loss)?,
+            label,
+            label_accuracy,
+            domain: Some(domain),
+        })
+    }
+
+    /// `L_y` over all labelled rows, and the share that is right.
+    fn label_loss(&self, features: &Tensor, sources: &[LabelledRows], pass: Pass) -> Result<(Tensor, Option<f64>)> {
+        let labels = joined_labels(sources, self.config.labels)?;
+        label_loss(self.config.labels, &self.label_head.forward(features, pass)?, &labels)
     }
 
     fn check_sources(&self, sources: &[LabelledRows]) -> Result<()> {

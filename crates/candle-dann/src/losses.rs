@@ -1,5 +1,7 @@
-use candle_convnet1d::cross_entropy_rows;
+use candle_convnet1d::{cross_entropy, cross_entropy_rows};
 use candle_core::{Result, Tensor};
+
+use crate::{Batch, Labels};
 
 /// How the domain cross-entropies of all rows become one loss.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,8 +12,9 @@ pub enum DomainLoss {
         /// One for each domain, 0 or more; empty: all 1.
         weights: Vec<f64>,
     },
-    /// The mean over all rows, what most programs compute. For D equal domains it is 1/D of the sum of means, so the
-    /// same lambda acts D times weaker on the features.
+    /// The mean over all rows: what a Keras model computes that is compiled with cross-entropies on its two outputs, and
+    /// most other programs. For D equal domains it is 1/D of the sum of means, so the same lambda acts D times weaker
+    /// on the features.
     MeanOverRows,
 }
 
@@ -21,53 +24,70 @@ impl Default for DomainLoss {
     }
 }
 
-/// What one step computed.
+/// What a step computed for the extractor and the label head.
 #[derive(Clone, Debug)]
 pub struct Losses {
-    /// `label + domain`: the one to call `backward` on.
+    /// Label loss plus domain loss: the one to call `backward` on.
     pub total: Tensor,
-    /// `L_y`, the mean cross-entropy of the labelled rows.
+    /// `L_y`, over the labelled rows: their mean cross-entropy, or the mean squared error of [`Labels::Values`].
     pub label: Tensor,
-    /// `L_d`, the domain loss; none in a source-only step.
-    pub domain: Option<Tensor>,
-    /// Mean domain cross-entropy of the rows of each domain, unweighted; empty in a source-only step.
-    pub per_domain: Vec<Tensor>,
-    /// Share of all rows whose domain the head named right (with dropout on, as trained).
-    pub domain_accuracy: Option<f64>,
-    /// Share of the largest domain among all rows: what always naming that one would get. A domain accuracy near
-    /// it means that the head cannot tell the domains apart, *or* that it has not learnt to.
-    pub domain_chance: Option<f64>,
-    /// Share of the labelled rows whose class the label head named right (with dropout on, as trained).
-    pub label_accuracy: f64,
+    /// Share of the labelled rows whose class the label head named right (with dropout on, as trained); none where it gives
+    /// values.
+    pub label_accuracy: Option<f64>,
+    /// What the domain head says of all rows; none in a source-only step.
+    pub domain: Option<DomainLosses>,
 }
 
-/// The domain loss of `logits` and the mean of each domain; `rows` counts the rows of each.
-pub(crate) fn domain_loss(
-    kind: &DomainLoss,
-    logits: &Tensor,
-    domains: &Tensor,
-    rows: &[usize],
-) -> Result<(Tensor, Vec<Tensor>)> {
-    let by_row = cross_entropy_rows(logits, domains)?;
+/// What a step computed for the domain head.
+#[derive(Clone, Debug)]
+pub struct DomainLosses {
+    /// `L_d`, averaged as [`DomainLoss`] says.
+    pub loss: Tensor,
+    /// Mean cross-entropy of the rows of each domain, unweighted.
+    pub per_domain: Vec<Tensor>,
+    /// Share of all rows whose domain the head named right (with dropout on, as trained).
+    pub accuracy: f64,
+    /// Share of the largest domain among all rows: what always naming that one would get. An accuracy near it means
+    /// that the head cannot tell the domains apart, *or* that it has not learnt to.
+    pub chance: f64,
+}
+
+/// The label loss of the label head's `outputs`, and the accuracy where there is one.
+pub(crate) fn label_loss(kind: Labels, outputs: &Tensor, labels: &Tensor) -> Result<(Tensor, Option<f64>)> {
+    match kind {
+        Labels::Classes(_) => Ok((cross_entropy(outputs, labels)?, Some(accuracy(outputs, labels)?))),
+        Labels::Values(_) => Ok(((outputs - labels.to_dtype(outputs.dtype())?)?.sqr()?.mean_all()?, None)),
+    }
+}
+
+/// The domain losses of `logits` for the rows of a batch.
+pub(crate) fn domain_losses(kind: &DomainLoss, logits: &Tensor, batch: &Batch) -> Result<DomainLosses> {
+    let domains = batch.domain_numbers(logits.device())?;
+    let by_row = cross_entropy_rows(logits, &domains)?;
     let mut start = 0;
-    let mut means = Vec::with_capacity(rows.len());
-    for &n in rows {
-        means.push(by_row.narrow(0, start, n)?.mean_all()?);
+    let mut per_domain = Vec::new();
+    for n in batch.rows() {
+        per_domain.push(by_row.narrow(0, start, n)?.mean_all()?);
         start += n;
     }
     let loss = match kind {
         DomainLoss::MeanOverRows => by_row.mean_all()?,
-        DomainLoss::PerDomainMeans { weights } if weights.is_empty() => Tensor::stack(&means, 0)?.sum_all()?,
+        DomainLoss::PerDomainMeans { weights } if weights.is_empty() => Tensor::stack(&per_domain, 0)?.sum_all()?,
         DomainLoss::PerDomainMeans { weights } => {
             let weights = Tensor::new(weights.as_slice(), logits.device())?.to_dtype(logits.dtype())?;
-            (Tensor::stack(&means, 0)? * weights)?.sum_all()?
+            (Tensor::stack(&per_domain, 0)? * weights)?.sum_all()?
         }
     };
-    Ok((loss, means))
+    Ok(DomainLosses {
+        loss,
+        per_domain,
+        accuracy: accuracy(logits, &domains)?,
+        chance: batch.domain_chance(),
+    })
 }
 
 /// Share of rows whose largest logit is at `truth`.
-pub(crate) fn accuracy(logits: &Tensor, truth: &Tensor) -> Result<f64> {
+fn accuracy(logits: &Tensor, truth: &Tensor) -> Result<f64> {
     let named = logits.detach().argmax(1)?.to_vec1::<u32>()?;
     let truth = truth.to_vec1::<u32>()?;
     let right = named.iter().zip(&truth).filter(|(a, b)| a == b).count();

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::Error;
+use crate::{Error, Labels};
 
 /// Windows of a source domain and their labels.
 ///
@@ -28,7 +28,7 @@ use crate::Error;
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 ///
-/// Neither does the reverse, so a target's labels cannot be carried along by mistake:
+/// Neither does the reverse, so a target's labels cannot be carried along by mistake, whether they are classes or values:
 ///
 /// ```compile_fail,E0308
 /// # use candle_core::{Device, DType, Tensor};
@@ -39,6 +39,27 @@ use crate::Error;
 /// let batch = Batch { sources: vec![], targets: vec![rows] }; // expected `UnlabelledRows`
 /// # Ok::<(), candle_core::Error>(())
 /// ```
+///
+/// ```compile_fail,E0308
+/// # use candle_core::{Device, DType, Tensor};
+/// # use candle_dann::{Batch, LabelledRows, UnlabelledRows};
+/// let windows = Tensor::zeros((4, 1, 64), DType::F32, &Device::Cpu)?;
+/// let values = Tensor::zeros((4, 2), DType::F32, &Device::Cpu)?;
+/// let rows = LabelledRows::with_values(windows, values)?;
+/// let batch = Batch { sources: vec![], targets: vec![rows] }; // expected `UnlabelledRows`
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
+/// And there is no constructor that takes both windows and labels of a target:
+///
+/// ```compile_fail,E0061
+/// # use candle_core::{Device, DType, Tensor};
+/// # use candle_dann::UnlabelledRows;
+/// let windows = Tensor::zeros((4, 1, 64), DType::F32, &Device::Cpu)?;
+/// let labels = Tensor::zeros(4, DType::U32, &Device::Cpu)?;
+/// let target = UnlabelledRows::new(windows, labels)?; // takes the windows alone
+/// # Ok::<(), candle_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LabelledRows {
     windows: Tensor,
@@ -47,16 +68,24 @@ pub struct LabelledRows {
 
 impl LabelledRows {
     /// Windows `(n, channels, length)`, at least one, and their class numbers `(n,)` in u32.
-    pub fn new(windows: Tensor, labels: Tensor) -> Result<Self> {
+    pub fn new(windows: Tensor, classes: Tensor) -> Result<Self> {
         let n = rows_of(&windows, "labelled windows")?;
-        if labels.dims() != [n] || labels.dtype() != DType::U32 {
-            return Err(Error::Rows {
-                what: "labels".into(),
-                expected: format!("u32 of shape ({n},), one for each window"),
-                found: format!("{} of shape {:?}", labels.dtype().as_str(), labels.dims()),
-            }
-            .into());
+        if classes.dims() != [n] || classes.dtype() != DType::U32 {
+            let expected = format!("u32 of shape ({n},), one for each window");
+            return Err(wrong_labels("labels", expected, &classes));
         }
+        let labels = classes;
+        Ok(Self { windows, labels })
+    }
+
+    /// Windows `(n, channels, length)`, at least one, and the values to be learnt of each, `(n, outputs)` in f32 or f64.
+    pub fn with_values(windows: Tensor, values: Tensor) -> Result<Self> {
+        let n = rows_of(&windows, "labelled windows")?;
+        if !(matches!(*values.dims(), [rows, outputs] if rows == n && outputs > 0) && is_value(&values)) {
+            let expected = format!("f32 or f64 of shape ({n}, outputs), one row for each window");
+            return Err(wrong_labels("values", expected, &values));
+        }
+        let labels = values;
         Ok(Self { windows, labels })
     }
 
@@ -65,7 +94,7 @@ impl LabelledRows {
         &self.windows
     }
 
-    /// The class numbers `(n,)`.
+    /// The class numbers `(n,)` or values `(n, outputs)`.
     pub fn labels(&self) -> &Tensor {
         &self.labels
     }
@@ -143,9 +172,36 @@ pub(crate) fn joined<'a>(windows: impl Iterator<Item = &'a Tensor>) -> Result<Te
     Tensor::cat(&windows, 0)
 }
 
-/// All labels, in batch order.
-pub(crate) fn joined_labels(sources: &[LabelledRows]) -> Result<Tensor> {
-    Tensor::cat(&sources.iter().map(LabelledRows::labels).collect::<Vec<_>>(), 0)
+/// All labels, in batch order: class numbers, or values in f64.
+pub(crate) fn joined_labels(sources: &[LabelledRows], kind: Labels) -> Result<Tensor> {
+    let mut all = Vec::with_capacity(sources.len());
+    for (domain, source) in sources.iter().enumerate() {
+        let labels = source.labels();
+        let what = || format!("labels of source domain {domain}");
+        match kind {
+            Labels::Classes(_) if is_value(labels) => {
+                let expected = "class numbers (u32), as the label head classifies".into();
+                return Err(wrong_labels(&what(), expected, labels));
+            }
+            Labels::Values(n) if !is_value(labels) || labels.dims()[1] != n => {
+                let expected = format!("values of shape (rows, {n}), as the label head gives");
+                return Err(wrong_labels(&what(), expected, labels));
+            }
+            Labels::Classes(_) => all.push(labels.clone()),
+            Labels::Values(_) => all.push(labels.to_dtype(DType::F64)?),
+        }
+    }
+    Tensor::cat(&all, 0)
+}
+
+fn is_value(labels: &Tensor) -> bool {
+    matches!(labels.dtype(), DType::F32 | DType::F64)
+}
+
+fn wrong_labels(what: &str, expected: String, found: &Tensor) -> candle_core::Error {
+    let what = what.to_owned();
+    let found = format!("{} of shape {:?}", found.dtype().as_str(), found.dims());
+    Error::Rows { what, expected, found }.into()
 }
 
 pub(crate) fn row_count(windows: &Tensor) -> usize {

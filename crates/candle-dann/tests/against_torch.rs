@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_dann::{Batch, DannConfig, DomainLoss, Head, LabelledRows, UnlabelledRows};
 use serde_json::Value;
 
-use common::{CLASSES, FEATURES, flat, network, scalar, tensors};
+use common::{CLASSES, FEATURES, flat, network, reversal, scalar, tensors};
 
 /// Values of order 1 in f64, some tens of operations deep.
 const TOLERANCE: f64 = 1e-13;
@@ -38,7 +38,7 @@ fn tensor(value: &Value) -> Tensor {
 fn config(case: &Value) -> DannConfig {
     let config = &case["config"];
     let size = |key: &str| config[key].as_u64().map(|n| n as usize);
-    let head = size("hidden").map_or(Head::Linear, Head::Hidden);
+    let head = size("hidden").map_or(Head::Linear, Head::hidden);
     DannConfig {
         label_head: head,
         domain_head: head,
@@ -107,12 +107,13 @@ fn losses_and_gradients_of_a_step_equal_pytorch() {
     for case in fixture["steps"].as_array().unwrap() {
         let parameters = parameters(case);
         let dann = network(&config(case), &tensors(&parameters)).unwrap();
-        let lambda = fixture["lambda"].as_f64().unwrap();
-        let losses = dann.adversarial_step(&batch(case, &rows), lambda, 0, 0).unwrap();
+        let reversal = reversal(fixture["lambda"].as_f64().unwrap());
+        let losses = dann.adversarial_step(&batch(case, &rows), reversal, 0, 0).unwrap();
+        let domain = losses.domain.unwrap();
         assert_close(&losses.label, &tensor(&case["label"]), "label");
-        assert_close(&losses.domain.unwrap(), &tensor(&case["domain"]), "domain");
+        assert_close(&domain.loss, &tensor(&case["domain"]), "domain");
         assert_close(
-            &Tensor::stack(&losses.per_domain, 0).unwrap(),
+            &Tensor::stack(&domain.per_domain, 0).unwrap(),
             &tensor(&case["per_domain"]),
             "per domain",
         );

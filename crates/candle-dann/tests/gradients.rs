@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor, Var};
 use candle_dann::{Dann, DannConfig, DomainLoss, Head};
 use candle_gradcheck::GradCheck;
 
-use common::{CLASSES, FEATURES, Tanh, batch, flat, network, parameters, scalar, tensors};
+use common::{CLASSES, FEATURES, Tanh, batch, network, parameters, reversal, scalar, tensors};
 
 /// A few roundings of values of order 1 in f64.
 const TOLERANCE: f64 = 1e-14;
@@ -21,8 +21,8 @@ const PLAIN: f64 = -1.0;
 /// Everything on: hidden heads with their dropout, projection, dropout on the features.
 fn rich(domains: usize) -> DannConfig {
     DannConfig {
-        label_head: Head::Hidden(6),
-        domain_head: Head::Hidden(4),
+        label_head: Head::hidden(6),
+        domain_head: Head::hidden(4),
         projection: Some(4),
         dropout: 0.3,
         ..DannConfig::new(CLASSES, domains, FEATURES)
@@ -33,12 +33,14 @@ fn is_below_reversal(name: &str) -> bool {
     name.starts_with("extractor.") || name.starts_with("projection.")
 }
 
+/// Gradients by name, zeros where there is none.
 fn gradients(loss: &Tensor, parameters: &HashMap<String, Var>) -> HashMap<String, Vec<f64>> {
-    let grads = loss.backward().unwrap();
-    let zeros = |var: &Var| vec![0.0; var.elem_count()];
-    parameters
-        .iter()
-        .map(|(name, var)| (name.clone(), grads.get(var).map_or_else(|| zeros(var), flat)))
+    common::gradients(loss, parameters)
+        .into_iter()
+        .map(|(name, grad)| {
+            let zeros = || vec![0.0; parameters[&name].elem_count()];
+            (name.clone(), grad.unwrap_or_else(zeros))
+        })
         .collect()
 }
 
@@ -52,11 +54,11 @@ fn features_descend_the_label_loss_minus_lambda_times_the_domain_loss_and_heads_
     let parameters = parameters(&config).unwrap();
     let dann = dann(&config, &parameters);
     let batch = batch(&[4, 3], &[5]).unwrap();
-    let plain = dann.adversarial_step(&batch, PLAIN, 1, 2).unwrap();
+    let plain = dann.adversarial_step(&batch, reversal(PLAIN), 1, 2).unwrap();
     let of_label = gradients(&plain.label, &parameters);
-    let of_domain = gradients(&plain.domain.unwrap(), &parameters);
+    let of_domain = gradients(&plain.domain.unwrap().loss, &parameters);
     for lambda in [0.0, LAMBDA, 3.0] {
-        let step = dann.adversarial_step(&batch, lambda, 1, 2).unwrap();
+        let step = dann.adversarial_step(&batch, reversal(lambda), 1, 2).unwrap();
         for (name, got) in gradients(&step.total, &parameters) {
             let factor = if is_below_reversal(&name) { -lambda } else { 1.0 };
             for ((got, label), domain) in got.iter().zip(&of_label[&name]).zip(&of_domain[&name]) {
@@ -91,7 +93,9 @@ fn check_by_differences(lambda: f64, moved: impl Fn(&str) -> bool) {
         let total = |values: &[Tensor]| -> Result<Tensor> {
             let mut all = all.clone();
             all.extend(names.iter().cloned().zip(values.iter().cloned()));
-            Ok(network(&config, &all)?.adversarial_step(&batch, lambda, 1, 2)?.total)
+            Ok(network(&config, &all)?
+                .adversarial_step(&batch, reversal(lambda), 1, 2)?
+                .total)
         };
         GradCheck::default().check(&inputs, total).unwrap();
     }
@@ -114,13 +118,13 @@ fn per_domain_means_over_d_equal_domains_are_d_times_the_mean_over_rows() {
     let parameters = parameters(&means).unwrap();
     let batch = batch(&[4], &[4, 4]).unwrap();
     let means = dann(&means, &parameters)
-        .adversarial_step(&batch, LAMBDA, 1, 2)
+        .adversarial_step(&batch, reversal(LAMBDA), 1, 2)
         .unwrap();
     // and on the features that is a lambda D times as large
     let over_rows = dann(&over_rows, &parameters)
-        .adversarial_step(&batch, 3.0 * LAMBDA, 1, 2)
+        .adversarial_step(&batch, reversal(3.0 * LAMBDA), 1, 2)
         .unwrap();
-    assert!((scalar(&means.domain.unwrap()) - 3.0 * scalar(&over_rows.domain.unwrap())).abs() <= TOLERANCE);
+    assert!((scalar(&means.domain.unwrap().loss) - 3.0 * scalar(&over_rows.domain.unwrap().loss)).abs() <= TOLERANCE);
     let (a, b) = (
         gradients(&means.total, &parameters),
         gradients(&over_rows.total, &parameters),
@@ -138,7 +142,10 @@ fn with_lambda_0_the_features_learn_the_labels_alone_and_the_domain_head_still_l
     let parameters = parameters(&config).unwrap();
     let dann = dann(&config, &parameters);
     let batch = batch(&[4], &[5]).unwrap();
-    let adversarial = gradients(&dann.adversarial_step(&batch, 0.0, 1, 2).unwrap().total, &parameters);
+    let adversarial = gradients(
+        &dann.adversarial_step(&batch, reversal(0.0), 1, 2).unwrap().total,
+        &parameters,
+    );
     let source = gradients(&dann.source_step(&batch.sources, 1, 2).unwrap().total, &parameters);
     for (name, got) in &adversarial {
         if name.starts_with("domain_head.") {

@@ -7,7 +7,9 @@ use candle_core::{DType, Device, Tensor};
 use candle_dann::{Batch, Dann, DannConfig, DomainLoss, Head, LabelledRows, UnlabelledRows};
 use candle_trainer::ParameterStore;
 
-use common::{CHANNELS, CLASSES, FEATURES, LENGTH, Tanh, batch, network, parameters, scalar, tensors};
+use common::{
+    CHANNELS, CLASSES, FEATURES, LENGTH, Tanh, batch, flat, network, parameters, random, reversal, scalar, tensors,
+};
 
 fn plain(domains: usize) -> DannConfig {
     DannConfig::new(CLASSES, domains, FEATURES)
@@ -24,7 +26,7 @@ fn zeros(dims: &[usize], dtype: DType) -> Tensor {
 #[test]
 fn an_adversarial_step_forwards_all_rows_once_and_tells_the_rows_of_each_domain() {
     let dann = built(&plain(4));
-    dann.adversarial_step(&batch(&[4, 2], &[3, 1]).unwrap(), 1.0, 0, 0)
+    dann.adversarial_step(&batch(&[4, 2], &[3, 1]).unwrap(), reversal(1.0), 0, 0)
         .unwrap();
     let calls = dann.extractor().calls.borrow();
     assert_eq!(*calls, [(vec![10, CHANNELS, LENGTH], Some(vec![4, 2, 3, 1]))]);
@@ -42,7 +44,7 @@ fn a_source_step_forwards_no_target_row_and_leaves_the_domain_head_alone() {
         *dann.extractor().calls.borrow(),
         [(vec![6, CHANNELS, LENGTH], Some(vec![4, 2, 0, 0]))]
     );
-    assert!(losses.domain.is_none() && losses.per_domain.is_empty() && losses.domain_accuracy.is_none());
+    assert!(losses.domain.is_none());
     let grads = losses.total.backward().unwrap();
     for (name, var) in &parameters {
         assert_eq!(grads.get(var).is_some(), !name.starts_with("domain_head."), "{name}");
@@ -52,14 +54,14 @@ fn a_source_step_forwards_no_target_row_and_leaves_the_domain_head_alone() {
 #[test]
 fn the_source_only_twin_sees_the_label_loss_and_the_dropout_of_the_adversarial_step() {
     let config = DannConfig {
-        label_head: Head::Hidden(16),
+        label_head: Head::hidden(16),
         dropout: 0.5,
         ..plain(3)
     };
     let dann = built(&config);
     let batch = batch(&[4, 2], &[3]).unwrap();
     for step in 0..3 {
-        let adversarial = dann.adversarial_step(&batch, 1.0, 7, step).unwrap();
+        let adversarial = dann.adversarial_step(&batch, reversal(1.0), 7, step).unwrap();
         let source = dann.source_step(&batch.sources, 7, step).unwrap();
         assert_eq!(scalar(&adversarial.label), scalar(&source.label));
         assert_eq!(adversarial.label_accuracy, source.label_accuracy);
@@ -73,7 +75,7 @@ fn a_step_is_a_function_of_seed_and_number() {
         ..plain(2)
     });
     let batch = batch(&[4], &[3]).unwrap();
-    let total = |seed, step| scalar(&dann.adversarial_step(&batch, 1.0, seed, step).unwrap().total);
+    let total = |seed, step| scalar(&dann.adversarial_step(&batch, reversal(1.0), seed, step).unwrap().total);
     assert_eq!(total(1, 2), total(1, 2));
     assert_ne!(total(1, 2), total(1, 3));
     assert_ne!(total(1, 2), total(2, 2));
@@ -85,7 +87,7 @@ fn target_rows_do_not_enter_the_label_loss() {
     let label = |targets| {
         scalar(
             &dann
-                .adversarial_step(&batch(&[4], targets).unwrap(), 1.0, 0, 0)
+                .adversarial_step(&batch(&[4], targets).unwrap(), reversal(1.0), 0, 0)
                 .unwrap()
                 .label,
         )
@@ -98,8 +100,9 @@ fn accuracies_are_shares_of_rows_and_chance_is_that_of_the_largest_domain() {
     let dann = built(&plain(3));
     let batch = batch(&[4, 2], &[6]).unwrap();
     assert_eq!(batch.domain_chance(), 0.5);
-    let losses = dann.adversarial_step(&batch, 1.0, 0, 0).unwrap();
-    assert_eq!(losses.domain_chance, Some(0.5));
+    let losses = dann.adversarial_step(&batch, reversal(1.0), 0, 0).unwrap();
+    let domain = losses.domain.unwrap();
+    assert_eq!(domain.chance, 0.5);
 
     // without dropout, inference says the same
     let windows: Vec<_> = batch.sources.iter().map(LabelledRows::windows).collect();
@@ -107,21 +110,42 @@ fn accuracies_are_shares_of_rows_and_chance_is_that_of_the_largest_domain() {
         .into_iter()
         .chain(batch.targets.iter().map(UnlabelledRows::windows))
         .collect();
-    let features = dann.features(&Tensor::cat(&windows, 0).unwrap(), None).unwrap();
+    let prediction = dann.predict(&Tensor::cat(&windows, 0).unwrap(), None).unwrap();
     let share = |logits: &Tensor, truth: &[u32]| {
         let named = logits.argmax(1).unwrap().to_vec1::<u32>().unwrap();
         named.iter().zip(truth).filter(|(a, b)| a == b).count() as f64 / truth.len() as f64
     };
     let domains = [0, 0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2];
-    assert_eq!(
-        losses.domain_accuracy,
-        Some(share(&dann.domain_logits(&features).unwrap(), &domains))
-    );
+    assert_eq!(domain.accuracy, share(&prediction.domain, &domains));
     let labels = [0, 1, 2, 0, 1, 2];
-    assert_eq!(
-        losses.label_accuracy,
-        share(&dann.label_logits(&features).unwrap(), &labels)
-    );
+    assert_eq!(losses.label_accuracy, Some(share(&prediction.label, &labels)));
+}
+
+#[test]
+fn the_outputs_of_a_network_are_its_features_and_the_probabilities_of_its_logits() {
+    let dann = built(&plain(3));
+    let windows = random("windows", &[4, CHANNELS, LENGTH]).unwrap();
+    let out = dann.predict(&windows, None).unwrap();
+    let features = dann.features(&windows, None).unwrap();
+    assert_eq!(flat(&out.features), flat(&features));
+    let logits = [
+        dann.label_logits(&features).unwrap(),
+        dann.domain_logits(&features).unwrap(),
+    ];
+    for (got, logits) in [out.label, out.domain].iter().zip(logits) {
+        for (got, logits) in got
+            .to_vec2::<f64>()
+            .unwrap()
+            .iter()
+            .zip(logits.to_vec2::<f64>().unwrap())
+        {
+            let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+            for (got, z) in got.iter().zip(logits) {
+                // logits of order 1: a few roundings
+                assert!((got - z.exp() / sum).abs() < 1e-15, "{got} of {z}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -129,12 +153,15 @@ fn an_extractor_chosen_at_run_time_works_and_parameters_have_the_documented_name
     let store = ParameterStore::new(0, DType::F64, Device::Cpu);
     let extractor: Box<dyn Extractor> = Box::new(Tanh::new(&store.builder().pp("extractor")).unwrap());
     let config = DannConfig {
-        domain_head: Head::Hidden(4),
+        domain_head: Head::hidden(4),
         projection: Some(3),
         ..plain(2)
     };
     let dann = Dann::new(extractor, config, store.builder()).unwrap();
-    assert!(dann.adversarial_step(&batch(&[2], &[2]).unwrap(), 1.0, 0, 0).is_ok());
+    assert!(
+        dann.adversarial_step(&batch(&[2], &[2]).unwrap(), reversal(1.0), 0, 0)
+            .is_ok()
+    );
     let weights: Vec<_> = store
         .names()
         .into_iter()
@@ -169,7 +196,7 @@ fn rows_that_do_not_fit_are_errors_that_say_what_was_expected() {
     }
 
     let dann = built(&plain(2));
-    let step = |batch: &Batch| message(dann.adversarial_step(batch, 1.0, 0, 0));
+    let step = |batch: &Batch| message(dann.adversarial_step(batch, reversal(1.0), 0, 0));
     assert!(step(&batch(&[4], &[]).unwrap()).contains("expected 2 domains, found 1 sources and 0 targets"));
     assert!(step(&batch(&[4], &[2, 2]).unwrap()).contains("found 1 sources and 2 targets"));
     assert!(step(&batch(&[], &[2, 2]).unwrap()).contains("1 to 2 source domains"));
@@ -183,11 +210,6 @@ fn rows_that_do_not_fit_are_errors_that_say_what_was_expected() {
     let labels = Tensor::new(&[0u32, 1, CLASSES as u32, 0], &Device::Cpu).unwrap();
     let unknown = [LabelledRows::new(windows(), labels).unwrap()];
     assert!(message(dann.source_step(&unknown, 0, 0)).contains("row 2"));
-
-    assert!(
-        dann.adversarial_step(&batch(&[4], &[4]).unwrap(), f64::NAN, 0, 0)
-            .is_err()
-    );
 }
 
 #[test]
@@ -196,7 +218,8 @@ fn configurations_that_make_no_network_are_errors_that_name_the_option() {
         weights: weights.to_vec(),
     };
     let cases = [
-        ("classes", DannConfig { classes: 0, ..plain(2) }),
+        ("labels", DannConfig::new(0, 2, FEATURES)),
+        ("labels", DannConfig::regression(0, 2, FEATURES)),
         ("domains", DannConfig { domains: 0, ..plain(2) }),
         (
             "projection",
@@ -208,7 +231,14 @@ fn configurations_that_make_no_network_are_errors_that_name_the_option() {
         (
             "domain_head",
             DannConfig {
-                domain_head: Head::Hidden(0),
+                domain_head: Head::hidden(0),
+                ..plain(2)
+            },
+        ),
+        (
+            "label_head",
+            DannConfig {
+                label_head: Head::Hidden { width: 4, dropout: 1.0 },
                 ..plain(2)
             },
         ),
@@ -253,13 +283,44 @@ fn configurations_that_make_no_network_are_errors_that_name_the_option() {
 
 #[test]
 fn heads_survive_the_way_through_text() {
-    for text in ["linear", "hidden:256"] {
+    for text in ["linear", "hidden:256", "hidden:128:0", "hidden:7:0.25"] {
         assert_eq!(text.parse::<Head>().unwrap().to_string(), text);
     }
-    for text in ["", "hidden", "hidden:", "hidden:0", "hidden:-1", "Linear", "linear:3"] {
+    assert_eq!("hidden:8:0.5".parse::<Head>().unwrap(), Head::hidden(8));
+    for text in [
+        "",
+        "hidden",
+        "hidden:",
+        "hidden:0",
+        "hidden:-1",
+        "Linear",
+        "linear:3",
+        "hidden:4:",
+        "hidden:4:1",
+        "hidden:4:-0.1",
+        "hidden:4:NaN",
+        "hidden:4:0:0",
+    ] {
         assert!(
             text.parse::<Head>().unwrap_err().to_string().contains("hidden:N"),
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_hidden_head_drops_as_often_as_it_says() {
+    let losses = |dropout| {
+        let dann = built(&DannConfig {
+            label_head: Head::Hidden { width: 64, dropout },
+            ..plain(2)
+        });
+        let batch = batch(&[6], &[4]).unwrap();
+        let loss = |step| scalar(&dann.source_step(&batch.sources, 0, step).unwrap().label);
+        [loss(0), loss(1)]
+    };
+    let [a, b] = losses(0.0);
+    assert_eq!(a, b);
+    let [a, b] = losses(0.5);
+    assert_ne!(a, b);
 }

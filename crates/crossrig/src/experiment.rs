@@ -117,7 +117,7 @@ pub fn conduct(
         evaluation.result(trained, kind)
     };
     let adapted = match settings.method {
-        Method::Dann => Some(model(Kind::Adapted, "adapted", "adapting")?),
+        Method::Dann | Method::DannAlternating => Some(model(Kind::Adapted, "adapted", "adapting")?),
         Method::SourceOnly => None,
     };
     let source_only = if settings.method == Method::SourceOnly || settings.twin {
@@ -376,7 +376,12 @@ pub fn recipe(
 ) -> Result<ModelRecipe> {
     let sources = task.sources.len();
     Ok(ModelRecipe {
-        method: if kind == Kind::Adapted { "dann" } else { "source-only" }.to_owned(),
+        method: match (kind, settings.method) {
+            (Kind::SourceOnly, _) => Method::SourceOnly,
+            (Kind::Adapted, method) => method,
+        }
+        .name()
+        .to_owned(),
         settings: settings.clone(),
         representation: settings.signal.recipe(),
         shape: shape(task, inputs)?,

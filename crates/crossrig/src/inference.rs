@@ -46,11 +46,12 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
     if signal.channels.len() != expected {
         return Err(Error::input_with_hint(
             format!(
-                "{}: {} channels, the model was trained on {expected}",
+                "{}: {} channel{}, the model was trained on {expected}",
                 signal.file,
-                signal.channels.len()
+                signal.channels.len(),
+                if signal.channels.len() == 1 { "" } else { "s" }
             ),
-            "name the variable with --key",
+            "name the variable of each channel: --key of predict, `channels` of a manifest",
         ));
     }
     at_rate(signal, model.recipe.rate_hz)?;

@@ -20,7 +20,7 @@ const PREFIX: &str = "crossrig";
 /// What a model must remember beside its tensors (`crossrig.recipe`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecipe {
-    /// How the model was trained: `dann` or `source-only`.
+    /// How the model was trained: `dann`, `dann-alternating` or `source-only`.
     pub method: String,
     /// Settings of the run: the architecture, the signal's preparation and more.
     pub settings: Settings,

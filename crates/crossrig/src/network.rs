@@ -2,7 +2,7 @@
 
 use candle_convnet1d::{Extractor, softmax};
 use candle_core::{DType, Device, Tensor};
-use candle_dann::{Dann, DannConfig};
+use candle_dann::{Dann, DannConfig, Labels};
 use candle_trainer::ParameterStore;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ impl Network {
         let extractor = settings.build_extractor(shape.channels, shape.domains, vb.pp("extractor"))?;
         let (label_head, domain_head) = settings.heads()?;
         let config = DannConfig {
-            classes: shape.classes,
+            labels: Labels::Classes(shape.classes),
             domains: shape.domains,
             feature_len: extractor.feature_len(shape.length),
             label_head,

@@ -14,8 +14,21 @@ use crate::error::{Error, Result};
 pub enum Method {
     /// Domain-adversarial training (Ganin et al. 2016)
     Dann,
+    /// The same, domain head and extractor in turns
+    DannAlternating,
     /// Source rows alone; the target is only scored
     SourceOnly,
+}
+
+impl Method {
+    /// As in flags and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dann => "dann",
+            Self::DannAlternating => "dann-alternating",
+            Self::SourceOnly => "source-only",
+        }
+    }
 }
 
 /// What the network sees of a window.
@@ -217,6 +230,9 @@ pub struct TrainOptions {
     /// How the target takes part [default: dann]
     #[arg(long, value_enum, help_heading = "Adaptation")]
     pub method: Option<Method>,
+    /// Steps of the domain head before each of the extractor, for dann-alternating [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Adaptation")]
+    pub domain_steps: Option<u32>,
     /// What the network sees of a window [default: raw]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub input: Option<Input>,
@@ -235,7 +251,7 @@ pub struct TrainOptions {
     /// Common sampling rate in Hz [default: the lowest rate in use]
     #[arg(long, value_name = "HZ", help_heading = "Signal")]
     pub rate: Option<f64>,
-    /// Channels by name or number (from 0) [default: those of the manifest]
+    /// Channels by name or number (from 1), or variables of these names where none are declared [default: those declared]
     #[arg(long, value_name = "NAME|N", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
     pub channels: Option<Vec<String>>,
     /// recordings, units, blocks or windows (leaky) [default: recordings where possible, else blocks]
@@ -277,10 +293,10 @@ pub struct TrainOptions {
     /// Largest norm of the gradient [default: not clipped]
     #[arg(long, value_name = "X", help_heading = "Training")]
     pub clip_norm: Option<f64>,
-    /// linear or hidden:N [default: hidden:256 for light-cnn, else linear]
+    /// linear, hidden:N or hidden:N:DROPOUT [default: hidden:256 (dropout 0.5) for light-cnn, else linear]
     #[arg(long, value_name = "HEAD", help_heading = "Network")]
     pub label_head: Option<String>,
-    /// linear or hidden:N [default: hidden:256]
+    /// linear, hidden:N or hidden:N:DROPOUT [default: hidden:256 (dropout 0.5)]
     #[arg(long, value_name = "HEAD", help_heading = "Network")]
     pub domain_head: Option<String>,
     /// Width of a linear projection before both heads [default: none]

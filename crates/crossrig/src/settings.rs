@@ -43,6 +43,8 @@ pub struct Settings {
     pub extractor: ExtractorTable,
     /// How the target takes part.
     pub method: Method,
+    /// Steps of the domain head before each of the extractor; `None` where they do not alternate.
+    pub domain_steps: Option<u32>,
     /// What the network sees.
     pub signal: SignalSettings,
     /// Variable where the manifest names none.
@@ -133,6 +135,7 @@ impl Settings {
             .clone()
             .filter(|s| !s.is_empty())
             .ok_or_else(|| need("target", "load3"))?;
+        let method = o.method.unwrap_or(Method::Dann);
         let input = o.input.unwrap_or(Input::Raw);
         let raw = input == Input::Raw;
         let window = o.window.unwrap_or(1024);
@@ -155,7 +158,7 @@ impl Settings {
             extractor.bins = extractor.bins.or(Some(SPECTRUM_BINS));
         }
         let label_head = match architecture {
-            Architecture::LightCnn => Head::Hidden(256),
+            Architecture::LightCnn => Head::hidden(256),
             _ => Head::Linear,
         };
         let settings = Self {
@@ -167,7 +170,8 @@ impl Settings {
             classes: o.classes.clone().unwrap_or_default(),
             target_recordings: o.target_recordings.clone().unwrap_or_default(),
             extractor,
-            method: o.method.unwrap_or(Method::Dann),
+            method,
+            domain_steps: o.domain_steps.or((method == Method::DannAlternating).then_some(1)),
             signal: SignalSettings {
                 input,
                 rate: o.rate,
@@ -241,6 +245,15 @@ impl Settings {
                 return fail(format!("--{flag} must be at least 1"));
             }
         }
+        if self.domain_steps == Some(0) {
+            return fail("--domain-steps must be at least 1".into());
+        }
+        if self.domain_steps.is_some() && self.method != Method::DannAlternating {
+            return Err(Error::input_with_hint(
+                "--domain-steps is for domain head and extractor in turns",
+                "give --method dann-alternating, or leave --domain-steps out",
+            ));
+        }
         if self.batch == 1 {
             return fail("--batch must be at least 2: batch norm has no variance over one window".into());
         }
@@ -288,7 +301,7 @@ impl Settings {
                 self.warmup_epochs, self.epochs
             ));
         }
-        if self.method == Method::Dann && self.warmup_epochs == self.epochs {
+        if self.method != Method::SourceOnly && self.warmup_epochs == self.epochs {
             return Err(Error::input_with_hint(
                 format!("--warmup-epochs {} leaves no adversarial epoch", self.warmup_epochs),
                 "use --method source-only, or fewer warm-up epochs",
@@ -315,6 +328,7 @@ impl Settings {
             target_recordings: Some(self.target_recordings.clone()).filter(|c| !c.is_empty()),
             extractor: Some(ExtractorOption::Table(self.extractor.clone())),
             method: Some(self.method),
+            domain_steps: self.domain_steps,
             input: Some(s.input),
             scale: Some(s.scale),
             scale_by: Some(s.scale_by),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::metrics::{Metrics, Scores};
+use crate::options::Method;
 
 /// One line of the table of methods.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub fn rows(m: &Metrics) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     if let Some(a) = &m.adapted {
         rows.push(Row {
-            name: format!("DANN ({})", extractor(m)),
+            name: format!("{} ({})", adaptation(m), extractor(m)),
             simple: false,
             scores: &a.last,
         });
@@ -38,6 +39,13 @@ pub fn rows(m: &Metrics) -> Vec<Row<'_>> {
         scores,
     }));
     rows
+}
+
+fn adaptation(m: &Metrics) -> &'static str {
+    match m.config.method {
+        Method::DannAlternating => "alternating DANN",
+        Method::Dann | Method::SourceOnly => "DANN",
+    }
 }
 
 fn extractor(m: &Metrics) -> &str {

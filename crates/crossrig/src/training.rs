@@ -1,11 +1,11 @@
-//! The training loop: warm-up on source rows, then adversarial steps; the source-only twin is the same loop that
-//! never asks for a target row.
+//! The training loop: warm-up on source rows, then adversarial steps, joint or alternating; the source-only twin is the same
+//! loop that never asks for a target row.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{Device, Tensor};
-use candle_dann::{Batch, LabelledRows, Losses, UnlabelledRows};
+use candle_dann::{Batch, GradientReversal, LabelledRows, Losses, UnlabelledRows};
 use candle_gradient_reversal::progress;
 use candle_trainer::{Checkpoints, Latest, Missing, Optimiser, OptimiserKind, clip_grad_norm};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean label loss.
     pub label_loss: f64,
-    /// Mean domain loss; `None` in the warm-up.
+    /// Mean domain loss, in alternating training after the domain head's own steps; `None` in the warm-up.
     pub domain_loss: Option<f64>,
     /// Lambda at the last step; `None` in the warm-up.
     pub lambda: Option<f64>,
@@ -105,14 +105,17 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, losses: &Losses, label: f64, domain: Option<f64>, lambda: f64, lr: f64) {
+    fn add(&mut self, losses: &Losses, lambda: f64, lr: f64) -> Result<()> {
         self.steps += 1;
-        self.label += label;
-        self.source_accuracy += losses.label_accuracy;
-        self.adversarial = domain.is_some();
-        self.domain += domain.unwrap_or(0.0);
-        self.domain_accuracy += losses.domain_accuracy.unwrap_or(0.0);
+        self.label += f64::from(losses.label.to_scalar::<f32>()?);
+        self.source_accuracy += losses.label_accuracy.unwrap_or(0.0);
+        self.adversarial = losses.domain.is_some();
+        if let Some(domain) = &losses.domain {
+            self.domain += f64::from(domain.loss.to_scalar::<f32>()?);
+            self.domain_accuracy += domain.accuracy;
+        }
         (self.lambda, self.lr) = (lambda, lr);
+        Ok(())
     }
 
     fn record(&self, epoch: usize) -> EpochRecord {
@@ -131,7 +134,7 @@ impl Sums {
     }
 }
 
-/// Number of optimiser steps of a run: the same for both kinds.
+/// Number of steps of a run: the same for both kinds. Further steps of the domain head alone are not counted.
 pub fn total_steps(task: &Task, settings: &Settings) -> Result<u64> {
     Ok((sampler(task, settings)?.steps_per_epoch() * settings.epochs) as u64)
 }
@@ -213,6 +216,20 @@ pub fn train(
             })
             .collect::<candle_core::Result<_>>()?;
         let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
+        let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
+        let mut descend = |loss: &Tensor, missing: Missing| -> Result<()> {
+            if !loss.to_scalar::<f32>()?.is_finite() {
+                return Err(Error::input_with_hint(
+                    format!("the loss is no longer a number at step {} of {total}", step + 1),
+                    "give a lower --lr, --clip-norm 1, or a smaller --lambda",
+                ));
+            }
+            let mut gradients = loss.backward()?;
+            if let Some(limit) = settings.clip_norm {
+                clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
+            }
+            Ok(optimiser.step(&gradients, lr, missing)?)
+        };
         let losses = if adversarial {
             let targets: Vec<UnlabelledRows> = rows
                 .targets
@@ -220,35 +237,28 @@ pub fn train(
                 .zip(&inputs[task.sources.len()..])
                 .map(|(rows, input)| UnlabelledRows::new(input.train.index_select(&index(rows)?, 0)?))
                 .collect::<candle_core::Result<_>>()?;
-            network
-                .dann
-                .adversarial_step(&Batch { sources, targets }, lambda, settings.seed, step)?
+            let batch = Batch { sources, targets };
+            let reversal = GradientReversal::new(lambda)?;
+            match settings.domain_steps {
+                None => network.dann.adversarial_step(&batch, reversal, settings.seed, step)?,
+                Some(n) => {
+                    let features = network.dann.batch_features(&batch, settings.seed, step)?;
+                    for k in 0..n {
+                        let number = u64::from(n) * step + u64::from(k);
+                        let domain = network.dann.domain_head_step(&features, number)?;
+                        descend(&domain.loss, Missing::Skip)?;
+                    }
+                    network.dann.extractor_step(&features, reversal)?
+                }
+            }
         } else {
             network.dann.source_step(&sources, settings.seed, step)?
         };
-        let label = f64::from(losses.label.to_scalar::<f32>()?);
-        let domain = losses
-            .domain
-            .as_ref()
-            .map(Tensor::to_scalar::<f32>)
-            .transpose()?
-            .map(f64::from);
-        if !(label.is_finite() && domain.is_none_or(f64::is_finite)) {
-            return Err(Error::input_with_hint(
-                format!("the loss is no longer a number at step {} of {total}", step + 1),
-                "give a lower --lr, --clip-norm 1, or a smaller --lambda",
-            ));
-        }
-        let mut gradients = losses.total.backward()?;
-        if let Some(limit) = settings.clip_norm {
-            clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
-        }
-        let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
-        // on source rows alone the domain head has no gradient, and is left as it is
-        let missing = if adversarial { Missing::Error } else { Missing::Skip };
-        optimiser.step(&gradients, lr, missing)?;
+        // where the domain head takes no part, or has moved already, it has no gradient and is left as it is
+        let all_move = adversarial && settings.domain_steps.is_none();
+        descend(&losses.total, if all_move { Missing::Error } else { Missing::Skip })?;
 
-        state.sums.add(&losses, label, domain, lambda, lr);
+        state.sums.add(&losses, lambda, lr)?;
         state.step += 1;
         let epoch = (step / per_epoch) as usize + 1;
         let mut record = state.sums.record(epoch);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use candle_convnet1d::{Extractor, Linear, Pass};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use candle_dann::{Batch, Dann, DannConfig, LabelledRows, UnlabelledRows};
+use candle_dann::{Batch, Dann, DannConfig, GradientReversal, LabelledRows, UnlabelledRows};
 use candle_nn::VarBuilder;
 
 pub const CHANNELS: usize = 2;
@@ -94,6 +94,20 @@ pub fn batch(sources: &[usize], targets: &[usize]) -> Result<Batch> {
         batch.targets.push(UnlabelledRows::new(windows("target", k, n)?)?);
     }
     Ok(batch)
+}
+
+/// Reversal with a lambda of the paper.
+pub fn reversal(lambda: f64) -> GradientReversal {
+    GradientReversal::new(lambda).unwrap()
+}
+
+/// Gradient of each parameter by name; none where the loss does not reach it.
+pub fn gradients(loss: &Tensor, parameters: &HashMap<String, Var>) -> HashMap<String, Option<Vec<f64>>> {
+    let grads = loss.backward().unwrap();
+    parameters
+        .iter()
+        .map(|(name, var)| (name.clone(), grads.get(var).map(flat)))
+        .collect()
 }
 
 pub fn scalar(x: &Tensor) -> f64 {

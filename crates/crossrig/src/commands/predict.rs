@@ -28,9 +28,9 @@ pub struct PredictArgs {
     /// Domain of the model whose statistics prepare the files [default: the only target]
     #[arg(long, value_name = "DOMAIN")]
     pub statistics: Option<String>,
-    /// Variable, column or dataset to read [default: that of the training files]
+    /// Variable, column or dataset to read; once for each channel [default: those of the training files]
     #[arg(long, value_name = "GLOB")]
-    pub key: Option<String>,
+    pub key: Vec<String>,
     /// Sampling rate of the files in Hz [default: the model's, and the output says that it is assumed]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<f64>,
@@ -71,7 +71,7 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
     let statistics = choose_statistics(&model, args.statistics.as_deref(), args.restandardise)?;
     let (mut signals, mut notes, mut failed) = (Vec::new(), Vec::new(), 0);
     for file in &args.files {
-        match read(&model, file, args.key.as_deref(), args.rate) {
+        match read(&model, file, &args.key, args.rate) {
             Ok((signal, note)) => {
                 signals.push(signal);
                 notes.push(note);
@@ -142,12 +142,9 @@ pub fn diagnose(model: &Model, signals: &[Signal], notes: &[String], statistics:
 }
 
 /// One file, at the model's rate, and what was done about its rate.
-fn read(model: &Model, file: &Path, key: Option<&str>, rate: Option<f64>) -> Result<(Signal, String)> {
-    let keys: Vec<String> = match key {
-        Some(k) => vec![k.to_owned()],
-        None => model.recipe.channel_keys.clone(),
-    };
-    let recording = load_file(file, &keys).map_err(data_error)?;
+fn read(model: &Model, file: &Path, keys: &[String], rate: Option<f64>) -> Result<(Signal, String)> {
+    let own = &model.recipe.channel_keys;
+    let recording = load_file(file, if keys.is_empty() { own } else { keys }).map_err(data_error)?;
     if let Some(fault) = recording.scan().fault() {
         return Err(Error::input(format!("{}: {fault}", file.display())));
     }

@@ -211,13 +211,16 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
     let network = Network::new(settings, crate::training::shape(task, &inputs)?)?;
     let _ = writeln!(
         out,
-        "{} with heads: {} parameters; {} steps of {} windows a domain in {} epochs, {} of them warm-up{}",
+        "{} with heads: {} parameters; {} steps of {} windows a domain in {} epochs, {} of them warm-up{}{}",
         settings.architecture()?,
         network.store.parameter_count(),
         total_steps(task, settings)?,
         settings.batch,
         settings.epochs,
         settings.warmup_epochs,
+        settings
+            .domain_steps
+            .map_or(String::new(), |n| format!("; then each after {n} of the domain head alone")),
         if settings.twin {
             ", and the same for the source-only twin"
         } else {
