@@ -170,6 +170,18 @@ fn alternating_training_takes_the_twins_rows_and_as_many_steps_and_comes_out_els
     assert!(metrics("joint")["config"]["domain_steps"].is_null());
     assert!(metrics("thrice")["domain_accuracy"]["value"].is_number());
 
+    // the config that the run left asks for the same
+    let config = std::fs::read_to_string(dir.path().join("thrice/config.toml")).unwrap();
+    assert!(
+        config.contains("method = \"dann-alternating\"\n") && config.contains("domain-steps = 3\n"),
+        "{config}"
+    );
+    ok(
+        dir.path(),
+        "train --config thrice/config.toml --no-twin --out by-config",
+    );
+    assert!(weights(&model("by-config")) == adapted[2]);
+
     // in the checkpoint at the end the counts of updates are those of the steps: 1 epoch of warm-up, 2 of adaptation
     let updates = |run: &str, parameter: &str| -> i64 {
         let folder = dir.path().join(run).join("checkpoints/adapted");
@@ -198,7 +210,10 @@ fn a_hidden_head_without_dropout_is_accepted() {
     let model = weights(&dir.path().join("run/model.safetensors"));
     assert!(model.iter().any(|(name, _)| name == "label_head.hidden.weight"));
     assert!(model.iter().all(|(name, _)| name != "domain_head.hidden.weight"));
-    ok(dir.path(), "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv");
+    ok(
+        dir.path(),
+        "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv",
+    );
 }
 
 /// A MAT file (level 5, not compressed) of column vectors.
@@ -276,7 +291,10 @@ fn two_channels_from_two_variables_go_through_train_evaluate_and_predict() {
             dir.path(),
             &format!("train --data rig.toml {train} --channels {ask} --out one-{ask}"),
         );
-        assert_eq!(channels(&format!("one-{ask}")), (1.into(), serde_json::json!(["*_FE_time"])));
+        assert_eq!(
+            channels(&format!("one-{ask}")),
+            (1.into(), serde_json::json!(["*_FE_time"]))
+        );
     }
     let fe = |ask: &str| weights(&dir.path().join(format!("one-{ask}/model.safetensors")));
     assert!(fe("FE") == fe("2"));
@@ -307,7 +325,8 @@ fn another_number_of_channels_than_the_models_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     rig(dir.path());
     std::fs::write(dir.path().join("one.csv"), csv(&samples(0, 1, 0, 1280))).unwrap();
-    let train = "train --data rig.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --no-twin";
+    let train =
+        "train --data rig.toml --source a --target b --window 128 --batch 8 --epochs 1 --warmup-epochs 0 --no-twin";
     ok(dir.path(), &format!("{train} --out two"));
     ok(dir.path(), &format!("{train} --channels DE --out one"));
     let refused = |args: &str, words: [&str; 2]| {
@@ -327,7 +346,10 @@ fn another_number_of_channels_than_the_models_is_refused() {
         ["100.mat: 2 channels, the model was trained on 1", "--key"],
     );
     // no such variables: the file's own are listed
-    refused("predict --model two/model.safetensors one.csv", ["one.csv", "*_DE_time"]);
+    refused(
+        "predict --model two/model.safetensors one.csv",
+        ["one.csv", "*_DE_time"],
+    );
 }
 
 #[test]

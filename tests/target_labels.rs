@@ -49,7 +49,11 @@ fn weights_do_not_depend_on_target_labels_or_on_the_order_of_the_manifest() {
     for split in ["recordings", "windows"] {
         for input in ["raw", "log-spectrum"] {
             // each method once
-            let method = if split == "windows" && input == "raw" { "dann-alternating" } else { "dann" };
+            let method = if split == "windows" && input == "raw" {
+                "dann-alternating"
+            } else {
+                "dann"
+            };
             let mut seen = Vec::new();
             for name in ["true", "deleted", "permuted", "reversed"] {
                 let out = format!("{name}-{split}-{input}");

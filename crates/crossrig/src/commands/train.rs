@@ -218,9 +218,9 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         settings.batch,
         settings.epochs,
         settings.warmup_epochs,
-        settings
-            .domain_steps
-            .map_or(String::new(), |n| format!("; then each after {n} of the domain head alone")),
+        settings.domain_steps.map_or(String::new(), |n| format!(
+            "; then each after {n} of the domain head alone"
+        )),
         if settings.twin {
             ", and the same for the source-only twin"
         } else {
