@@ -108,7 +108,7 @@ impl HeadLayers {
     }
 
     pub(crate) fn forward(&self, features: &Tensor, pass: Pass) -> Result<Tensor> {
-        self.run(features, pass, |layer, x| layer.forward(x))
+        self.run(features, pass, Module::forward)
     }
 
     /// As [`forward`](Self::forward), with parameters that get no gradient.
