@@ -68,6 +68,12 @@ fn an_option_that_the_network_does_not_have_is_answered_with_those_it_has() {
         &format!("{TRAIN} --config c.toml"),
         &["seresnext26-small has no option `bins`", "groups"],
     );
+    config("[extractor]\nname = \"seed50\"\nwidths = [8, 16]\n");
+    refused(
+        dir.path(),
+        &format!("{TRAIN} --config c.toml"),
+        &["seed50 has no option `widths`", "stem, groups, reduction"],
+    );
 }
 
 #[test]

@@ -353,6 +353,33 @@ fn another_number_of_channels_than_the_models_is_refused() {
 }
 
 #[test]
+fn the_articles_network_is_trained_saved_and_loaded_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    plant(dir.path(), 3);
+    std::fs::write(
+        dir.path().join("job.toml"),
+        "data = \"plant\"\nsource = [\"machine-a\"]\ntarget = [\"machine-b\"]\nwindow = 128\nbatch = 8\nepochs = 2\n[extractor]\nname = \"seed18\"\nstem = 8\ngroups = 2\nreduction = 2\n",
+    )
+    .unwrap();
+    let trained = ok(dir.path(), "train --config job.toml --no-twin --out run");
+    assert!(trained.stdout.contains("DANN (seed18)"), "{}", trained.stdout);
+    let saved = std::fs::read(dir.path().join("run/model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&saved).unwrap();
+    let widen = tensors.tensor("extractor.stages.3.blocks.0.widen.conv.weight").unwrap();
+    // 2 branches, each from 64 / 2 channels to 64
+    assert_eq!(widen.shape(), [128, 32, 1]);
+    let predicted = ok(
+        dir.path(),
+        "predict --model run/model.safetensors plant/machine-b/fault/m1c0r0.csv --json",
+    );
+    let line: Value = serde_json::from_str(predicted.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(line["windows"], 10);
+    // by its name alone, as deep as the article's example
+    let plan = ok(dir.path(), &format!("{QUICK} --extractor seed50 --out other --dry-run"));
+    assert!(plan.stdout.contains("seed50"), "{}", plan.stdout);
+}
+
+#[test]
 fn a_dry_run_shows_the_plan_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     plant(dir.path(), 3);

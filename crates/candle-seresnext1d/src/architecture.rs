@@ -5,7 +5,7 @@ use candle_convnet1d::{BatchNormConfig, Extractor};
 use candle_core::Result;
 use candle_nn::VarBuilder;
 
-use crate::{Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig};
+use crate::{Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig, SeedNet, SeedNetConfig};
 
 /// The extractors that have a name.
 ///
@@ -24,17 +24,32 @@ pub enum Architecture {
     SeResNeXt101,
     /// `seresnext152`: SE-ResNeXt-152 (32x4d), 2048 features.
     SeResNeXt152,
+    /// `seed18`: the article's network of depth 18, 256 features. See [`SeedNetConfig::depth`].
+    Seed18,
+    /// `seed34`: the same network as `seed50`, as in the original.
+    Seed34,
+    /// `seed50`: the article's network of depth 50, 256 features.
+    Seed50,
+    /// `seed101`: the article's network of depth 101, 256 features.
+    Seed101,
+    /// `seed152`: the article's network of depth 152, 256 features.
+    Seed152,
 }
 
 impl Architecture {
-    /// All of them, smallest first.
-    pub const ALL: [Self; 6] = [
+    /// All of them: smallest first, then the article's.
+    pub const ALL: [Self; 11] = [
         Self::LightCnn,
         Self::SeResNeXt26Small,
         Self::SeResNeXt26,
         Self::SeResNeXt50,
         Self::SeResNeXt101,
         Self::SeResNeXt152,
+        Self::Seed18,
+        Self::Seed34,
+        Self::Seed50,
+        Self::Seed101,
+        Self::Seed152,
     ];
 
     /// The name that `FromStr` reads.
@@ -46,16 +61,51 @@ impl Architecture {
             Self::SeResNeXt50 => "seresnext50",
             Self::SeResNeXt101 => "seresnext101",
             Self::SeResNeXt152 => "seresnext152",
+            Self::Seed18 => "seed18",
+            Self::Seed34 => "seed34",
+            Self::Seed50 => "seed50",
+            Self::Seed101 => "seed101",
+            Self::Seed152 => "seed152",
         }
     }
 
-    /// Builds the network for windows of `in_channels` channels, its variables taken from `vb`.
+    /// Whether it is one of the article's networks, a [`SeedNet`].
+    pub fn is_seed(self) -> bool {
+        matches!(
+            self,
+            Self::Seed18 | Self::Seed34 | Self::Seed50 | Self::Seed101 | Self::Seed152
+        )
+    }
+
+    /// The batch norm that the network is known with: the article's networks have Keras', all others `PyTorch`'s.
+    pub fn batch_norm(self) -> BatchNormConfig {
+        if self.is_seed() {
+            SeedNetConfig::BATCH_NORM
+        } else {
+            BatchNormConfig::default()
+        }
+    }
+
+    /// Builds the network for windows of `in_channels` channels, its variables taken from `vb`. The batch norm is the
+    /// caller's; [`Architecture::batch_norm`] has the usual one.
     ///
     /// # Errors
     /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
     /// another shape.
     pub fn build(self, in_channels: usize, batch_norm: BatchNormConfig, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
+        let seed = |depth| -> Result<Box<dyn Extractor>> {
+            let config = SeedNetConfig {
+                batch_norm,
+                ..SeedNetConfig::depth(depth, in_channels)?
+            };
+            Ok(Box::new(SeedNet::new(&config, vb.clone())?))
+        };
         let config = match self {
+            Self::Seed18 => return seed(18),
+            Self::Seed34 => return seed(34),
+            Self::Seed50 => return seed(50),
+            Self::Seed101 => return seed(101),
+            Self::Seed152 => return seed(152),
             Self::LightCnn => {
                 let config = LightCnnConfig {
                     batch_norm,
@@ -77,6 +127,7 @@ impl Architecture {
     pub fn min_length(self) -> usize {
         match self {
             Self::LightCnn => LightCnn::MIN_LENGTH,
+            _ if self.is_seed() => SeedNet::MIN_LENGTH,
             _ => SeResNeXt::MIN_LENGTH,
         }
     }

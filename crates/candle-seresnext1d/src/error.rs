@@ -12,14 +12,18 @@ pub enum Error {
         name: String,
     },
 
-    /// A depth for which the papers' form has no block list.
+    /// A depth for which a network has no block list.
     #[error(
-        "SE-ResNeXt has no depth {depth}: known are 26, 50, 101 and 152; \
-         for other block lists fill in SeResNeXtConfig's fields"
+        "{network} has no depth {depth}: known are {known}; \
+         for other block lists fill in the configuration's fields"
     )]
     UnknownDepth {
+        /// Which network.
+        network: &'static str,
         /// The depth that was given.
         depth: usize,
+        /// The depths that exist.
+        known: &'static str,
     },
 
     /// A field of a configuration with an impossible value.
@@ -62,6 +66,43 @@ pub enum Error {
         /// Shortest possible length.
         minimum: usize,
     },
+
+    /// Keras weights from which no network can be made out.
+    #[error("these are not the weights of the article's SE-ResNeXt under Keras' own layer names: {found}")]
+    KerasNetwork {
+        /// What is not as it should be.
+        found: String,
+    },
+
+    /// Keras weights that are not those of the network asked for.
+    #[error(
+        "the Keras weights do not fit the network{}{}{}",
+        list("missing", missing),
+        list("left over", left_over),
+        list("other shapes", shapes)
+    )]
+    KerasWeights {
+        /// Weights that the network has.
+        missing: Vec<String>,
+        /// Weights that it does not have.
+        left_over: Vec<String>,
+        /// Weights of another shape, with both shapes.
+        shapes: Vec<String>,
+    },
+}
+
+/// What is wrong in one way: a few examples and how many more there are.
+fn list(what: &str, names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let shown = &names[..names.len().min(SHOWN)];
+    format!("; {what}: {}{more}", shown.join(", "))
 }
 
 impl From<Error> for candle_core::Error {

@@ -55,8 +55,10 @@ mod error;
 mod input;
 mod light_cnn;
 mod se_resnext;
+mod seed;
 
 pub use architecture::Architecture;
 pub use error::Error;
 pub use light_cnn::{LightCnn, LightCnnConfig};
 pub use se_resnext::{SeResNeXt, SeResNeXtConfig};
+pub use seed::{Grouping, Pooling, SeedNet, SeedNetConfig, keras};

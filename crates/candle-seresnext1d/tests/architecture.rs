@@ -46,7 +46,8 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
 
 #[test]
 fn every_architecture_has_the_features_it_says() {
-    for (architecture, features) in Architecture::ALL.into_iter().zip([512, 512, 2048, 2048, 2048, 2048]) {
+    let features = [512, 512, 2048, 2048, 2048, 2048, 256, 256, 256, 256, 256];
+    for (architecture, features) in Architecture::ALL.into_iter().zip(features) {
         let network = architecture
             .build(2, BatchNormConfig::default(), Counter::default().builder())
             .unwrap();

@@ -145,9 +145,9 @@ pub enum ExtractorOption {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExtractorTable {
-    /// light-cnn, seresnext26-small, seresnext26, seresnext50, seresnext101 or seresnext152.
+    /// light-cnn, seresnext26-small, seresnext26, 50, 101 or 152, seed18, 34, 50, 101 or 152.
     pub name: Option<String>,
-    /// Filters of the stem.
+    /// Filters of the stem; of a seed network, which all its widths follow from.
     pub stem: Option<usize>,
     /// Blocks of each stage.
     pub blocks: Option<Vec<usize>>,
@@ -155,9 +155,9 @@ pub struct ExtractorTable {
     pub widths: Option<Vec<usize>>,
     /// Output channels of each stage.
     pub outputs: Option<Vec<usize>>,
-    /// Groups of the grouped convolution (cardinality).
+    /// Groups of the grouped convolution, branches of a seed network (cardinality).
     pub groups: Option<usize>,
-    /// Reduction of the squeeze-and-excitation gate.
+    /// Reduction of the squeeze-and-excitation gate (a seed network's ratio).
     pub reduction: Option<usize>,
     /// Bins of light-cnn's pool at the end.
     pub bins: Option<usize>,
@@ -167,11 +167,13 @@ impl ExtractorTable {
     /// Refuses options that the network does not have.
     pub(crate) fn check(&self, architecture: Architecture) -> Result<(), Error> {
         let light = architecture == Architecture::LightCnn;
+        // its blocks follow from its depth, its widths from its filters
+        let papers = !light && !architecture.is_seed();
         let given = [
             ("stem", self.stem.is_some(), !light),
-            ("blocks", self.blocks.is_some(), !light),
-            ("widths", self.widths.is_some(), !light),
-            ("outputs", self.outputs.is_some(), !light),
+            ("blocks", self.blocks.is_some(), papers),
+            ("widths", self.widths.is_some(), papers),
+            ("outputs", self.outputs.is_some(), papers),
             ("groups", self.groups.is_some(), !light),
             ("reduction", self.reduction.is_some(), !light),
             ("bins", self.bins.is_some(), light),
@@ -224,7 +226,8 @@ pub struct TrainOptions {
     /// File names of the target recordings that take part; a leading ! excludes [default: all]
     #[arg(long, value_name = "GLOB", num_args = 1.., value_delimiter = ',', help_heading = "Data")]
     pub target_recordings: Option<Vec<String>>,
-    /// light-cnn, seresnext26-small, seresnext26, seresnext50, seresnext101, seresnext152 [default: light-cnn]
+    /// light-cnn, seresnext26-small, seresnext26, seresnext50, seresnext101, seresnext152, or the seed article's seed18,
+    /// seed34, seed50, seed101, seed152 [default: light-cnn]
     #[arg(long, value_name = "NAME", value_parser = extractor_name, help_heading = "Network")]
     pub extractor: Option<ExtractorOption>,
     /// How the target takes part [default: dann]

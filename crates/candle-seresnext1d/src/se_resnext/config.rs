@@ -56,7 +56,14 @@ impl SeResNeXtConfig {
             50 => [3, 4, 6, 3],
             101 => [3, 4, 23, 3],
             152 => [3, 8, 36, 3],
-            _ => return Err(Error::UnknownDepth { depth }.into()),
+            _ => {
+                return Err(Error::UnknownDepth {
+                    network: NETWORK,
+                    depth,
+                    known: "26, 50, 101 and 152",
+                }
+                .into());
+            }
         };
         Ok(Self {
             in_channels,

@@ -145,3 +145,43 @@ impl SimpleBackend for Counter {
         self.0.lock().unwrap().contains_key(name)
     }
 }
+
+/// Variables that hold given values.
+#[derive(Clone)]
+pub struct Given(Arc<BTreeMap<String, Var>>);
+
+impl Given {
+    pub fn new(tensors: impl IntoIterator<Item = (String, Tensor)>, dtype: DType) -> Result<Self> {
+        let variables = tensors
+            .into_iter()
+            .map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor.to_dtype(dtype)?)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self(Arc::new(variables)))
+    }
+
+    pub fn builder(&self, dtype: DType) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, Device::Cpu)
+    }
+
+    pub fn variables(&self) -> BTreeMap<String, Var> {
+        (*self.0).clone()
+    }
+}
+
+impl SimpleBackend for Given {
+    fn get(&self, s: Shape, name: &str, _: Init, _: DType, _: &Device) -> Result<Tensor> {
+        match self.0.get(name) {
+            Some(variable) if variable.shape() == &s => Ok(variable.as_tensor().clone()),
+            Some(variable) => candle_core::bail!("{name} is {:?}, asked for as {s:?}", variable.shape()),
+            None => candle_core::bail!("{name} is not given"),
+        }
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        candle_core::bail!("{name} asked for without a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
