@@ -65,6 +65,7 @@ mod lanes;
 mod linear;
 mod loss;
 mod norm;
+mod padding;
 mod pool;
 
 pub use activation::relu;
@@ -76,6 +77,7 @@ pub use gate::SeGate;
 pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
+pub use padding::Padding;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };

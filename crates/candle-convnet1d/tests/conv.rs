@@ -2,7 +2,7 @@
 
 mod common;
 
-use candle_convnet1d::{Conv1dParams, composed, conv1d};
+use candle_convnet1d::{Conv1dParams, Padding, composed, conv1d};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_gradcheck::GradCheck;
 use common::{Random, bits, flat, strided};
@@ -33,7 +33,18 @@ impl Case {
     }
 
     fn l_out(&self) -> usize {
-        (self.l + 2 * self.p.padding - self.reach()) / self.p.stride + 1
+        match self.p.padding {
+            Padding::Zeros { left, right } => (self.l + left + right - self.reach()) / self.p.stride + 1,
+            Padding::Same => self.l.div_ceil(self.p.stride),
+        }
+    }
+
+    /// Zeros before the first sample.
+    fn left(&self) -> usize {
+        match self.p.padding {
+            Padding::Zeros { left, .. } => left,
+            Padding::Same => ((self.l_out() - 1) * self.p.stride + self.reach()).saturating_sub(self.l) / 2,
+        }
     }
 
     /// Any shape for which there is an output, up to the given numbers of channels and length.
@@ -53,15 +64,31 @@ impl Case {
                 kernel: [1, 1, 2, 3, 3, 5, 7, 15][random.between(0, 7)],
                 p: Conv1dParams {
                     stride: [1, 1, 2, 3, 5][random.between(0, 4)],
-                    padding: [0, 0, 1, 2, 3, 9, 17][random.between(0, 6)],
+                    padding: Self::any_padding(random),
                     dilation: random.between(1, 3),
                     groups,
                 },
                 bias: random.between(0, 1) == 1,
             };
-            if case.l + 2 * case.p.padding >= case.reach() {
+            let padded = match case.p.padding {
+                Padding::Zeros { left, right } => case.l + left + right,
+                Padding::Same => return case,
+            };
+            if padded >= case.reach() {
                 return case;
             }
+        }
+    }
+
+    fn any_padding(random: &mut Random) -> Padding {
+        let side = |random: &mut Random| [0, 0, 1, 2, 3, 9, 17][random.between(0, 6)];
+        match random.between(0, 3) {
+            0 => Padding::Same,
+            1 => Padding::Zeros {
+                left: side(random),
+                right: side(random),
+            },
+            _ => side(random).into(),
         }
     }
 
@@ -84,10 +111,10 @@ impl Case {
                     for ci in 0..c {
                         for t in 0..self.kernel {
                             let padded = j * self.p.stride + t * self.p.dilation;
-                            if padded >= self.p.padding && padded < self.p.padding + self.l {
+                            if padded >= self.left() && padded < self.left() + self.l {
                                 f(
                                     (n * self.c_out + co) * self.l_out() + j,
-                                    (n * self.c_in + co / o * c + ci) * self.l + padded - self.p.padding,
+                                    (n * self.c_in + co / o * c + ci) * self.l + padded - self.left(),
                                     (co * c + ci) * self.kernel + t,
                                 );
                             }
@@ -247,6 +274,53 @@ fn any_shape_is_the_definition_in_f64_and_f32() -> Result<()> {
 }
 
 #[test]
+fn same_padding_is_tensorflows() -> Result<()> {
+    // of a kernel of ones on ones, that is, how many samples each output sees: by hand from TensorFlow's
+    // rule, by which an odd zero goes to the right
+    let same = |l: usize, k: usize, stride, dilation| -> Result<[Vec<f64>; 2]> {
+        let (x, w) = (
+            Tensor::ones((1, 1, l), DType::F64, &Device::Cpu)?,
+            Tensor::ones((1, 1, k), DType::F64, &Device::Cpu)?,
+        );
+        let params = Conv1dParams {
+            stride,
+            padding: Padding::Same,
+            dilation,
+            groups: 1,
+        };
+        Ok([
+            flat(&conv1d(&x, &w, None, params)?),
+            flat(&composed::conv1d(&x, &w, None, params)?),
+        ])
+    };
+    for ((l, k, stride, dilation), expected) in [
+        ((6, 7, 2, 1), vec![5.0, 6.0, 4.0]),
+        ((7, 7, 2, 1), vec![4.0, 6.0, 6.0, 4.0]),
+        ((6, 3, 2, 1), vec![3.0, 3.0, 2.0]),
+        ((5, 3, 2, 1), vec![2.0, 3.0, 2.0]),
+        ((4, 3, 1, 1), vec![2.0, 3.0, 3.0, 2.0]),
+        ((4, 2, 1, 1), vec![2.0, 2.0, 2.0, 1.0]),
+        ((5, 1, 3, 1), vec![1.0, 1.0]),
+        ((2, 7, 2, 1), vec![2.0]),
+        ((1, 7, 2, 1), vec![1.0]),
+        ((5, 3, 1, 2), vec![2.0, 2.0, 3.0, 2.0, 2.0]),
+    ] {
+        for found in same(l, k, stride, dilation)? {
+            assert_eq!(
+                found, expected,
+                "length {l}, kernel {k}, stride {stride}, dilation {dilation}"
+            );
+        }
+    }
+    let message = same(0, 3, 1, 1).unwrap_err().to_string();
+    assert!(
+        message.contains("of length 1 or more") && message.contains("padding same"),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[test]
 fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()> {
     let random = &mut Random(2);
     let plain = Conv1dParams::default();
@@ -269,12 +343,22 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             7,
             Conv1dParams {
                 stride: 2,
-                padding: 3,
+                padding: 3.into(),
                 ..plain
             },
         ),
         case(9, 16, 24, 601, 3, plain),
-        case(11, 70, 66, 33, 3, Conv1dParams { padding: 1, ..plain }),
+        case(
+            11,
+            70,
+            66,
+            33,
+            3,
+            Conv1dParams {
+                padding: 1.into(),
+                ..plain
+            },
+        ),
         case(5, 64, 264, 7, 1, plain),
         case(4, 48, 33, 300, 1, Conv1dParams { stride: 2, ..plain }),
         case(
@@ -285,7 +369,7 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             3,
             Conv1dParams {
                 stride: 2,
-                padding: 1,
+                padding: 1.into(),
                 groups: 16,
                 ..plain
             },
@@ -297,12 +381,22 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             9,
             3,
             Conv1dParams {
-                padding: 1,
+                padding: 1.into(),
                 groups: 8,
                 ..plain
             },
         ),
-        case(19, 130, 140, 5, 3, Conv1dParams { padding: 1, ..plain }),
+        case(
+            19,
+            130,
+            140,
+            5,
+            3,
+            Conv1dParams {
+                padding: 1.into(),
+                ..plain
+            },
+        ),
         case(
             2,
             40,
@@ -310,7 +404,7 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             530,
             5,
             Conv1dParams {
-                padding: 4,
+                padding: 4.into(),
                 dilation: 3,
                 ..plain
             },
@@ -323,7 +417,7 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             3,
             Conv1dParams {
                 stride: 8,
-                padding: 1,
+                padding: 1.into(),
                 ..plain
             },
         ),
@@ -335,7 +429,7 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             3,
             Conv1dParams {
                 stride: 1 << 40,
-                padding: 1,
+                padding: 1.into(),
                 ..plain
             },
         ),
@@ -348,7 +442,7 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
             Conv1dParams {
                 stride: usize::MAX,
                 dilation: 3,
-                padding: 40,
+                padding: 40.into(),
                 ..plain
             },
         ),
@@ -450,12 +544,22 @@ fn the_number_of_threads_does_not_change_a_bit() -> Result<()> {
             3,
             Conv1dParams {
                 stride: 2,
-                padding: 1,
+                padding: 1.into(),
                 groups: 16,
                 ..plain
             },
         ),
-        case(13, 96, 160, 31, 3, Conv1dParams { padding: 1, ..plain }),
+        case(
+            13,
+            96,
+            160,
+            31,
+            3,
+            Conv1dParams {
+                padding: 1.into(),
+                ..plain
+            },
+        ),
         case(13, 96, 320, 31, 1, plain),
         case(13, 32, 64, 64, 1, Conv1dParams { stride: 2, ..plain }),
     ] {
@@ -514,13 +618,16 @@ fn candle_gets_the_same_forward_pass() -> Result<()> {
     // candle's own is right forwards, with contiguous tensors
     let random = &mut Random(8);
     for _ in 0..cases() / 5 {
-        let case = Case::any(random, 20, 40);
+        let mut case = Case::any(random, 20, 40);
+        // candle pads on both sides alike
+        let padding = case.left().max(case.reach().saturating_sub(case.l).div_ceil(2));
+        case.p.padding = padding.into();
         let inputs = case.tensors(random, DType::F64)?;
         let Conv1dParams {
             stride,
-            padding,
             dilation,
             groups,
+            ..
         } = case.p;
         let expected = inputs.x.conv1d(&inputs.weight, padding, stride, dilation, groups)?;
         common::assert_close(
@@ -543,7 +650,7 @@ fn half_precision_takes_the_composition() -> Result<()> {
         l: 9,
         kernel: 3,
         p: Conv1dParams {
-            padding: 1,
+            padding: 1.into(),
             groups: 2,
             ..Conv1dParams::default()
         },
@@ -568,7 +675,7 @@ fn half_precision_takes_the_composition() -> Result<()> {
 fn nothing_in_gives_nothing_out() -> Result<()> {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
     let padded = Conv1dParams {
-        padding: 2,
+        padding: 2.into(),
         ..Conv1dParams::default()
     };
     for (_, route) in ROUTES {
