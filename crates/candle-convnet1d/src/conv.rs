@@ -9,6 +9,7 @@ use crate::buffer::{Reader, for_float, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
 use crate::kernels::{self, Sizes};
+use crate::padding::Padding;
 use crate::pool::dims3;
 
 /// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
@@ -16,8 +17,8 @@ use crate::pool::dims3;
 pub struct Conv1dParams {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros at either end of the input.
-    pub padding: usize,
+    /// Zeros around the input.
+    pub padding: Padding,
     /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
     /// Groups that the channels are cut into: output channels see the inputs of their own group.
@@ -28,7 +29,7 @@ impl Default for Conv1dParams {
     fn default() -> Self {
         Self {
             stride: 1,
-            padding: 0,
+            padding: Padding::default(),
             dilation: 1,
             groups: 1,
         }
@@ -41,8 +42,8 @@ impl Default for Conv1dParams {
 pub struct Conv1dConfig {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros at either end of the input.
-    pub padding: usize,
+    /// Zeros around the input.
+    pub padding: Padding,
     /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
     /// Groups that the channels are cut into.
@@ -155,11 +156,11 @@ impl Module for Conv1d {
 /// 1-D convolution (cross-correlation, as everywhere in this field) of `x` `(N, c_in, L)` with
 /// `weight` `(c_out, c_in / groups, kernel)` and `bias` `(c_out,)`, to `(N, c_out, L_out)`:
 ///
-/// `y[n, o, j] = bias[o] + sum over c, t of weight[o, c, t] x[n, first(o) + c, j stride + t dilation - padding]`,
+/// `y[n, o, j] = bias[o] + sum over c, t of weight[o, c, t] x[n, first(o) + c, j stride + t dilation - left]`,
 ///
-/// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, and
-/// `L_out = (L + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any layout in
-/// memory. On the CPU, f32 and f64 have kernels; everything else takes [`composed::conv1d`].
+/// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, `left` and `right` the
+/// [`Padding`], and `L_out = (L + left + right - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any
+/// layout in memory. On the CPU, f32 and f64 have kernels; everything else takes [`composed::conv1d`].
 /// Gradients go to `x`, `weight` and `bias` where they are tracked.
 ///
 /// Errors: shapes, dtypes or devices that do not go together; a stride, dilation, kernel or number
@@ -239,8 +240,10 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         same_kind(argument, x, other)?;
     }
     let reach = dilation.checked_mul(kernel - 1).and_then(|reach| reach.checked_add(1));
-    let padded = padding.checked_mul(2).and_then(|padding| padding.checked_add(l_in));
-    let (Some(reach), Some(padded)) = (reach, padded.filter(|&padded| isize::try_from(padded).is_ok())) else {
+    let sides = reach.map(|reach| (reach, padding.sides(l_in, reach, stride)));
+    let padded = sides.and_then(|(_, (left, right))| left.checked_add(right)?.checked_add(l_in));
+    let (Some((reach, (left, _))), Some(padded)) = (sides, padded.filter(|&padded| isize::try_from(padded).is_ok()))
+    else {
         return Err(Error::Argument {
             layer: LAYER,
             argument: "padding and dilation",
@@ -249,10 +252,10 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         }
         .into());
     };
-    if padded < reach {
+    if padded < reach || l_in < padding.least_length(reach) {
         let expected = format!(
             "an input of length {} or more (kernel {kernel}, dilation {dilation}, padding {padding})",
-            reach - 2 * padding
+            padding.least_length(reach)
         );
         return Err(shape(expected, x));
     }
@@ -265,7 +268,7 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         kernel,
         // the first output alone does not depend on it
         stride: stride.min(padded - reach + 1),
-        padding,
+        padding: left,
         dilation,
         groups,
     })

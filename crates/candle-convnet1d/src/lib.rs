@@ -66,6 +66,7 @@ mod lanes;
 mod linear;
 mod loss;
 mod norm;
+mod padding;
 mod pool;
 
 pub use activation::relu;
@@ -80,6 +81,7 @@ pub use instruction_set::on_instruction_set;
 pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
+pub use padding::Padding;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };

@@ -1,6 +1,6 @@
 //! Convolutions: any shape, and result and gradients by the definition.
 
-use candle_convnet1d::{Conv1dParams, composed, conv1d};
+use candle_convnet1d::{Conv1dParams, Padding, composed, conv1d};
 use candle_core::{DType, Result, Tensor, Var};
 
 use super::bounds::{Sum, assert_within};
@@ -39,8 +39,8 @@ impl Case {
         self
     }
 
-    pub fn padding(mut self, padding: usize) -> Self {
-        self.p.padding = padding;
+    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
+        self.p.padding = padding.into();
         self
     }
 
@@ -75,12 +75,18 @@ impl Case {
                 )
             }
             .stride(random.pick(&[1, 1, 2, 3, 5]))
-            .padding(random.pick(&[0, 0, 1, 2, 3, 9, 17]))
+            .padding(any_padding(random))
             .dilation(random.between(1, 3))
             .groups(groups);
             match corner {
                 Corner::ShorterThanKernel => case.l = random.between(1, kernel),
-                Corner::PaddingBeyondKernel => case.p.padding = kernel + random.between(1, 5),
+                Corner::PaddingBeyondKernel => {
+                    let beyond = |random: &mut Random| kernel + random.between(1, 5);
+                    case.p.padding = Padding::Zeros {
+                        left: beyond(random),
+                        right: beyond(random),
+                    };
+                }
                 Corner::StrideBeyondKernel => case.p.stride = kernel + random.between(1, 4),
                 Corner::Dilated => case.p.dilation = random.between(2, 5),
                 Corner::Depthwise => (case.c_in, case.c_out) = (groups, groups * random.between(1, 3)),
@@ -91,18 +97,33 @@ impl Case {
                 Corner::Dilated => kernel > 1,
                 _ => true,
             };
-            if at_corner && case.l + 2 * case.p.padding >= case.reach() {
+            let has_output = match case.p.padding {
+                Padding::Zeros { left, right } => case.l + left + right >= case.reach(),
+                Padding::Same => true,
+            };
+            if at_corner && has_output {
                 return case;
             }
         }
     }
 
-    fn reach(&self) -> usize {
+    pub fn reach(&self) -> usize {
         self.p.dilation * (self.kernel - 1) + 1
     }
 
     pub fn l_out(&self) -> usize {
-        (self.l + 2 * self.p.padding - self.reach()) / self.p.stride + 1
+        match self.p.padding {
+            Padding::Zeros { left, right } => (self.l + left + right - self.reach()) / self.p.stride + 1,
+            Padding::Same => self.l.div_ceil(self.p.stride),
+        }
+    }
+
+    /// Zeros before the first sample.
+    pub fn left(&self) -> usize {
+        match self.p.padding {
+            Padding::Zeros { left, .. } => left,
+            Padding::Same => ((self.l_out() - 1) * self.p.stride + self.reach()).saturating_sub(self.l) / 2,
+        }
     }
 
     pub fn weight_shape(&self) -> [usize; 3] {
@@ -127,10 +148,10 @@ impl Case {
                     for ci in 0..c {
                         for t in 0..self.kernel {
                             let padded = j * self.p.stride + t * self.p.dilation;
-                            if padded >= self.p.padding && padded < self.p.padding + self.l {
+                            if padded >= self.left() && padded < self.left() + self.l {
                                 f(
                                     (n * self.c_out + co) * self.l_out() + j,
-                                    (n * self.c_in + co / o * c + ci) * self.l + padded - self.p.padding,
+                                    (n * self.c_in + co / o * c + ci) * self.l + padded - self.left(),
                                     (co * c + ci) * self.kernel + t,
                                 );
                             }
@@ -139,6 +160,18 @@ impl Case {
                 }
             }
         }
+    }
+}
+
+fn any_padding(random: &mut Random) -> Padding {
+    let side = |random: &mut Random| random.pick(&[0, 0, 1, 2, 3, 9, 17]);
+    match random.between(0, 3) {
+        0 => Padding::Same,
+        1 => Padding::Zeros {
+            left: side(random),
+            right: side(random),
+        },
+        _ => side(random).into(),
     }
 }
 

@@ -59,7 +59,7 @@ fn half_precision_takes_the_composition() -> Result<()> {
 fn nothing_in_gives_nothing_out() -> Result<()> {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
     let padded = Conv1dParams {
-        padding: 2,
+        padding: 2.into(),
         ..Conv1dParams::default()
     };
     for path in Path::all() {

@@ -6,3 +6,4 @@ mod common;
 mod definition;
 mod edges;
 mod layouts;
+mod padding;
