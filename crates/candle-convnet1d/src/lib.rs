@@ -47,8 +47,13 @@
 //!
 //! # Limits
 //!
-//! First derivatives only: the gradients of the kernels are constants to candle. One sample is one
-//! task for the convolution's forward pass, so a batch of 1 uses one core.
+//! One sample is one task for the convolution's forward pass, so a batch of 1 uses one core.
+//!
+//! Second derivatives (gradient penalties, Hessians) need the environment variable
+//! `CANDLE_GRAD_DO_NOT_DETACH=1`, by which candle keeps the graph of its backward pass. With it all
+//! layers run as compositions, slower, and their second derivatives are right. Without it candle's
+//! gradients are constants in part, and those of the kernels altogether: a second derivative is then
+//! absent or lacks parts, **without an error**. It must be set before the first layer runs.
 #![deny(unsafe_code)]
 
 mod activation;

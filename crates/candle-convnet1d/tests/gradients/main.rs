@@ -7,6 +7,7 @@
 mod common;
 
 mod problem;
+mod second_order;
 mod table;
 
 use candle_core::{Result, Tensor};
