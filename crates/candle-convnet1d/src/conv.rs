@@ -4,6 +4,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, init};
 
+use crate::InstructionSet;
 use crate::buffer::{Reader, for_float, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
@@ -163,14 +164,18 @@ impl Module for Conv1d {
 /// Gradients go to `x`, `weight` and `bias` where they are tracked.
 ///
 /// Errors: shapes, dtypes or devices that do not go together; a stride, dilation, kernel or number
-/// of groups of 0; an input that is too short for one output.
+/// of groups of 0; an input that is too short for one output; an instruction set that is not there
+/// (see [`InstructionSet`]).
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
     if !has_kernels(x) {
         return composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let op = Conv1dOp { sizes };
+    let op = Conv1dOp {
+        sizes,
+        isa: InstructionSet::in_use()?,
+    };
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
         None => x.apply_op2(&weight, op),
@@ -288,6 +293,8 @@ fn same_kind(argument: &'static str, x: &Tensor, parameter: Option<&Tensor>) -> 
 #[derive(Clone, Copy)]
 struct Conv1dOp {
     sizes: Sizes,
+    /// Of the forward and of the backward pass.
+    isa: InstructionSet,
 }
 
 impl Conv1dOp {
@@ -300,7 +307,7 @@ impl Conv1dOp {
         let s = &self.sizes;
         for_float!(x.dtype(), T => {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
-            let y = kernels::forward(s, values::<T>(x, lx)?, values::<T>(w, lw)?, bias);
+            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, values::<T>(w, lw)?, bias);
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }
@@ -313,8 +320,8 @@ impl Conv1dOp {
         let wanted = |x: Option<&Tensor>| x.is_some_and(Tensor::track_op);
         for_float!(x.dtype(), T => {
             let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
-            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, ws, dys));
-            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, xs, dys));
+            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, self.isa, ws, dys));
+            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, self.isa, xs, dys));
             let db = wanted(b).then(|| kernels::bias_gradient(s, dys));
             Ok([
                 dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
