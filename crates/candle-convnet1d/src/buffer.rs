@@ -45,9 +45,14 @@ macro_rules! for_float {
 }
 pub(crate) use for_float;
 
-/// Whether the kernels of this crate run on `x`; where not, compositions of candle's operations do.
+/// Whether the CPU kernels of this crate run on `x`; where no kernels do, compositions of candle's operations do.
 pub(crate) fn has_kernels(x: &Tensor) -> bool {
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// Whether the kernels of this crate for CUDA devices run on `x`.
+pub(crate) fn has_cuda_kernels(x: &Tensor) -> bool {
+    cfg!(feature = "cuda") && x.device().is_cuda() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
 /// The values of a contiguous tensor inside a forward pass.
