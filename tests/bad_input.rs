@@ -296,3 +296,21 @@ fn a_damaged_mat_file_and_a_missing_variable_are_named() {
     refused(dir.path(), train, &["108.mat", "byte"]);
     refused(dir.path(), "inspect cwru/108.mat", &["108.mat", "byte"]);
 }
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_refused_before_any_work() {
+    let dir = tempfile::tempdir().unwrap();
+    manifest(dir.path(), |t| t);
+    let before = files(dir.path());
+    let output = common::crossrig(dir.path())
+        .args(TRAIN.split_whitespace())
+        .env("CROSSRIG_ISA", "sse9")
+        .output()
+        .unwrap();
+    let r = common::Ran::from(output);
+    assert_eq!(r.code, 2, "{}", r.stderr);
+    for word in ["error: ", "CROSSRIG_ISA", "sse9", "scalar"] {
+        assert!(r.stderr.contains(word), "{}", r.stderr);
+    }
+    assert_eq!(before, files(dir.path()));
+}

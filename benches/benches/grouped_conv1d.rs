@@ -24,7 +24,7 @@ fn grouped_conv1d(c: &mut Criterion) {
             let x = Var::randn(0f32, 1., (n, channels, length), &device).unwrap();
             let weight = Var::randn(0f32, 1., (channels, channels / groups, 3), &device).unwrap();
             let params = Conv1dParams {
-                padding: 1,
+                padding: 1.into(),
                 groups,
                 ..Conv1dParams::default()
             };

@@ -53,7 +53,7 @@ pub(crate) fn max_over(x: &Tensor, windows: &Windows) -> Result<Tensor> {
     let comparable = nan.where_cond(&lowest, &exists.where_cond(&plain, &lowest)?)?;
     let is_max = comparable.broadcast_eq(&comparable.max_keepdim(D::Minus1)?)?;
     // The first maximum has the highest score, the last NaN a still higher one, and no two
-    // scores are equal: what the device's argmax does at ties does not matter.
+    // scores of positions that exist are equal: what the device does at ties does not matter.
     let falling: Vec<f32> = (0..widest).map(|tap| (widest - tap) as f32).collect();
     let rising: Vec<f32> = (0..widest).map(|tap| (widest + 1 + tap) as f32).collect();
     let falling = Tensor::from_vec(falling, (1, 1, 1, widest), x.device())?;
@@ -63,9 +63,13 @@ pub(crate) fn max_over(x: &Tensor, windows: &Windows) -> Result<Tensor> {
         .broadcast_mul(&falling)?
         .maximum(&nan.to_dtype(DType::F32)?.broadcast_mul(&rising)?)?
         .mul(&exists.to_dtype(DType::F32)?)?;
-    values
-        .gather(&score.argmax_keepdim(D::Minus1)?, D::Minus1)?
-        .squeeze(D::Minus1)
+    chosen(&values, &score.broadcast_eq(&score.max_keepdim(D::Minus1)?)?)
+}
+
+/// The value along the last dimension where `mask` is 1, which is one place. (Not `gather`: candle's gradient of its
+/// gradient is wrong.)
+fn chosen(values: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    mask.where_cond(values, &values.zeros_like()?)?.sum(D::Minus1)
 }
 
 /// Sum of each window over its divisor.
@@ -113,10 +117,9 @@ pub fn softmax(logits: &Tensor) -> Result<Tensor> {
 /// [`cross_entropy_rows`](crate::cross_entropy_rows) out of candle's operations. The targets
 /// must be in range.
 pub fn cross_entropy_rows(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let chosen = candle_nn::ops::log_softmax(logits, D::Minus1)?
-        .gather(&targets.contiguous()?.unsqueeze(1)?, 1)?
-        .squeeze(1)?;
-    chosen.neg()
+    let classes = Tensor::arange(0, logits.dim(D::Minus1)? as u32, logits.device())?;
+    let is_target = targets.unsqueeze(1)?.broadcast_eq(&classes.unsqueeze(0)?)?;
+    chosen(&candle_nn::ops::log_softmax(logits, D::Minus1)?, &is_target)?.neg()
 }
 
 /// Each channel of each row of `x` `(N, C, L)` times its own `scale` `(N, C)`.

@@ -6,10 +6,12 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, init};
 
+use crate::InstructionSet;
 use crate::buffer::{Reader, for_float, has_cuda_kernels, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
 use crate::kernels::{self, Sizes};
+use crate::padding::Padding;
 use crate::pool::dims3;
 
 /// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
@@ -17,8 +19,8 @@ use crate::pool::dims3;
 pub struct Conv1dParams {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros at either end of the input.
-    pub padding: usize,
+    /// Zeros around the input.
+    pub padding: Padding,
     /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
     /// Groups that the channels are cut into: output channels see the inputs of their own group.
@@ -29,7 +31,7 @@ impl Default for Conv1dParams {
     fn default() -> Self {
         Self {
             stride: 1,
-            padding: 0,
+            padding: Padding::default(),
             dilation: 1,
             groups: 1,
         }
@@ -42,8 +44,8 @@ impl Default for Conv1dParams {
 pub struct Conv1dConfig {
     /// Samples from one output to the next.
     pub stride: usize,
-    /// Zeros at either end of the input.
-    pub padding: usize,
+    /// Zeros around the input.
+    pub padding: Padding,
     /// Samples from one tap of the kernel to the next.
     pub dilation: usize,
     /// Groups that the channels are cut into.
@@ -156,23 +158,27 @@ impl Module for Conv1d {
 /// 1-D convolution (cross-correlation, as everywhere in this field) of `x` `(N, c_in, L)` with
 /// `weight` `(c_out, c_in / groups, kernel)` and `bias` `(c_out,)`, to `(N, c_out, L_out)`:
 ///
-/// `y[n, o, j] = bias[o] + sum over c, t of weight[o, c, t] x[n, first(o) + c, j stride + t dilation - padding]`,
+/// `y[n, o, j] = bias[o] + sum over c, t of weight[o, c, t] x[n, first(o) + c, j stride + t dilation - left]`,
 ///
-/// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, and
-/// `L_out = (L + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any layout in
-/// memory. There are kernels for f32 and f64 on the CPU and for f32 on
-/// CUDA devices; everything else takes [`composed::conv1d`].
+/// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, `left` and `right` the
+/// [`Padding`], and `L_out = (L + left + right - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any
+/// layout in memory. There are kernels for f32 and f64 on the CPU and for f32 on CUDA devices; everything else
+/// takes [`composed::conv1d`].
 /// Gradients go to `x`, `weight` and `bias` where they are tracked.
 ///
 /// Errors: shapes, dtypes or devices that do not go together; a stride, dilation, kernel or number
-/// of groups of 0; an input that is too short for one output.
+/// of groups of 0; an input that is too short for one output; an instruction set that is not there
+/// (see [`InstructionSet`]).
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
     if !has_kernels(x) && !(has_cuda_kernels(x) && weight.elem_count() > 0) {
         return composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let op = Conv1dOp { sizes };
+    let op = Conv1dOp {
+        sizes,
+        isa: InstructionSet::in_use()?,
+    };
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
         None => x.apply_op2(&weight, op),
@@ -237,8 +243,10 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         same_kind(argument, x, other)?;
     }
     let reach = dilation.checked_mul(kernel - 1).and_then(|reach| reach.checked_add(1));
-    let padded = padding.checked_mul(2).and_then(|padding| padding.checked_add(l_in));
-    let (Some(reach), Some(padded)) = (reach, padded.filter(|&padded| isize::try_from(padded).is_ok())) else {
+    let sides = reach.map(|reach| (reach, padding.sides(l_in, reach, stride)));
+    let padded = sides.and_then(|(_, (left, right))| left.checked_add(right)?.checked_add(l_in));
+    let (Some((reach, (left, _))), Some(padded)) = (sides, padded.filter(|&padded| isize::try_from(padded).is_ok()))
+    else {
         return Err(Error::Argument {
             layer: LAYER,
             argument: "padding and dilation",
@@ -247,10 +255,10 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         }
         .into());
     };
-    if padded < reach {
+    if padded < reach || l_in < padding.least_length(reach) {
         let expected = format!(
             "an input of length {} or more (kernel {kernel}, dilation {dilation}, padding {padding})",
-            reach - 2 * padding
+            padding.least_length(reach)
         );
         return Err(shape(expected, x));
     }
@@ -263,7 +271,7 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         kernel,
         // the first output alone does not depend on it
         stride: stride.min(padded - reach + 1),
-        padding,
+        padding: left,
         dilation,
         groups,
     })
@@ -288,6 +296,8 @@ fn same_kind(argument: &'static str, x: &Tensor, parameter: Option<&Tensor>) -> 
 #[derive(Clone, Copy)]
 struct Conv1dOp {
     sizes: Sizes,
+    /// Of the forward and of the backward pass.
+    isa: InstructionSet,
 }
 
 impl Conv1dOp {
@@ -300,7 +310,7 @@ impl Conv1dOp {
         let s = &self.sizes;
         for_float!(x.dtype(), T => {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
-            let y = kernels::forward(s, values::<T>(x, lx)?, values::<T>(w, lw)?, bias);
+            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, values::<T>(w, lw)?, bias);
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }
@@ -317,8 +327,8 @@ impl Conv1dOp {
         let wanted = |x: Option<&Tensor>| x.is_some_and(Tensor::track_op);
         for_float!(x.dtype(), T => {
             let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
-            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, ws, dys));
-            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, xs, dys));
+            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, self.isa, ws, dys));
+            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, self.isa, xs, dys));
             let db = wanted(b).then(|| kernels::bias_gradient(s, dys));
             Ok([
                 dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,

@@ -9,9 +9,10 @@ use crate::conv::{Conv1dParams, sizes};
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let s = sizes(x, weight, bias, params)?;
     let (c, o) = (s.c_in / s.groups, s.c_out / s.groups);
-    let padded = match s.padding {
-        0 => x.clone(),
-        padding => x.pad_with_zeros(2, padding, padding)?,
+    let read = (s.l_out - 1) * s.stride + s.dilation * (s.kernel - 1) + 1;
+    let padded = match (s.padding, read.saturating_sub(s.padding + s.l_in)) {
+        (0, 0) => x.clone(),
+        (left, right) => x.pad_with_zeros(2, left, right)?,
     };
     // channels first, so that no weight has to be repeated for each sample: candle copies what it
     // broadcasts in a product, and some of its gradients are wrong there

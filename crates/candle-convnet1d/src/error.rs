@@ -48,6 +48,17 @@ pub enum Error {
         /// Columns of the logits.
         classes: usize,
     },
+    /// The environment variable `CROSSRIG_ISA` does not name an instruction set of this machine.
+    #[error(
+        "the environment variable CROSSRIG_ISA is {found:?}; this machine has: {available}. Take one of these, or unset \
+         it for the best"
+    )]
+    InstructionSet {
+        /// The value.
+        found: String,
+        /// The names that would do, best first.
+        available: String,
+    },
 }
 
 impl From<Error> for candle_core::Error {

@@ -18,15 +18,24 @@ pub struct SeGate {
 }
 
 impl SeGate {
-    /// A gate for `channels` channels with `reduced` hidden ones.
+    /// A gate for `channels` channels with `reduced` hidden ones. Weights start He normal by fan-in, biases at 0.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "layers of candle take a VarBuilder by value"
     )]
     pub fn new(channels: usize, reduced: usize, vb: VarBuilder) -> Result<Self> {
+        Self::with_init(channels, reduced, candle_nn::init::DEFAULT_KAIMING_NORMAL, vb)
+    }
+
+    /// As [`new`](Self::new), with weights that start otherwise.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "layers of candle take a VarBuilder by value"
+    )]
+    pub fn with_init(channels: usize, reduced: usize, init: Init, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            reduce: Pointwise::new(channels, reduced, vb.pp("reduce"))?,
-            expand: Pointwise::new(reduced, channels, vb.pp("expand"))?,
+            reduce: Pointwise::new(channels, reduced, init, vb.pp("reduce"))?,
+            expand: Pointwise::new(reduced, channels, init, vb.pp("expand"))?,
         })
     }
 
@@ -65,9 +74,9 @@ impl Pointwise {
         clippy::needless_pass_by_value,
         reason = "layers of candle take a VarBuilder by value"
     )]
-    fn new(c_in: usize, c_out: usize, vb: VarBuilder) -> Result<Self> {
+    fn new(c_in: usize, c_out: usize, init: Init, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            weight: vb.get_with_hints((c_out, c_in, 1), "weight", candle_nn::init::DEFAULT_KAIMING_NORMAL)?,
+            weight: vb.get_with_hints((c_out, c_in, 1), "weight", init)?,
             bias: vb.get_with_hints(c_out, "bias", Init::Const(0.0))?,
         })
     }

@@ -36,9 +36,9 @@
 //!
 //! # What holds everywhere
 //!
-//! - f32 and f64 on the CPU have kernels (AVX-512, AVX2 or plain, chosen at run time). Other dtypes
-//!   and devices (`cuda` feature) take the functions of [`composed`]: the same layers out of candle
-//!   operations whose gradients are right.
+//! - f32 and f64 on the CPU have kernels (AVX-512, AVX2 or plain, chosen at run time or by
+//!   `CROSSRIG_ISA`, see [`InstructionSet`]). Other dtypes and devices (`cuda` feature) take the
+//!   functions of [`composed`]: the same layers out of candle operations whose gradients are right.
 //! - The bits of results and gradients do not depend on the number of threads (`RAYON_NUM_THREADS`).
 //!   They do depend on the instruction set.
 //! - As in `PyTorch`, the derivative of [`relu`] at 0 is 0, a maximum hands its gradient to the first
@@ -47,8 +47,13 @@
 //!
 //! # Limits
 //!
-//! First derivatives only: the gradients of the kernels are constants to candle. One sample is one
-//! task for the convolution's forward pass, so a batch of 1 uses one core.
+//! One sample is one task for the convolution's forward pass, so a batch of 1 uses one core.
+//!
+//! Second derivatives (gradient penalties, Hessians) need the environment variable
+//! `CANDLE_GRAD_DO_NOT_DETACH=1`, by which candle keeps the graph of its backward pass. With it all
+//! layers run as compositions, slower, and their second derivatives are right. Without it candle's
+//! gradients are constants in part, and those of the kernels altogether: a second derivative is then
+//! absent or lacks parts, **without an error**. It must be set before the first layer runs.
 #![deny(unsafe_code)]
 
 mod activation;
@@ -62,11 +67,13 @@ mod dropout;
 mod error;
 mod extractor;
 mod gate;
+mod instruction_set;
 mod kernels;
 mod lanes;
 mod linear;
 mod loss;
 mod norm;
+mod padding;
 mod pool;
 
 pub use activation::relu;
@@ -75,9 +82,13 @@ pub use dropout::Dropout;
 pub use error::Error;
 pub use extractor::{Extractor, Pass};
 pub use gate::SeGate;
+pub use instruction_set::InstructionSet;
+#[doc(hidden)]
+pub use instruction_set::on_instruction_set;
 pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
+pub use padding::Padding;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };

@@ -59,7 +59,7 @@ fn a_convolution_refuses_what_does_not_fit() -> Result<()> {
                 &[6, 4, 3],
                 Conv1dParams {
                     dilation: 4,
-                    padding: 1,
+                    padding: 1.into(),
                     ..plain
                 },
             ),
@@ -79,7 +79,7 @@ fn a_convolution_refuses_what_does_not_fit() -> Result<()> {
             call(
                 &[6, 4, 3],
                 Conv1dParams {
-                    padding: usize::MAX / 2,
+                    padding: (usize::MAX / 2).into(),
                     ..plain
                 },
             ),
@@ -108,7 +108,7 @@ fn a_convolution_layer_has_the_parameters_it_says() -> Result<()> {
     let vb = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
     let config = Conv1dConfig {
         stride: 2,
-        padding: 1,
+        padding: 1.into(),
         groups: 2,
         ..Default::default()
     };

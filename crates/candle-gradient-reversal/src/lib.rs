@@ -76,7 +76,12 @@
 //!
 //! # Limits
 //!
-//! No forward pass on Metal. A second derivative through `backward` needs candle's `CANDLE_GRAD_DO_NOT_DETACH`.
+//! No forward pass on Metal.
+//!
+//! Second derivatives (gradient penalties) are right where the environment variable `CANDLE_GRAD_DO_NOT_DETACH` is 1, by which candle
+//! keeps the graph of its backward pass. A second backward pass meets the reversal again: of `f(reversal(x))` the first
+//! gives `-lambda f'`, the second `lambda^2 f''`, and for a parameter of `f`, which is not below the reversal, `-lambda`
+//! times the derivative of `f'`. Without the variable they are absent, or lack parts without an error, as everywhere in candle.
 #![forbid(unsafe_code)]
 
 mod error;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_convnet1d::InstructionSet;
 use clap::{Parser, Subcommand};
+use crossrig::Error;
 use crossrig::commands::{Context, demo, evaluate, inspect, predict, train};
 
 // A training step frees and allocates hundreds of megabytes; the system's allocator hands them back to the kernel and
@@ -56,13 +58,16 @@ fn main() -> ExitCode {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         stop,
     };
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // before any work is done that a wrong CROSSRIG_ISA would lose
+    let instructions = InstructionSet::in_use().map_err(|e| Error::input(e.to_string()));
+    let result = instructions.and_then(|_| match command {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Train(args) => train::run(&args, &context),
         Command::Evaluate(args) => evaluate::run(&args, &context),
         Command::Predict(args) => predict::run(&args, &context),
-    };
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use adaptation_metrics::Confusion;
+use candle_convnet1d::InstructionSet;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ pub struct Metrics {
     pub seed: u64,
     /// Threads used.
     pub threads: usize,
-    /// Instruction sets of the processor that the kernels choose from.
+    /// Instruction set that the convolutions ran on.
     pub isa: String,
     /// Kind of split.
     pub split: String,
@@ -202,25 +203,8 @@ pub fn versions() -> BTreeMap<String, String> {
     BTreeMap::from([("crossrig".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
 }
 
-/// The instruction sets that the processor offers to the kernels.
+/// The instruction set that the convolutions run on: the best of this machine, or what `CROSSRIG_ISA` pins. Empty where that
+/// names none of this machine, with which no convolution runs.
 pub fn isa() -> String {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let mut sets = Vec::new();
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            sets.push("avx2+fma");
-        }
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            sets.push("avx512f");
-        }
-        if sets.is_empty() {
-            "x86-64".into()
-        } else {
-            sets.join(" ")
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        std::env::consts::ARCH.into()
-    }
+    InstructionSet::in_use().map_or_else(|_| String::new(), |set| set.to_string())
 }

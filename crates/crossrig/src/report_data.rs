@@ -150,7 +150,7 @@ fn provenance(m: &Metrics) -> Vec<(String, String)> {
     let mut list = vec![
         ("data digest (SHA-256)".to_owned(), m.data_digest.clone()),
         ("threads".to_owned(), m.threads.to_string()),
-        ("instruction sets".to_owned(), m.isa.clone()),
+        ("instruction set".to_owned(), m.isa.clone()),
     ];
     list.extend(m.versions.iter().map(|(k, v)| (format!("version of {k}"), v.clone())));
     list.extend(

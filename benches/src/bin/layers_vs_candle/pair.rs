@@ -133,7 +133,7 @@ fn convolutions(case: &Case, vb: &VarBuilder) -> Result<(Function, Function)> {
     let c_in = case.input[1];
     let config = ours::Conv1dConfig {
         stride,
-        padding,
+        padding: padding.into(),
         groups,
         bias,
         ..ours::Conv1dConfig::default()

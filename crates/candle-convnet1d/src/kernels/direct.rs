@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Rows, Scratch};
-use super::tile::{Isa, Offsets, Place, Real, Span, Terms, block, padded, spans};
+use super::tile::{Offsets, Place, Real, Span, Terms, block, padded, spans};
+use crate::InstructionSet;
 
 /// A tap of the kernel, and how far from the position of the output it reads.
 #[derive(Clone, Copy)]
@@ -95,13 +96,12 @@ impl<T: Real> Plan<T> {
     }
 
     /// `samples` samples of outputs.
-    fn run(&self, samples: usize, x: &[T], bias: Option<&[T]>) -> Vec<T> {
+    fn run(&self, isa: InstructionSet, samples: usize, x: &[T], bias: Option<&[T]>) -> Vec<T> {
         let sample = self.groups * self.outputs * self.length;
         let mut out = Vec::with_capacity(samples * sample);
         if samples * sample == 0 {
             return out;
         }
-        let isa = Isa::best();
         let batch = self.batch();
         out.spare_capacity_mut()[..samples * sample]
             .par_chunks_mut(batch * sample)
@@ -122,7 +122,7 @@ impl<T: Real> Plan<T> {
     /// All outputs of some samples.
     fn task(
         &self,
-        isa: Isa,
+        isa: InstructionSet,
         x: &[T],
         bias: Option<&[T]>,
         out: &mut [MaybeUninit<T>],
@@ -171,7 +171,7 @@ impl<T: Real> Plan<T> {
     /// A block of output rows of one sample; `out` holds these rows alone.
     fn block(
         &self,
-        isa: Isa,
+        isa: InstructionSet,
         span: Span,
         phase: &Phase<T>,
         terms: &Terms<'_, T>,
@@ -187,7 +187,7 @@ impl<T: Real> Plan<T> {
                 width: phase.length,
                 add: false,
             };
-            // SAFETY: `out` is borrowed exclusively and holds all rows; `Isa::best` is available
+            // SAFETY: `out` is borrowed exclusively and holds all rows; the machine has `isa`
             unsafe { block(isa, span, terms, &place) };
             return;
         }
@@ -259,7 +259,7 @@ fn pack_weights<T: Real>(
 }
 
 /// The forward pass.
-pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
+pub(crate) fn forward<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
     let (c, o) = s.group();
     let taps: Vec<Tap> = (0..s.kernel)
         .map(|tap| Tap {
@@ -281,13 +281,13 @@ pub(crate) fn forward<T: Real>(s: &Sizes, x: &[T], weights: &[T], bias: Option<&
         weights,
         &strides,
     )
-    .run(s.n, x, bias)
+    .run(isa, s.n, x, bias)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
 /// `i + padding = j stride + t dilation`, so the inputs of one residue modulo the stride are a
 /// convolution of the output gradient with some of the taps.
-pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &[T], dy: &[T]) -> Vec<T> {
     let (c, o) = s.group();
     let stride = s.stride as isize;
     let phases: Vec<_> = (0..s.stride.min(s.l_in))
@@ -309,5 +309,5 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, weights: &[T], dy: &[T]) -> Vec
         output: s.kernel,
         input: c * s.kernel,
     };
-    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(s.n, dy, None)
+    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(isa, s.n, dy, None)
 }

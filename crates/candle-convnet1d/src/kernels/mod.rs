@@ -28,6 +28,7 @@ pub(crate) struct Sizes {
     pub l_out: usize,
     pub kernel: usize,
     pub stride: usize,
+    /// Zeros before the first sample. Those behind the last one follow from `l_out`.
     pub padding: usize,
     pub dilation: usize,
     pub groups: usize,

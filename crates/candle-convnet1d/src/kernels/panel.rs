@@ -9,6 +9,7 @@ use std::arch::x86_64::{
 };
 
 use super::tile::SLACK;
+use crate::InstructionSet;
 use crate::buffer::Float;
 
 /// Memory that a task reuses.
@@ -121,6 +122,7 @@ impl Rows {
 
 /// `dst[j * width + r] = src[r * stride + j]` for the first `count` values of each of `rows` rows.
 pub(super) fn transpose<T: Float>(
+    isa: InstructionSet,
     src: &[T],
     stride: usize,
     (rows, count): (usize, usize),
@@ -134,7 +136,7 @@ pub(super) fn transpose<T: Float>(
     assert!((rows - 1) * stride + count <= src.len());
     assert!((count - 1) * width + rows <= dst.len());
     #[cfg(target_arch = "x86_64")]
-    if T::DTYPE == candle_core::DType::F32 && is_x86_feature_detected!("avx") {
+    if T::DTYPE == candle_core::DType::F32 && isa != InstructionSet::Scalar && is_x86_feature_detected!("avx") {
         let (src, dst) = (src.as_ptr().cast::<f32>(), dst.as_mut_ptr().cast::<f32>());
         // SAFETY: T is f32; the assertions above keep all indices inside the slices
         unsafe { transpose_avx(src, stride, (rows, count), dst, width) };
@@ -237,12 +239,14 @@ mod tests {
         {
             let stride = count + rows % 4;
             let src: Vec<f32> = (0..=rows * stride).map(|i| i as f32).collect();
-            let mut dst = vec![-1.0; count * width];
-            transpose(&src, stride, (rows, count), &mut dst, width);
-            for (i, &found) in dst.iter().enumerate() {
-                let (j, r) = (i / width, i % width);
-                let expected = if r < rows { src[r * stride + j] } else { -1.0 };
-                assert_eq!(found, expected, "{rows} rows of {count}, value {j} of row {r}");
+            for isa in InstructionSet::available() {
+                let mut dst = vec![-1.0; count * width];
+                transpose(isa, &src, stride, (rows, count), &mut dst, width);
+                for (i, &found) in dst.iter().enumerate() {
+                    let (j, r) = (i / width, i % width);
+                    let expected = if r < rows { src[r * stride + j] } else { -1.0 };
+                    assert_eq!(found, expected, "{isa}, {rows} rows of {count}, value {j} of row {r}");
+                }
             }
         }
     }

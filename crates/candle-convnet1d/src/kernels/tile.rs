@@ -18,6 +18,7 @@ use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
+use crate::InstructionSet;
 use crate::buffer::Float;
 
 /// Values that a panel must have behind its last row, since whole vectors are read.
@@ -98,49 +99,21 @@ pub(crate) struct Place<T> {
     pub add: bool,
 }
 
-/// The instructions that the inner loop is compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isa {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Plain,
-}
-
-impl Isa {
-    /// What this machine has, best first.
-    pub fn available() -> impl Iterator<Item = Self> {
-        #[cfg(target_arch = "x86_64")]
-        let vector = [
-            is_x86_feature_detected!("avx512f").then_some(Self::Avx512),
-            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self::Avx2),
-        ];
-        #[cfg(not(target_arch = "x86_64"))]
-        let vector: [Option<Self>; 0] = [];
-        vector.into_iter().flatten().chain([Self::Plain])
-    }
-
-    pub fn best() -> Self {
-        Self::available().next().unwrap_or(Self::Plain)
-    }
-}
-
 /// The number types of the kernels.
 pub(crate) trait Real: Float {
     /// [`block`] in each instruction set.
     ///
     /// # Safety
     /// As for [`block`], which checks the lengths first.
-    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
+    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
 }
 
 /// Computes one block.
 ///
 /// # Safety
-/// `isa` is one of [`Isa::available`]. The rows of `place` that exist may be written, and read if
+/// This machine has `isa`. The rows of `place` that exist may be written, and read if
 /// `add`, and nobody else uses them meanwhile.
-pub(super) unsafe fn block<T: Real>(isa: Isa, span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
+pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     assert!(span.rows <= span.height && (span.height == TALL || span.height == LOW));
     assert!(terms.count <= terms.offsets.len() && terms.count * span.height <= terms.weights.len());
     assert!(terms.bias.len() <= span.rows);
@@ -151,7 +124,7 @@ pub(super) unsafe fn block<T: Real>(isa: Isa, span: Span, terms: &Terms<'_, T>, 
 }
 
 impl Real for f32 {
-    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
+    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f")]
         unsafe fn avx512(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
@@ -178,17 +151,17 @@ impl Real for f32 {
         unsafe {
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => avx512(span, terms, place),
+                InstructionSet::Avx512 => avx512(span, terms, place),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => avx2(span, terms, place),
-                Isa::Plain => plain(span, terms, place),
+                InstructionSet::Avx2 => avx2(span, terms, place),
+                _ => plain(span, terms, place),
             }
         }
     }
 }
 
 impl Real for f64 {
-    unsafe fn compute(isa: Isa, span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
+    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f")]
         unsafe fn avx512(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
@@ -215,10 +188,10 @@ impl Real for f64 {
         unsafe {
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => avx512(span, terms, place),
+                InstructionSet::Avx512 => avx512(span, terms, place),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => avx2(span, terms, place),
-                Isa::Plain => plain(span, terms, place),
+                InstructionSet::Avx2 => avx2(span, terms, place),
+                _ => plain(span, terms, place),
             }
         }
     }
@@ -323,7 +296,7 @@ mod tests {
     /// Each instruction set against plain sums, over all widths around whole vectors.
     fn holds<T: Real>(eps: f64) {
         let value = |i: usize| T::from_f64(((i * 2654435761) % 1000) as f64 / 500.0 - 1.0);
-        for isa in Isa::available() {
+        for isa in InstructionSet::available() {
             for (rows, width, count) in
                 (1..=8).flat_map(|rows| (1..=70).map(move |width| (rows, width, (rows * width) % 9)))
             {

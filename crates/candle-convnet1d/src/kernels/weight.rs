@@ -11,7 +11,8 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Scratch, transpose};
-use super::tile::{Isa, Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
+use super::tile::{Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
+use crate::InstructionSet;
 
 /// Input channels that lie side by side. With [`POSITIONS`] they fill a first-level cache.
 const CHANNELS: usize = 32;
@@ -109,7 +110,7 @@ impl Pieces {
 
 struct Work<'a, T> {
     s: &'a Sizes,
-    isa: Isa,
+    isa: InstructionSet,
     pieces: Pieces,
     /// For a whole tile of channels, and for the last one.
     offsets: [Offsets; 2],
@@ -118,7 +119,7 @@ struct Work<'a, T> {
 }
 
 /// The gradient of the weight.
-pub(crate) fn weight_gradient<T: Real>(s: &Sizes, x: &[T], dy: &[T]) -> Vec<T> {
+pub(crate) fn weight_gradient<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], dy: &[T]) -> Vec<T> {
     let (c, o) = s.group();
     let row = c * s.kernel;
     let mut dw = vec![T::zero(); s.c_out * row];
@@ -130,7 +131,7 @@ pub(crate) fn weight_gradient<T: Real>(s: &Sizes, x: &[T], dy: &[T]) -> Vec<T> {
     let offsets = [CHANNELS.min(c), c % CHANNELS].map(|width| pieces.offsets(s, width));
     let work = Work {
         s,
-        isa: Isa::best(),
+        isa,
         pieces,
         offsets,
         x,
@@ -227,7 +228,14 @@ impl<T: Real> Work<'_, T> {
             panel[high * width..].fill(T::zero());
             if low < high {
                 let x = &x[channel * s.l_in + first + low - s.padding..];
-                transpose(x, s.l_in, (width, high - low), &mut panel[low * width..], width);
+                transpose(
+                    self.isa,
+                    x,
+                    s.l_in,
+                    (width, high - low),
+                    &mut panel[low * width..],
+                    width,
+                );
             }
         }
     }
@@ -242,7 +250,7 @@ impl<T: Real> Work<'_, T> {
                 these.fill(T::zero());
             }
             let dy = &dy[span.first * self.s.l_out + range.start..];
-            transpose(dy, self.s.l_out, (span.rows, range.len()), these, span.height);
+            transpose(self.isa, dy, self.s.l_out, (span.rows, range.len()), these, span.height);
         }
     }
 
@@ -295,7 +303,7 @@ impl<T: Real> Work<'_, T> {
                 add: true,
             };
             // SAFETY: `sums` is borrowed exclusively and holds all rows, each of `runs` times
-            // `lanes` values; `Isa::best` is available
+            // `lanes` values; the machine has `isa`
             unsafe { block(self.isa, span, &terms, &place) };
         }
     }

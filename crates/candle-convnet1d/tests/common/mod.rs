@@ -1,10 +1,20 @@
 //! Helpers shared by the tests.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
+
+pub mod bounds;
+pub mod convolution;
+pub mod corners;
+pub mod paths;
+
+/// How many random cases a property is tried on: `usual`, or what `CROSSRIG_PROPTEST_CASES` says.
+pub fn cases(usual: usize) -> usize {
+    std::env::var("CROSSRIG_PROPTEST_CASES").map_or(usual, |n| n.parse().expect("a number of cases"))
+}
 
 /// Seeded numbers, the same on every machine (`SplitMix64`).
 pub struct Random(pub u64);
@@ -32,6 +42,25 @@ impl Random {
     pub fn tensor(&mut self, shape: &[usize], dtype: DType) -> Result<Tensor> {
         let values: Vec<f64> = (0..shape.iter().product()).map(|_| self.value()).collect();
         Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.between(0, from.len() - 1)]
+    }
+
+    /// Distinct f64 values between -2 and 2 in random order, a grid with its points half a step from 0: the nearest two are `4 / count`
+    /// apart, so no step of a finite difference meets a kink at 0 or a tie.
+    pub fn apart(&mut self, shape: &[usize]) -> Result<Tensor> {
+        let count: usize = shape.iter().product();
+        let step = 4.0 / count.max(1) as f64;
+        let mut values: Vec<f64> = (0..count)
+            .map(|i| step * (i as f64 - count.div_ceil(2) as f64 + 0.5))
+            .collect();
+        for i in (1..count).rev() {
+            values.swap(i, self.between(0, i));
+        }
+        Tensor::from_vec(values, shape, &Device::Cpu)
     }
 
     /// Whole numbers from -2 to 2, of which many are equal.

@@ -18,7 +18,7 @@ const HE_NORMAL: Init = Init::Kaiming {
 pub(super) fn conv_config(stride: usize, padding: usize, groups: usize) -> Conv1dConfig {
     Conv1dConfig {
         stride,
-        padding,
+        padding: padding.into(),
         groups,
         bias: false,
         init: HE_NORMAL,

@@ -129,7 +129,7 @@ pub fn full() -> Report {
                 "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             ),
             ("crossrig", "0.1.0"),
-            ("instruction sets", "avx2+fma avx512f"),
+            ("instruction set", "avx512"),
             ("threads", "2"),
             ("seconds", "312.4"),
         ]),
