@@ -43,7 +43,7 @@ pub(crate) fn conv1d_gradients(
     dy: &Tensor,
 ) -> Result<[Option<Tensor>; 3]> {
     let sizes = program(s);
-    let gradient = |of: &Tensor, program: Program, inputs: &[&Tensor]| {
+    let gradient = |of: &Tensor, program: Program, inputs: &[&Tensor]| -> Result<Tensor> {
         let [gradient] = run_on_tensors(&program, inputs, [of.shape()])?;
         Ok(gradient)
     };
