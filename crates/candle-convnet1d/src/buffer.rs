@@ -50,12 +50,21 @@ thread_local! {
     static GRAPH_IS_KEPT: bool = std::env::var("CANDLE_GRAD_DO_NOT_DETACH").is_ok_and(|s| !s.is_empty() && s != "0");
 }
 
-/// Whether the kernels of this crate run on `x`; where not, compositions of candle's operations do.
+/// Whether the CPU kernels of this crate run on `x`; where no kernels do, compositions of candle's operations do.
 ///
 /// Gradients of the kernels are constants to candle. Where it keeps the graph, a second derivative would silently lack
 /// all that passes through them, so that there the compositions run.
 pub(crate) fn has_kernels(x: &Tensor) -> bool {
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64) && !GRAPH_IS_KEPT.with(|&kept| kept)
+}
+
+/// The same of the kernels for CUDA devices.
+pub(crate) fn has_cuda_kernels(x: &Tensor) -> bool {
+    cfg!(feature = "cuda")
+        && x.device().is_cuda()
+        && x.dtype() == DType::F32
+        && x.elem_count() > 0
+        && !GRAPH_IS_KEPT.with(|&kept| kept)
 }
 
 /// The values of a contiguous tensor inside a forward pass.

@@ -1,11 +1,13 @@
 //! The convolution: the layer, the function and its place in candle's graph.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, init};
 
 use crate::InstructionSet;
-use crate::buffer::{Reader, for_float, has_kernels, output, values};
+use crate::buffer::{Reader, for_float, has_cuda_kernels, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
 use crate::kernels::{self, Sizes};
@@ -160,7 +162,8 @@ impl Module for Conv1d {
 ///
 /// `x` being 0 outside, `first(o)` the first input channel of the group of `o`, `left` and `right` the
 /// [`Padding`], and `L_out = (L + left + right - dilation (kernel - 1) - 1) / stride + 1`, rounded down. Any
-/// layout in memory. On the CPU, f32 and f64 have kernels; everything else takes [`composed::conv1d`].
+/// layout in memory. There are kernels for f32 and f64 on the CPU and for f32 on CUDA devices; everything else
+/// takes [`composed::conv1d`].
 /// Gradients go to `x`, `weight` and `bias` where they are tracked.
 ///
 /// Errors: shapes, dtypes or devices that do not go together; a stride, dilation, kernel or number
@@ -168,7 +171,7 @@ impl Module for Conv1d {
 /// (see [`InstructionSet`]).
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
-    if !has_kernels(x) {
+    if !has_kernels(x) && !(has_cuda_kernels(x) && weight.elem_count() > 0) {
         return composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
@@ -315,6 +318,10 @@ impl Conv1dOp {
     /// Gradients of input, weight and bias, each where something is derived from it.
     fn backward(&self, x: &Tensor, w: &Tensor, b: Option<&Tensor>, dy: &Tensor) -> Result<[Option<Tensor>; 3]> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            return crate::cuda::conv1d_gradients(&self.sizes, x, w, b, &dy);
+        }
         let (s, device) = (&self.sizes, x.device());
         let (xs, ws, dys) = (Reader::new(x), Reader::new(w), Reader::new(&dy));
         let wanted = |x: Option<&Tensor>| x.is_some_and(Tensor::track_op);
@@ -341,6 +348,11 @@ impl CustomOp2 for Conv1dOp {
         self.forward((x, lx), (w, lw), None)
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout, w: &CudaStorage, lw: &Layout) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::conv1d(&self.sizes, (x, lx), (w, lw), None)
+    }
+
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dw, _] = self.backward(x, w, None, dy)?;
         Ok((dx, dw))
@@ -362,6 +374,19 @@ impl CustomOp3 for Conv1dOp {
         lb: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.forward((x, lx), (w, lw), Some((b, lb)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        lx: &Layout,
+        w: &CudaStorage,
+        lw: &Layout,
+        b: &CudaStorage,
+        lb: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        crate::cuda::conv1d(&self.sizes, (x, lx), (w, lw), Some((b, lb)))
     }
 
     fn bwd(

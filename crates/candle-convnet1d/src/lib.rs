@@ -61,6 +61,8 @@ mod buffer;
 pub mod composed;
 mod conv;
 mod conv_composed;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dropout;
 mod error;
 mod extractor;

@@ -36,7 +36,7 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     /// Input and output channels of a group.
-    fn group(&self) -> (usize, usize) {
+    pub fn group(&self) -> (usize, usize) {
         (self.c_in / self.groups, self.c_out / self.groups)
     }
 }

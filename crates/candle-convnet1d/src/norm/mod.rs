@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
-use crate::{Error, Pass, composed};
+use crate::{Error, Pass, composed, relu};
 
 mod kernels;
 mod op;
@@ -168,7 +168,22 @@ impl Moments {
 #[derive(Clone, Copy)]
 enum Route {
     Kernels,
+    #[cfg(feature = "cuda")]
+    Cuda {
+        relu: bool,
+    },
     Composed,
+}
+
+impl Route {
+    fn of(x: &Tensor) -> Self {
+        match x {
+            x if has_kernels(x) => Self::Kernels,
+            #[cfg(feature = "cuda")]
+            x if crate::buffer::has_cuda_kernels(x) => Self::Cuda { relu: false },
+            _ => Self::Composed,
+        }
+    }
 }
 
 impl BatchNorm1d {
@@ -223,12 +238,16 @@ impl BatchNorm1d {
     /// Errors: another shape; in training also a single value per channel (`N L = 1`, or that in
     /// one domain), or `rows` that do not fit the batch or the number of domains.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let route = if has_kernels(x) {
-            Route::Kernels
-        } else {
-            Route::Composed
-        };
-        self.forward_by(route, x, pass)
+        self.forward_by(Route::of(x), x, pass)
+    }
+
+    /// [`relu`] of [`forward`](Self::forward), with the same errors. On CUDA devices in f32, the two are one operation.
+    pub fn forward_relu(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if let Route::Cuda { .. } = Route::of(x) {
+            return self.forward_by(Route::Cuda { relu: true }, x, pass);
+        }
+        relu(&self.forward(x, pass)?)
     }
 
     /// The same out of candle's own operations, as on devices without kernels of this crate.
@@ -263,6 +282,8 @@ impl BatchNorm1d {
         let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
         let (y, moments) = match route {
             Route::Composed => composed::batch_norm_train(x, weight, bias, &ranges, eps)?,
+            #[cfg(feature = "cuda")]
+            Route::Cuda { relu } => crate::cuda::batch_norm_train(x, weight, bias, &ranges, eps, relu)?,
             Route::Kernels => {
                 let plan = Plan::new(x, ranges)?;
                 let (y, values) = op::train(x, weight, bias, plan, eps)?;
@@ -291,6 +312,8 @@ impl BatchNorm1d {
         let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
         match route {
             Route::Composed => composed::batch_norm_eval(x, weight, bias, &moments, eps),
+            #[cfg(feature = "cuda")]
+            Route::Cuda { relu } => crate::cuda::batch_norm_eval(x, weight, bias, &moments, eps, relu),
             Route::Kernels => {
                 let rows = x.dim(0)?;
                 let plan = Plan::new(x, std::iter::once(0..rows).collect())?;

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Type check of all crates with the feature `cuda`, without the CUDA toolkit: .ci/nvcc-stand-in takes the place of nvcc.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+ln -s "$PWD/.ci/nvcc-stand-in" "$bin/nvcc"
+PATH="$bin:$PATH" NVCC="$bin/nvcc" CUDA_COMPUTE_CAP=80 CARGO_TARGET_DIR=target/cuda \
+  cargo "${1:-check}" --workspace --all-targets --features cuda --locked
