@@ -131,7 +131,7 @@ fn settings(seed: u64) -> Result<Settings> {
         target: Some(vec!["machine-b".into()]),
         extractor: Some(ExtractorOption::Name("seresnext26-small".into())),
         split: Some("units".into()),
-        // ten bearings of a condition to learn from, two to watch by, eight to score on
+        // half of the bearings to learn from, a tenth to watch by, the others to score on
         fractions: Some(vec![0.5, 0.1, 0.4]),
         batch: Some(16),
         epochs: Some(12),
