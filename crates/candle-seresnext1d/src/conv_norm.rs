@@ -1,4 +1,4 @@
-use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Pass};
+use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Pass, conv1d};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -22,6 +22,28 @@ impl ConvNorm {
             conv: Conv1d::new(c_in, c_out, kernel, conv, conv_vb)?,
             norm: BatchNorm1d::new(c_out, norm, norm_vb)?,
         })
+    }
+
+    /// In inference, the output channels of one of `groups` equal shares, from the input `x` that this share sees.
+    pub(crate) fn eval_group(&self, x: &Tensor, group: usize, groups: usize, domain: Option<usize>) -> Result<Tensor> {
+        let Conv1dConfig {
+            stride,
+            padding,
+            dilation,
+            ..
+        } = *self.conv.config();
+        let count = self.conv.weight().dim(0)? / groups;
+        let first = group * count;
+        let weight = self.conv.weight().narrow(0, first, count)?;
+        let bias = self.conv.bias().map(|bias| bias.narrow(0, first, count)).transpose()?;
+        let params = Conv1dParams {
+            stride,
+            padding,
+            dilation,
+            groups: 1,
+        };
+        let y = conv1d(x, &weight, bias.as_ref(), params)?;
+        self.norm.eval_channels(&y, first, domain)
     }
 
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {

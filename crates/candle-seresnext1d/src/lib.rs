@@ -11,6 +11,10 @@
 //! | `seresnext50` | SE-ResNeXt-50 (32x4d) | 2048 | 24,558,832 |
 //! | `seresnext101` | SE-ResNeXt-101 (32x4d) | 2048 | 45,118,768 |
 //! | `seresnext152` | SE-ResNeXt-152 (32x4d) | 2048 | 62,055,664 |
+//! | `seed18` | the article's SE-ResNeXt, see [`SeedNet`] | 256 | 328,992 |
+//! | `seed34`, `seed50` | the same, one network under two names | 256 | 716,852 |
+//! | `seed101` | the same | 256 | 1,493,956 |
+//! | `seed152` | the same | 256 | 2,136,628 |
 //!
 //! # Should you use it?
 //!
@@ -40,7 +44,7 @@
 //! # }
 //! ```
 //!
-//! Your own widths and depths go through [`SeResNeXtConfig`].
+//! Your own widths and depths go through [`SeResNeXtConfig`] and [`SeedNetConfig`].
 //!
 //! # Limits
 //!

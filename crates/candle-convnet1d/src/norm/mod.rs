@@ -110,6 +110,16 @@ impl Running {
         })
     }
 
+    /// Copies of those of some channels.
+    fn channels(&self, first: usize, count: usize) -> Result<Self> {
+        let part = |all: &Var| Var::from_tensor(&all.as_detached_tensor().narrow(0, first, count)?.copy()?);
+        Ok(Self {
+            mean: part(&self.mean)?,
+            var: part(&self.var)?,
+            batches: None,
+        })
+    }
+
     fn is_trained(&self) -> Result<bool> {
         match &self.batches {
             None => Ok(true),
@@ -300,11 +310,41 @@ impl BatchNorm1d {
         Ok(y)
     }
 
+    /// Inference on the channels from `first` on alone: `(N, c, L) -> (N, c, L)`, what [`BatchNorm1d::forward`] with
+    /// [`Pass::Eval`] does to them. For networks that do not want all their channels in memory at once.
+    ///
+    /// Errors: another number of dimensions, channels that the layer does not have.
+    pub fn eval_channels(&self, x: &Tensor, first: usize, domain: Option<usize>) -> Result<Tensor> {
+        match *x.dims() {
+            [_, count, _] if first.checked_add(count).is_some_and(|end| end <= self.channels) => {
+                let part = Self {
+                    channels: count,
+                    config: self.config,
+                    weight: self.weight.narrow(0, first, count)?,
+                    bias: self.bias.narrow(0, first, count)?,
+                    running: vec![self.running_of(domain)?.channels(first, count)?],
+                };
+                part.forward(x, Pass::EVAL)
+            }
+            ref dims => Err(Error::Shape {
+                layer: "batch_norm",
+                expected: format!("(N, c, L), c at most {}", self.channels.saturating_sub(first)),
+                found: dims.to_vec(),
+            }
+            .into()),
+        }
+    }
+
+    /// The running statistics for inference on a domain.
+    fn running_of(&self, domain: Option<usize>) -> Result<&Running> {
+        match domain.and_then(|k| self.running.get(k)) {
+            Some(running) if running.is_trained()? => Ok(running),
+            _ => Ok(&self.running[0]),
+        }
+    }
+
     fn eval(&self, route: Route, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
-        let running = match domain.and_then(|k| self.running.get(k)) {
-            Some(running) if running.is_trained()? => running,
-            _ => &self.running[0],
-        };
+        let running = self.running_of(domain)?;
         let moments = Moments {
             mean: running.mean.as_detached_tensor(),
             var: running.var.as_detached_tensor(),

@@ -12,10 +12,18 @@ use crate::conv_norm::ConvNorm;
 /// with batch norm and `ReLU`; the branches' outputs side by side go through one more batch norm and `ReLU`. The
 /// branches are the groups of two grouped convolutions here. Only the first `filters` input channels are read at all.
 /// With one branch all input channels are read, and there is no batch norm at the end.
+///
+/// # Memory
+/// Between the two convolutions lie C `filters` channels, by far the most of the network. In inference the branches run
+/// one after the other, so that there are `filters` of them at a time (candle keeps them all the same where it records
+/// operations on variables; parameters that are plain tensors avoid that). In training the backward pass needs them all.
 #[derive(Debug)]
 pub(super) struct Grouped {
     /// First input channel that is read, and how many.
     read: (usize, usize),
+    branches: usize,
+    /// How many parts of what is read the branches share out: one for each, or one for all.
+    widen_groups: usize,
     widen: ConvNorm,
     narrow: ConvNorm,
     merge: Option<BatchNorm1d>,
@@ -41,6 +49,8 @@ impl Grouped {
         };
         Ok(Self {
             read,
+            branches,
+            widen_groups: groups,
             widen: layer("widen", (read.1, branches * filters), 1, groups)?,
             narrow: layer("narrow", (branches * filters, filters), 3, branches)?,
             merge: (branches > 1)
@@ -52,11 +62,28 @@ impl Grouped {
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let (first, count) = self.read;
         let x = x.narrow(1, first, count)?;
-        let wide = relu(&self.widen.forward(&x, pass)?)?;
-        let y = relu(&self.narrow.forward(&wide, pass)?)?;
+        let y = match pass {
+            Pass::Train { .. } => {
+                let wide = relu(&self.widen.forward(&x, pass)?)?;
+                relu(&self.narrow.forward(&wide, pass)?)?
+            }
+            Pass::Eval { domain } => {
+                let branches = (0..self.branches).map(|branch| self.eval_branch(&x, branch, domain));
+                Tensor::cat(&branches.collect::<Result<Vec<_>>>()?, 1)?
+            }
+        };
         match &self.merge {
             None => Ok(y),
             Some(norm) => relu(&norm.forward(&y, pass)?),
         }
+    }
+
+    /// One branch in inference: `(N, read, L) -> (N, g, L)`.
+    fn eval_branch(&self, x: &Tensor, branch: usize, domain: Option<usize>) -> Result<Tensor> {
+        let group = x.dim(1)? / self.widen_groups;
+        // with one group, all branches read it
+        let x = x.narrow(1, (branch % self.widen_groups) * group, group)?;
+        let wide = relu(&self.widen.eval_group(&x, branch, self.branches, domain)?)?;
+        relu(&self.narrow.eval_group(&wide, branch, self.branches, domain)?)
     }
 }

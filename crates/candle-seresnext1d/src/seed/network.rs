@@ -22,6 +22,12 @@ use crate::input;
 /// these N channels; 1x1 to 2 N, batch norm, `ReLU`. Branches see the first N channels alone: in all but the first block
 /// of a stage the other N pass by the shortcut only. Which of them each branch sees is [`Grouping`](crate::Grouping)'s.
 ///
+/// # Memory
+/// The C N channels between the two convolutions of the branches are most of the network's activations. In inference the
+/// branches run one after the other, so that only N of them exist at a time, as long as the parameters are plain tensors
+/// (as from `VarBuilder::from_tensors`): where they are variables, candle records every operation and keeps its inputs
+/// until the features are dropped or detached. Training needs all of them for the backward pass, and keeps them.
+///
 /// # Initial values
 /// Convolutions He normal by fan-in (the original cuts the normal distribution off at two deviations and widens it to the
 /// same variance), biases 0; batch norms 1 and 0; gates Glorot uniform, biases 0.

@@ -109,17 +109,23 @@ impl SimpleBackend for Formula {
 
 /// Counts what a network asks for and hands out zeros that take no memory.
 #[derive(Clone, Default)]
-pub struct Counter(Arc<Mutex<BTreeMap<String, usize>>>);
+pub struct Counter(Arc<Mutex<BTreeMap<String, Shape>>>);
 
 impl Counter {
     pub fn builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), DType::F32, Device::Cpu)
     }
 
+    /// Shapes of everything asked for, by name.
+    pub fn shapes(&self) -> BTreeMap<String, Shape> {
+        self.0.lock().unwrap().clone()
+    }
+
     /// Trained parameters and batch norm's running values.
     pub fn counts(&self) -> (usize, usize) {
         let names = self.0.lock().unwrap();
-        names.iter().fold((0, 0), |(trained, running), (name, count)| {
+        names.iter().fold((0, 0), |(trained, running), (name, shape)| {
+            let count = shape.elem_count();
             if trainable(name) {
                 (trained + count, running)
             } else {
@@ -132,7 +138,7 @@ impl Counter {
 impl SimpleBackend for Counter {
     fn get(&self, s: Shape, name: &str, _: Init, dtype: DType, dev: &Device) -> Result<Tensor> {
         let mut names = self.0.lock().unwrap();
-        let before = names.insert(name.to_owned(), s.elem_count());
+        let before = names.insert(name.to_owned(), s.clone());
         assert!(before.is_none(), "{name} is asked for twice");
         Tensor::zeros((), dtype, dev)?.broadcast_as(s)
     }
