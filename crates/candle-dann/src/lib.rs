@@ -53,7 +53,8 @@
 //!
 //! Code whose layer takes the signed factor of the gradient, often -0.8 or -1, has `GradientReversal::from_signed(-0.8)`:
 //! the same as `GradientReversal::new(0.8)`. With [`DomainLoss::MeanOverRows`] the losses are those of a Keras model
-//! compiled with a cross-entropy on each of its two outputs, where target rows are masked out of the label's.
+//! compiled with a cross-entropy on each of its two outputs, where target rows are masked out of the label's. `cargo run -p
+//! candle-dann --example article` puts such a network together.
 //!
 //! A label head can also give values ([`DannConfig::regression`], [`LabelledRows::with_values`]): mean squared error
 //! in place of the cross-entropy, all else alike.
