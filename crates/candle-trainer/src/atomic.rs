@@ -1,6 +1,6 @@
 //! A file that is either whole or not there.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,16 +65,13 @@ impl Drop for Scratch {
     }
 }
 
-/// Makes a rename survive a power failure.
-#[cfg(unix)]
+/// Makes a rename survive a power failure. Where a folder cannot be opened as a file, that is the system's business.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Elsewhere a folder cannot be opened as a file; the rename's durability is the system's.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
