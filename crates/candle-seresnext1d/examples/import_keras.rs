@@ -76,9 +76,10 @@ fn report(file: &Path, out: &Path, model: &KerasModel, tensors: &HashMap<String,
     };
     let (mut trained, mut running) = (0, 0);
     for (name, tensor) in tensors {
-        match name.ends_with(".running_mean") || name.ends_with(".running_var") {
-            true => running += tensor.elem_count(),
-            false => trained += tensor.elem_count(),
+        if name.ends_with(".running_mean") || name.ends_with(".running_var") {
+            running += tensor.elem_count();
+        } else {
+            trained += tensor.elem_count();
         }
     }
     format!(

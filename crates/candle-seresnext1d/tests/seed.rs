@@ -198,6 +198,7 @@ fn group_forms_differ_unless_there_is_one_branch() {
 
 #[test]
 fn where_the_original_fails_this_says_why() {
+    type Change = fn(&mut SeedNetConfig);
     let with = |change: fn(&mut SeedNetConfig)| {
         let mut config = SeedNetConfig::depth(50, 1).unwrap();
         change(&mut config);
@@ -206,7 +207,6 @@ fn where_the_original_fails_this_says_why() {
             Err(error) => error.to_string(),
         }
     };
-    type Change = fn(&mut SeedNetConfig);
     let cases: [(&str, Change); 9] = [
         ("cardinality is 4, expected a divisor of filters = 6", |c| {
             (c.filters, c.cardinality) = (6, 4);

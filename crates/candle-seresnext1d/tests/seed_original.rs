@@ -128,9 +128,15 @@ impl Comparison {
         assert_eq!(found.dims(), expected.dims(), "{what}");
         self.compared += 1;
         let difference = flat(found).into_iter().zip(flat(expected)).map(|(f, e)| f - e);
-        let off = difference.fold(0.0f64, |most, d| if d.is_nan() { d } else { most.max(d.abs()) });
-        // not `off > bound`: NaN must fail
-        if !(off <= bound) {
+        // `max` would drop a NaN
+        let off = difference.fold(0.0f64, |most, d| {
+            if most >= d.abs() || most.is_nan() {
+                most
+            } else {
+                d.abs()
+            }
+        });
+        if off.is_nan() || off > bound {
             self.wrong.push(format!("{what}: {off:e} off, allowed {bound:e}"));
         }
     }
@@ -274,9 +280,12 @@ fn training(case: &Case, variant: &str, model: &KerasModel, dtype: DType, compar
         let Some(gradient) = of_total.get(variable) else {
             candle_core::bail!("{name} has no gradient");
         };
-        let bound = |expected: &Tensor| match cancels(name) {
-            true => allowed.cancelling,
-            false => allowed.gradient * (largest(&flat(expected)) + 1e-3 * most),
+        let bound = |expected: &Tensor| {
+            if cancels(name) {
+                allowed.cancelling
+            } else {
+                allowed.gradient * (largest(&flat(expected)) + 1e-3 * most)
+            }
         };
         for ((source, found), (_, expected)) in
             parts(model, name, gradient)

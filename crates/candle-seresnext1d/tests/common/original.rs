@@ -26,7 +26,7 @@ impl Case {
     pub fn load(folder: &Path, name: &'static str) -> Self {
         let tensors = |kind: &str| {
             let path = folder.join(format!("{name}.{kind}.safetensors"));
-            candle_core::safetensors::load(&path, &Device::Cpu).unwrap_or_else(|e| panic!("{path:?}: {e}"))
+            candle_core::safetensors::load(&path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
         };
         let meta = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         Self {

@@ -26,7 +26,8 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    pub(super) fn from_keras(self, tensor: &Tensor) -> Result<Tensor> {
+    /// From Keras' layout into ours.
+    pub(super) fn turn(self, tensor: &Tensor) -> Result<Tensor> {
         match self {
             Self::Vector => Ok(tensor.clone()),
             Self::Convolution => tensor.permute((2, 1, 0)),

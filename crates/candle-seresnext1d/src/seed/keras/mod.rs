@@ -154,7 +154,7 @@ impl KerasModel {
         for parameter in parameters.iter().filter(|parameter| parameter.elements() > 0) {
             let parts = parameter.sources.iter().map(|source| {
                 let tensor = weights[source.name.as_str()];
-                parameter.layout.from_keras(tensor)
+                parameter.layout.turn(tensor)
             });
             let parts = parts.collect::<Result<Vec<_>>>()?;
             tensors.insert(parameter.name.clone(), Tensor::cat(&parts, 0)?.contiguous()?);
