@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use signal_conditioning::{
     DefectFamily, DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, ShaftSpeed,
-    Verdict, resample, shaft_speed,
+    Verdict, defect_orders, resample, shaft_speed,
 };
 use signal_domains::{Dataset, OpenOptions, RecordingEntry, load_file};
 
@@ -187,4 +187,44 @@ fn a_recording_without_a_speed_variable_tells_it_and_one_too_short_does_not() {
     assert!((found.trusted_hz().unwrap() * 60.0 - 1796.0).abs() < 1.0, "{found:?}");
     let found = speed("174.mat", "X173_DE_time", 48_000.0, 1796.0);
     assert!(matches!(found, ShaftSpeed::Untrusted { .. }), "{found:?}");
+}
+
+/// What an engineer reads of one second of a recording of each fault, and of the healthy motor.
+#[test]
+fn the_evidence_of_a_recording_names_the_damaged_race() {
+    let Some(dataset) = bearings() else { return };
+    let parameters = DefectOrderParameters::default();
+    let evidence = |file: &str| {
+        let entry = entry(&dataset, file);
+        let signal = samples(entry);
+        let speed = shaft_speed(&signal, RATE_HZ, entry.rpm.unwrap()).unwrap();
+        let window = &signal[12_000..24_000];
+        let geometry = &entry.geometry.unwrap();
+        defect_orders(window, RATE_HZ, speed.trusted_hz().unwrap(), geometry, &parameters)
+            .unwrap()
+            .evidence()
+    };
+    for (file, family, sidebands) in [
+        ("105.mat", DefectFamily::InnerRace, true),
+        ("209.mat", DefectFamily::InnerRace, true),
+        ("130.mat", DefectFamily::OuterRace, false),
+        ("278.mat", DefectFamily::InnerRace, true),
+        ("315.mat", DefectFamily::OuterRace, false),
+    ] {
+        let found = evidence(file);
+        println!("{file}\n{found}\n");
+        assert!(found.to_string().starts_with(family.part()), "{file}:\n{found}");
+        let named = found.get(family);
+        assert!(
+            named.standing().count() >= 3 && named.harmonics_db().unwrap() > 8.0,
+            "{file}:\n{found}"
+        );
+        assert!(named.sidebands_db().is_some() || !sidebands, "{file}:\n{found}");
+    }
+    // a damaged ball leaves no lines on the races
+    let found = evidence("118.mat");
+    println!("118.mat\n{found}");
+    for family in [DefectFamily::InnerRace, DefectFamily::OuterRace] {
+        assert!(found.get(family).standing().count() <= 1, "{found}");
+    }
 }
