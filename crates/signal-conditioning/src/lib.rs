@@ -43,6 +43,7 @@
 
 mod anti_alias;
 mod band;
+mod bearings;
 mod defect_orders;
 mod envelope;
 mod error;
@@ -59,6 +60,7 @@ mod window;
 
 pub use anti_alias::anti_alias_taps;
 pub use band::Band;
+pub use bearings::{BEARINGS, Bearing, Printed};
 pub use defect_orders::{
     DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, DefectOrders, Evidence, FamilyEvidence, FamilyScore,
     Harmonic, Line, MAX_BANDS, Modulation, ORDER_MAP_BINS, Overlap, Plateau, RaceRule, STANDING_DB, Verdict,
