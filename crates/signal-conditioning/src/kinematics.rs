@@ -30,6 +30,24 @@ impl DefectFamily {
         }
     }
 
+    /// `inner race`, `outer race` or `rolling element`.
+    pub fn part(self) -> &'static str {
+        match self {
+            Self::InnerRace => "inner race",
+            Self::OuterRace => "outer race",
+            Self::RollingElement => "rolling element",
+        }
+    }
+
+    /// Position in [`ALL`](Self::ALL).
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::InnerRace => 0,
+            Self::OuterRace => 1,
+            Self::RollingElement => 2,
+        }
+    }
+
     /// Impacts for each turn of the shaft, without slip.
     pub fn order(self, geometry: &Geometry) -> f64 {
         match self {

@@ -43,6 +43,7 @@
 
 mod anti_alias;
 mod band;
+mod bearings;
 mod defect_orders;
 mod envelope;
 mod error;
@@ -59,9 +60,11 @@ mod window;
 
 pub use anti_alias::anti_alias_taps;
 pub use band::Band;
+pub use bearings::{BEARINGS, Bearing, Printed};
 pub use defect_orders::{
-    DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, DefectOrders, FamilyScore, MAX_BANDS,
-    ORDER_MAP_BINS, Plateau, RaceRule, Verdict, WHITENING_FLOOR, defect_orders, whiten,
+    DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, DefectOrders, Evidence, FamilyEvidence, FamilyScore,
+    Harmonic, Line, MAX_BANDS, Modulation, ORDER_MAP_BINS, Overlap, Plateau, RaceRule, STANDING_DB, Verdict,
+    WHITENING_FLOOR, defect_orders, whiten,
 };
 pub use envelope::{ENVELOPE_FLOOR, EnvelopeKind, analytic_signal, band_envelope, band_pass, envelope};
 pub use error::Error;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use signal_conditioning::{
     DefectFamily, DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, ShaftSpeed,
-    Verdict, resample, shaft_speed,
+    Verdict, defect_orders, resample, shaft_speed,
 };
 use signal_domains::{Dataset, OpenOptions, RecordingEntry, load_file};
 
@@ -87,9 +87,17 @@ fn window_scores(entry: &RecordingEntry, analyser: &mut DefectOrderAnalyser) -> 
 
 /// Windows of a domain with their truth; a ball fault is none of a race.
 fn domain(dataset: &Dataset, name: &str) -> Vec<(DefectOrderScores, Verdict)> {
+    domain_without(dataset, name, &[])
+}
+
+/// The same without some recordings.
+fn domain_without(dataset: &Dataset, name: &str, left_out: &[&str]) -> Vec<(DefectOrderScores, Verdict)> {
     let mut analyser = DefectOrderAnalyser::new(DefectOrderParameters::default(), RATE_HZ, 12_000).unwrap();
     let mut windows = Vec::new();
     for entry in dataset.domain(name) {
+        if left_out.contains(&entry.name()) {
+            continue;
+        }
         let truth = match dataset.classes[entry.class.unwrap()].as_str() {
             "inner" => Verdict::InnerRace,
             "outer" => Verdict::OuterRace,
@@ -187,4 +195,109 @@ fn a_recording_without_a_speed_variable_tells_it_and_one_too_short_does_not() {
     assert!((found.trusted_hz().unwrap() * 60.0 - 1796.0).abs() < 1.0, "{found:?}");
     let found = speed("174.mat", "X173_DE_time", 48_000.0, 1796.0);
     assert!(matches!(found, ShaftSpeed::Untrusted { .. }), "{found:?}");
+}
+
+/// What an engineer reads of one second of a recording of each fault, and of the healthy motor.
+#[test]
+fn the_evidence_of_a_recording_names_the_damaged_race() {
+    let Some(dataset) = bearings() else { return };
+    let parameters = DefectOrderParameters::default();
+    let evidence = |file: &str| {
+        let entry = entry(&dataset, file);
+        let signal = samples(entry);
+        let speed = shaft_speed(&signal, RATE_HZ, entry.rpm.unwrap()).unwrap();
+        let window = &signal[12_000..24_000];
+        let geometry = &entry.geometry.unwrap();
+        defect_orders(window, RATE_HZ, speed.trusted_hz().unwrap(), geometry, &parameters)
+            .unwrap()
+            .evidence()
+    };
+    for (file, family, sidebands) in [
+        ("105.mat", DefectFamily::InnerRace, true),
+        ("209.mat", DefectFamily::InnerRace, true),
+        ("130.mat", DefectFamily::OuterRace, false),
+        ("278.mat", DefectFamily::InnerRace, true),
+        ("315.mat", DefectFamily::OuterRace, false),
+    ] {
+        let found = evidence(file);
+        println!("{file}\n{found}\n");
+        assert!(found.to_string().starts_with(family.part()), "{file}:\n{found}");
+        let named = found.get(family);
+        assert!(
+            named.standing().count() >= 3 && named.harmonics_db().unwrap() > 8.0,
+            "{file}:\n{found}"
+        );
+        assert!(named.sidebands_db().is_some() || !sidebands, "{file}:\n{found}");
+    }
+    // a damaged ball leaves no lines on the races
+    let found = evidence("118.mat");
+    println!("118.mat\n{found}");
+    for family in [DefectFamily::InnerRace, DefectFamily::OuterRace] {
+        assert!(found.get(family).standing().count() <= 1, "{found}");
+    }
+}
+
+/// What verdicts are worth: how many that name a race are right, how many race faults that leave a signature are named
+/// right, how many windows of a ball fault are called a race, and how many windows get a race at all.
+///
+/// Wanted are 97 % right, 96 % of the faults found and 2 % of balls called a race, both ways. 0.36 gives that. The middle of
+/// the source's plateau falls short in one number each way: 96.5 % right from drive end to fan end, where the plateau is
+/// 0.002 wide, and 3.3 % of balls from fan end to drive end.
+#[test]
+fn verdicts_that_name_a_race_are_right_as_often_as_measured() {
+    let Some(dataset) = bearings() else { return };
+    // no signature of the outer race in these
+    let silent = [
+        "197.mat", "198.mat", "199.mat", "200.mat", "298.mat", "299.mat", "300.mat", "301.mat", "302.mat", "305.mat",
+        "306.mat", "307.mat",
+    ];
+    let drive_end = domain(&dataset, "drive-end");
+    let fan_end = domain(&dataset, "fan-end");
+    let audible = |name: &str| domain_without(&dataset, name, &silent);
+    // percent: precision and coverage of race verdicts, race faults with a signature named right, balls called a race;
+    // at the threshold of the source, and at 0.36, which the reference took for the first of both
+    for (source, target, audible, measured) in [
+        (
+            &drive_end,
+            &fan_end,
+            audible("fan-end"),
+            [[96.5, 57.6, 100.0, 0.0], [97.3, 57.0, 100.0, 0.0]],
+        ),
+        (
+            &fan_end,
+            &drive_end,
+            audible("drive-end"),
+            [[98.0, 55.6, 98.0, 3.3], [99.5, 54.2, 97.0, 0.8]],
+        ),
+    ] {
+        let rules = [RaceRule::fit(source).unwrap().middle(), RaceRule::new(0.36).unwrap()];
+        for (rule, measured) in rules.into_iter().zip(measured) {
+            let found = worth(rule, target, &audible);
+            println!("tau {:.4}: {found:.2?}, measured {measured:?}", rule.tau());
+            assert!(found.into_iter().zip(measured).all(|(f, m)| (f - m).abs() < 0.5));
+        }
+    }
+}
+
+/// In percent: race verdicts that are right, windows that get one, race faults of `audible` that are named right, ball
+/// faults that are called a race.
+fn worth(
+    rule: RaceRule,
+    target: &[(DefectOrderScores, Verdict)],
+    audible: &[(DefectOrderScores, Verdict)],
+) -> [f64; 4] {
+    type Window = (DefectOrderScores, Verdict);
+    let share = |windows: &[Window], of: &dyn Fn(&Window) -> bool, hit: &dyn Fn(&Window) -> bool| {
+        let of: Vec<&Window> = windows.iter().filter(|w| of(w)).collect();
+        100.0 * of.iter().filter(|w| hit(w)).count() as f64 / of.len() as f64
+    };
+    let names_race = |w: &Window| rule.decide(&w.0) != Verdict::NoRaceFault;
+    let right = |w: &Window| rule.decide(&w.0) == w.1;
+    let race_fault = |w: &Window| w.1 != Verdict::NoRaceFault;
+    [
+        share(target, &names_race, &right),
+        share(target, &|_| true, &names_race),
+        share(audible, &race_fault, &right),
+        share(target, &|w| !race_fault(w), &names_race),
+    ]
 }

@@ -2,7 +2,9 @@
 use std::f64::consts::TAU;
 
 use proptest::prelude::*;
-use signal_conditioning::{Error, Geometry, Meta, Recipe, ScaleBy, log_spectrum, represent, scale, spectrum};
+use signal_conditioning::{
+    BEARINGS, Bearing, Error, Geometry, Meta, Recipe, ScaleBy, log_spectrum, represent, scale, spectrum,
+};
 
 mod common;
 use common::{assert_close, fixture, numbers};
@@ -155,6 +157,29 @@ fn geometry_of_known_bearings_gives_their_published_orders() {
         &[g.bpfi, g.bpfo, g.bsf, g.ftf],
         &[6.919253, 5.080747, 2.441318, 0.4233956],
         1e-6,
+    );
+}
+
+#[test]
+fn every_bearing_of_the_table_has_the_factors_that_its_source_prints() {
+    for bearing in &BEARINGS {
+        let (found, printed) = (bearing.geometry().unwrap(), bearing.printed);
+        assert_eq!(Bearing::named(&bearing.name.to_lowercase()), Ok(bearing));
+        // the sources round to four decimals or to 0.05 Hz at 25 Hz, and from factors already rounded
+        assert!((found.bpfi - printed.bpfi).abs() < 2e-4, "{}", bearing.name);
+        assert!((found.bpfo - printed.bpfo).abs() < 2e-4, "{}", bearing.name);
+        assert!((found.ftf - printed.ftf).abs() < 1e-3, "{}", bearing.name);
+        assert!(
+            (found.ball_impact() - printed.ball_impact).abs() < 4e-3,
+            "{}",
+            bearing.name
+        );
+        assert!(!bearing.source.is_empty());
+    }
+    let unknown = Bearing::named("NU205").unwrap_err().to_string();
+    assert!(
+        BEARINGS.iter().all(|bearing| unknown.contains(bearing.name)),
+        "{unknown}"
     );
 }
 

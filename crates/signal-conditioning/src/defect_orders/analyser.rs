@@ -170,7 +170,7 @@ impl DefectOrderAnalyser {
             transformed: forward.make_output_vec(),
             scratch: forward.make_scratch_vec(),
             sorted: SortedWindow::default(),
-            result: DefectOrders::blank(n / rate_hz, parameters.clip(), bins, band_bins.len()),
+            result: DefectOrders::blank(n / rate_hz, &parameters, bins),
             parameters,
             rate_hz,
             band_bins,
@@ -212,6 +212,7 @@ impl DefectOrderAnalyser {
         }
         let result = &mut self.result;
         result.shaft_hz = shaft_hz;
+        result.cage_order = geometry.ftf;
         result.whiten(self.half, &mut self.sorted);
         result.cut_shaft_lines(self.parameters.max_hz());
         result.average_bands();

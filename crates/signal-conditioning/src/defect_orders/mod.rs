@@ -1,6 +1,7 @@
 //! The defect-order representation: how strongly the envelope repeats at each defect order of a bearing.
 
 mod analyser;
+mod evidence;
 mod parameters;
 mod prominence;
 mod representation;
@@ -8,6 +9,7 @@ mod rule;
 mod whitening;
 
 pub use analyser::{DefectOrderAnalyser, defect_orders};
+pub use evidence::{Evidence, FamilyEvidence, Harmonic, Line, Modulation, Overlap, STANDING_DB};
 pub use parameters::{DefectOrderParameters, MAX_BANDS};
 pub use prominence::{DefectOrderScores, FamilyScore};
 pub use representation::{DefectOrders, ORDER_MAP_BINS};

@@ -44,11 +44,7 @@ impl DefectOrderScores {
 
     /// The score of one family.
     pub fn get(&self, family: DefectFamily) -> &FamilyScore {
-        &self.families[match family {
-            DefectFamily::InnerRace => 0,
-            DefectFamily::OuterRace => 1,
-            DefectFamily::RollingElement => 2,
-        }]
+        &self.families[family.index()]
     }
 }
 

@@ -1,3 +1,4 @@
+use super::parameters::DefectOrderParameters;
 use super::prominence::{DefectOrderScores, nearest};
 use super::whitening::whiten_into;
 use crate::DefectFamily;
@@ -25,6 +26,9 @@ pub struct DefectOrders {
     pub(super) shaft_hz: f64,
     pub(super) seconds: f64,
     pub(super) clip: f64,
+    pub(super) harmonics: usize,
+    /// turns of the cage for each turn of the shaft
+    pub(super) cage_order: f64,
     pub(super) bins: usize,
     pub(super) power: Vec<f64>,
     pub(super) whitened: Vec<f64>,
@@ -34,13 +38,15 @@ pub struct DefectOrders {
 
 impl DefectOrders {
     /// Room for a window that is still to be analysed.
-    pub(super) fn blank(seconds: f64, clip: f64, bins: usize, bands: usize) -> Self {
-        let rows = vec![0.0; bins * bands];
+    pub(super) fn blank(seconds: f64, parameters: &DefectOrderParameters, bins: usize) -> Self {
+        let rows = vec![0.0; bins * parameters.bands().len()];
         Self {
             scores: DefectOrderScores::blank(),
             shaft_hz: 0.0,
             seconds,
-            clip,
+            clip: parameters.clip(),
+            harmonics: parameters.harmonics(),
+            cage_order: 0.0,
             bins,
             power: rows.clone(),
             whitened: rows.clone(),

@@ -59,3 +59,18 @@ pub fn largest_difference(found: &[f64], expected: &[f64]) -> f64 {
     // `f64::max` would lose a NaN
     differences.fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m })
 }
+
+/// Gaussian noise of unit variance, the same for the same seed: sums of twelve uniform numbers of a 64-bit
+/// congruential generator (Knuth's MMIX constants).
+pub fn noise(samples: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut uniform = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..samples)
+        .map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
+        .collect()
+}
