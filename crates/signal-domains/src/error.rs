@@ -21,6 +21,14 @@ pub enum Error {
         /// What was found and what was expected there.
         message: String,
     },
+    /// A file asks for more than the [`Limits`](crate::Limits) allow; it may be sound.
+    #[error("{}: {message}; if the file is to be trusted, allow more", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What is asked for and what is allowed.
+        message: String,
+    },
     /// The file is well formed as far as can be told, but of a kind that is not read here.
     #[error("{}: {message}", path.display())]
     Unsupported {
@@ -138,6 +146,13 @@ impl Error {
 
     pub(crate) fn variable(path: &Path, message: impl Into<String>) -> Self {
         Self::Variable {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn limit(path: &Path, message: impl Into<String>) -> Self {
+        Self::Limit {
             path: path.to_owned(),
             message: message.into(),
         }

@@ -35,17 +35,21 @@
 //!
 //! | format | read | listed but not read |
 //! |---|---|---|
-//! | MAT level 5 (`-v6`, `-v7`), either byte order, compressed or not | numeric arrays of every class, stored as any type; logical | char, struct, cell, sparse, complex, objects |
+//! | MAT level 5 (`-v6`, `-v7`), either byte order, compressed or not | numeric arrays of every class, stored as any type; logical; in structs (`bearing.gs`, `runs(2).gs`) and cells (`parts{3}`) too | char (short texts are shown), sparse, complex, objects |
+//! | MAT level 4, either byte order | numeric arrays | char, sparse, complex |
 //! | MAT 7.3, HDF5 | integers and floats of 2 to 8 bytes | strings, compounds, enumerations, cells |
 //! | CSV, TXT | UTF-8 numbers in columns; layout stated or detected, then shown ([`Dialect`]) | – |
+//! | WAV (RIFF, RIFX, RF64; plain and extensible) | integers of 8 to 32 bits, unscaled; floats of 32 and 64 bits | – |
+//! | bare binary numbers | by a stated layout ([`RawLayout`]) | – |
 //!
 //! All numbers become f64. A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
 //!
 //! # Limits
 //!
-//! Samples of a recording are in memory as a whole, at most [`MAX_SAMPLES`] a variable. MAT level 4 and struct fields
-//! are not read; links inside HDF5 files are not followed (name the data set itself). A MAT file cut exactly between two variables looks whole: state its SHA-256. No format states a rate
-//! here: without one in the manifest or the options, only samples exist, and nothing can be resampled.
+//! Samples of a recording are in memory as a whole, at most [`MAX_SAMPLES`] a variable; [`SignalFile`] reads
+//! pieces. Structs and cells of MAT 7.3 are not read; links inside HDF5 files are not followed (name the data set
+//! itself). A MAT file cut exactly between two variables looks whole: state its SHA-256. Of the formats only WAV states
+//! a rate: elsewhere, without one in the manifest or the options, only samples exist, and nothing can be resampled.
 #![forbid(unsafe_code)]
 
 mod dataset;
@@ -60,7 +64,10 @@ mod split;
 
 pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
 pub use error::{Error, Place, Result};
-pub use formats::{Decimal, Delimiter, Dialect, MAX_SAMPLES, TextLayout, Variable, list_variables};
+pub use formats::{
+    Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
+    SignalFile, TextLayout, Variable, list_variables,
+};
 pub use recording::{Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 pub use scan::Scan;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
 
 use crate::error::{Error, Place, Result};
-use crate::formats::{self, Dialect, TextLayout};
+use crate::formats::{Dialect, ReadOptions, SignalFile, Variable};
 use crate::select::pick;
 
 /// A recording in memory: one or more channels of equal length.
@@ -60,13 +60,13 @@ impl Recording {
 /// Reads one raw file. Each key gives one channel: a name, a glob, or either with `#N` for the N-th channel that it
 /// fits; no keys mean `*`, the only numeric array with more than one sample. See the crate's page for what is read.
 ///
-/// Rate and speed stay unknown: no format read here states them.
+/// The rate is the file's own where it states one (WAV); the speed stays unknown.
 pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
-    load(path, keys, TextLayout::default(), sha256_of(path)?)
+    load(path, keys, &ReadOptions::default(), sha256_of(path)?)
 }
 
-pub(crate) fn load(path: &Path, keys: &[String], layout: TextLayout, sha256: String) -> Result<Recording> {
-    let file = formats::open(path, layout)?;
+pub(crate) fn load(path: &Path, keys: &[String], options: &ReadOptions, sha256: String) -> Result<Recording> {
+    let file = SignalFile::open(path, options)?;
     let any = ["*".to_owned()];
     let keys = if keys.is_empty() { &any } else { keys };
     let variables = file.variables();
@@ -74,34 +74,49 @@ pub(crate) fn load(path: &Path, keys: &[String], layout: TextLayout, sha256: Str
         .iter()
         .map(|key| pick(path, variables, key))
         .collect::<Result<Vec<_>>>()?;
-    let mut channels: Vec<Vec<f64>> = Vec::with_capacity(chosen.len());
-    let mut names = Vec::with_capacity(chosen.len());
-    for choice in chosen {
+    let first = &variables[chosen[0].variable];
+    for choice in &chosen[1..] {
         let variable = &variables[choice.variable];
-        let channel = file.read(choice.variable)?.swap_remove(choice.channel);
-        if channels.first().is_some_and(|first| first.len() != channel.len()) {
+        if variable.samples() != first.samples() {
             let message = format!(
                 "channels of different lengths: {} has {} samples, {} has {}; take channels of one recording",
-                names[0],
-                channels[0].len(),
+                first.name,
+                first.samples(),
                 variable.name,
-                channel.len()
+                variable.samples()
             );
             return Err(Error::file(path, Place::Whole, message));
         }
-        channels.push(channel);
-        names.push(match variable.channels() {
-            1 => variable.name.clone(),
-            _ => format!("{}#{}", variable.name, choice.channel + 1),
-        });
+    }
+    let names = chosen
+        .iter()
+        .map(|choice| {
+            let variable = &variables[choice.variable];
+            match variable.channels() {
+                1 => variable.name.clone(),
+                _ => format!("{}#{}", variable.name, choice.channel + 1),
+            }
+        })
+        .collect();
+    if let Some(choice) = chosen.iter().find(|c| variables[c.variable].rate_hz != first.rate_hz) {
+        let rate = |v: &Variable| v.rate_hz.map_or("no rate".to_owned(), |r| format!("{r} Hz"));
+        let other = &variables[choice.variable];
+        let message = format!(
+            "channels of different rates: {} has {}, {} has {}; take channels of one rate",
+            first.name,
+            rate(first),
+            other.name,
+            rate(other)
+        );
+        return Err(Error::file(path, Place::Whole, message));
     }
     Ok(Recording {
-        channels,
+        channels: file.read_channels(&chosen, 0..first.samples())?,
         names,
-        rate_hz: None,
+        rate_hz: first.rate_hz,
         rpm: None,
         sha256,
-        dialect: file.dialect(),
+        dialect: file.dialect().cloned(),
     })
 }
 

@@ -20,11 +20,7 @@ pub(crate) fn pick(path: &Path, variables: &[Variable], key: &str) -> Result<Cho
     if let [only] = named(variables, key)[..] {
         let variable = &variables[only];
         if !variable.numeric {
-            let message = format!(
-                "variable {} holds no real numbers; {}",
-                variable.describe(),
-                present(variables)
-            );
+            let message = format!("{}; {}", no_numbers(variable), present(variables));
             return Err(Error::variable(path, message));
         }
         if variable.channels() == 1 {
@@ -82,6 +78,15 @@ pub(crate) fn pick(path: &Path, variables: &[Variable], key: &str) -> Result<Cho
             ))
         }
     }
+}
+
+/// Why a variable cannot be read.
+pub(crate) fn no_numbers(variable: &Variable) -> String {
+    let reason = variable.reason.as_ref().map_or(String::new(), |r| format!(": {r}"));
+    format!(
+        "variable {} holds no real numbers that can be read{reason}",
+        variable.describe()
+    )
 }
 
 fn named(variables: &[Variable], name: &str) -> Vec<usize> {

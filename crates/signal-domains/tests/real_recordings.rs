@@ -4,8 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use signal_domains::{
-    Dataset, Family, Fractions, Item, LabelledItem, OpenOptions, Part, SplitKind, SplitPlan, list_variables, load_file,
-    split_source, split_target,
+    Attribute, Dataset, Family, Fractions, Item, LabelledItem, OpenOptions, Part, SplitKind, SplitPlan, list_variables,
+    load_file, split_source, split_target,
 };
 
 /// The data folder, or `None` (said, and an error where data are required).
@@ -94,6 +94,72 @@ fn every_recording_of_the_manifests_that_is_there_is_the_one_stated_and_reads() 
             assert!(recording.names[0].ends_with(end));
         }
     }
+}
+
+/// Rate, lengths and number of channels of each manifest's recordings, all of which are there.
+#[test]
+fn every_other_committed_manifest_loads_whole() {
+    let Some(data) = data() else { return };
+    for (name, rate, recordings, samples, channels) in [
+        ("cwru-instances.toml", Some(12_000.0), 36, 120_000..124_000, 1),
+        ("hit-sm.toml", Some(51_200.0), 18, 65_536..65_537, 1),
+        ("hit-sm-speeds.toml", Some(51_200.0), 18, 65_536..65_537, 1),
+        ("mfpt.toml", Some(48_828.0), 4, 146_484..146_485, 1),
+        ("gearbox.toml", None, 8, 24_576..24_577, 4),
+        ("ligo.toml", Some(4096.0), 2, 131_072..131_073, 1),
+        ("spoken-digits.toml", Some(8000.0), 90, 1556..6624, 1),
+    ] {
+        let dataset = open(name, Some(data.clone()));
+        assert_eq!(dataset.warnings, Vec::<String>::new(), "{name}");
+        assert_eq!(dataset.recordings.len(), recordings, "{name}");
+        for entry in &dataset.recordings {
+            assert!(!entry.sha256.is_empty(), "{}", entry.file);
+            let recording = entry.load().unwrap();
+            assert_eq!(recording.scan().fault(), None, "{}", entry.file);
+            assert_eq!(
+                (recording.rate_hz, recording.channels.len()),
+                (rate, channels),
+                "{}",
+                entry.file
+            );
+            assert!(samples.contains(&recording.len()), "{} {}", entry.file, recording.len());
+        }
+    }
+    let count = |name: &str| {
+        let dataset = open(name, None);
+        let domains: Vec<String> = dataset.domains().iter().map(|d| (*d).to_owned()).collect();
+        let counts: Vec<Vec<usize>> = domains
+            .iter()
+            .map(|d| dataset.class_counts(d).into_values().collect())
+            .collect();
+        (domains.join(" "), counts)
+    };
+    let three = |n| vec![vec![n; 3]; 3];
+    assert_eq!(
+        count("cwru-instances.toml"),
+        ("size-007 size-014 size-021".into(), three(4))
+    );
+    assert_eq!(count("hit-sm.toml"), ("mfs self_built".into(), vec![vec![3; 3]; 2]));
+    let (speeds, counts) = count("hit-sm-speeds.toml");
+    assert_eq!((speeds.split(' ').count(), counts), (3, three(2)));
+    assert_eq!(count("spoken-digits.toml").1, vec![vec![3; 10]; 3]);
+}
+
+/// Of the struct in MFPT's files: what the file says beside the signal.
+#[test]
+fn the_text_in_a_struct_is_shown_and_its_signal_is_what_the_struct_states() {
+    let Some(data) = data() else { return };
+    let path = data.join("mfpt/InnerRaceFault_vload_7.mat");
+    let variables = list_variables(&path).unwrap();
+    let load = variables.iter().find(|v| v.name == "bearing.load").unwrap();
+    assert_eq!(load.attributes["text"], Attribute::Text("300".into()));
+    let read = |key: &str| load_file(&path, &[key.to_owned()]).unwrap().channels.swap_remove(0);
+    assert_eq!((read("bearing.sr"), read("bearing.rate")), (vec![48_828.0], vec![25.0]));
+    // the standard deviation that the data's description gives
+    let gs = read("bearing.gs");
+    let mean = gs.iter().sum::<f64>() / gs.len() as f64;
+    let variance = gs.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / gs.len() as f64;
+    assert!((variance.sqrt() - 1.9590).abs() < 1e-4, "{}", variance.sqrt());
 }
 
 /// Values as MATLAB shows them are not at hand; `SciPy`'s of 97.mat, plain MAT, and 118.mat, compressed, are.

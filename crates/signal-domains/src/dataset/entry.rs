@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use signal_conditioning::Geometry;
 
 use crate::error::{Error, Result};
-use crate::formats::TextLayout;
+use crate::formats::{RawLayout, ReadOptions, TextLayout};
 use crate::recording::{Recording, load, sha256_of};
 
 /// A channel: its name in the data set and where it is in a file.
@@ -54,7 +54,7 @@ pub struct RecordingEntry {
     pub rpm: Option<f64>,
     /// Defect orders of the bearing.
     pub geometry: Option<Geometry>,
-    /// Sampling rate in Hz; `None`: only samples exist.
+    /// Sampling rate in Hz that is stated for the file; `None`: the file's own, and if it has none only samples exist.
     pub rate_hz: Option<f64>,
     /// SHA-256 that the file may have, in lower-case hex; empty: any.
     pub sha256: Vec<String>,
@@ -64,11 +64,16 @@ pub struct RecordingEntry {
     pub channels: Vec<Channel>,
     /// How the file is laid out if it is text.
     pub text: TextLayout,
+    /// How it is laid out if it is bare binary numbers.
+    pub raw: Option<RawLayout>,
     /// Anything else that was stated.
     pub attributes: BTreeMap<String, Attribute>,
     /// Why it cannot be read: no such file, no such channel.
     pub(super) fault: Option<String>,
 }
+
+/// Relative difference up to which two rates are the same.
+const RATE_TOLERANCE: f64 = 1e-6;
 
 impl RecordingEntry {
     /// The file's name without folders.
@@ -83,7 +88,8 @@ impl RecordingEntry {
 
     /// Reads the file after checking its size and SHA-256 where the manifest states them.
     ///
-    /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, or channels differ in length.
+    /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, states another rate than the
+    /// manifest, or channels differ in length or rate.
     pub fn load(&self) -> Result<Recording> {
         let path = match (&self.path, &self.fault) {
             (Some(path), None) => path,
@@ -116,9 +122,19 @@ impl RecordingEntry {
         if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
             return mismatch("SHA-256", sha256, self.sha256.clone());
         }
-        let recording = load(path, &self.channel_keys(), self.text, sha256)?;
+        let options = ReadOptions {
+            text: self.text,
+            raw: self.raw,
+            ..ReadOptions::default()
+        };
+        let recording = load(path, &self.channel_keys(), &options, sha256)?;
+        if let (Some(found), Some(stated)) = (recording.rate_hz, self.rate_hz)
+            && (found - stated).abs() > RATE_TOLERANCE * stated
+        {
+            return mismatch("sampling rate in Hz", found.to_string(), vec![stated.to_string()]);
+        }
         Ok(Recording {
-            rate_hz: self.rate_hz,
+            rate_hz: self.rate_hz.or(recording.rate_hz),
             rpm: self.rpm,
             ..recording
         })

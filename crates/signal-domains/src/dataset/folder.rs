@@ -93,6 +93,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
             bytes: Vec::new(),
             channels: channels.clone(),
             text: TextLayout::default(),
+            raw: None,
             attributes: BTreeMap::new(),
             fault: None,
         });

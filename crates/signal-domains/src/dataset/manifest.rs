@@ -250,6 +250,7 @@ impl Context<'_> {
             bytes: table.bytes.clone().map_or(Vec::new(), super::schema::Sizes::list),
             channels,
             text: self.table.text,
+            raw: self.table.raw,
             attributes: table.attributes.clone(),
             fault: absent.or(no_channel),
         })

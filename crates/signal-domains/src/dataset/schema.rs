@@ -7,7 +7,7 @@ use signal_conditioning::Geometry;
 use toml::Spanned;
 
 use super::{Attribute, Channel, Family};
-use crate::formats::TextLayout;
+use crate::formats::{RawLayout, TextLayout};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +33,7 @@ pub(super) struct DatasetTable {
     pub channels: Option<Spanned<Vec<Channel>>>,
     #[serde(default)]
     pub text: TextLayout,
+    pub raw: Option<RawLayout>,
 }
 
 #[derive(Deserialize)]

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use rust_hdf5::format::messages::datatype::DatatypeMessage;
 use rust_hdf5::{H5Dataset, H5File};
 
-use super::{MAX_SAMPLES, Order, SignalFile, Variable, into_channels};
+use super::listing::Full;
+use super::source::Source;
+use super::{Limits, Order, Reader, Variable};
 use crate::error::{Error, Place, Result};
+use crate::select::Chosen;
 
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
@@ -22,15 +25,24 @@ pub(super) struct Hdf5File {
     path: PathBuf,
     file: H5File,
     variables: Vec<Variable>,
+    /// The most bytes, hence numbers, that a data set of this file can hold.
+    most_bytes: u64,
 }
 
 impl Hdf5File {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(source: &Source, limits: &Limits) -> Result<Self> {
+        if source.in_memory() {
+            return Err(source.unsupported("HDF5 data in memory; write them to a file and open that"));
+        }
+        let path = source.path();
         let file = H5File::options()
             .no_locking()
             .open(path)
             .map_err(|e| damaged(path, &format!("the HDF5 file cannot be opened ({e})")))?;
         let mut names = file.dataset_names();
+        if names.len() > limits.variables(source.len()) {
+            return Err(Error::limit(path, Full::MESSAGE));
+        }
         names.sort();
         // MATLAB keeps what its cells and structs refer to in this group
         names.retain(|name| !name.trim_start_matches('/').starts_with("#refs#/"));
@@ -39,35 +51,50 @@ impl Hdf5File {
             path: path.to_owned(),
             file,
             variables,
+            most_bytes: limits.inflated(source.len()),
         })
     }
 }
 
-impl SignalFile for Hdf5File {
+impl Reader for Hdf5File {
+    fn format(&self) -> &'static str {
+        "HDF5"
+    }
+
     fn variables(&self) -> &[Variable] {
         &self.variables
     }
 
-    fn read(&self, index: usize) -> Result<Vec<Vec<f64>>> {
-        let variable = &self.variables[index];
-        let elements = variable.shape.iter().try_fold(1usize, |p, &n| p.checked_mul(n));
-        if elements.is_none_or(|n| n > MAX_SAMPLES) {
-            let message = format!(
-                "{} has more than {MAX_SAMPLES} elements; cut the recording",
-                variable.describe()
-            );
-            return Err(Error::file(&self.path, Place::Whole, message));
-        }
-        let values = self
-            .file
-            .dataset(&variable.name)
-            .and_then(|dataset| numbers(&dataset))
-            .map_err(|e| damaged(&self.path, &format!("data set {}: {e}", variable.describe())))?;
-        if Some(values.len()) != elements {
-            let message = format!("data set {} gave {} numbers", variable.describe(), values.len());
-            return Err(damaged(&self.path, &message));
-        }
-        Ok(into_channels(variable, values, Order::RowMajor))
+    fn read(&self, channels: &[Chosen], samples: std::ops::Range<usize>) -> Result<Vec<Vec<f64>>> {
+        channels
+            .iter()
+            .map(|c| {
+                let variable = &self.variables[c.variable];
+                if variable.elements() as u64 > self.most_bytes {
+                    let message = format!(
+                        "data set {} is more than a file of this size can hold compressed; the file is damaged, or \
+                         the data set was never written",
+                        variable.describe()
+                    );
+                    return Err(Error::limit(&self.path, message));
+                }
+                let values = self
+                    .file
+                    .dataset(&variable.name)
+                    .and_then(|dataset| numbers(&dataset))
+                    .map_err(|e| damaged(&self.path, &format!("data set {}: {e}", variable.describe())))?;
+                if values.len() != variable.elements() {
+                    let message = format!("data set {} gave {} numbers", variable.describe(), values.len());
+                    return Err(damaged(&self.path, &message));
+                }
+                let lane = variable.lane(Order::RowMajor, c.channel);
+                let picked = values
+                    .into_iter()
+                    .skip(lane.first as usize)
+                    .step_by(lane.stride as usize);
+                Ok(picked.skip(samples.start).take(samples.len()).collect())
+            })
+            .collect()
     }
 }
 
@@ -78,10 +105,8 @@ fn describe(file: &H5File, name: &str) -> Variable {
         .and_then(|dataset| Ok((dataset.shape(), kind(&dataset)?)));
     let (shape, (kind, numeric)) = found.unwrap_or_else(|e| (Vec::new(), (format!("unreadable: {e}"), false)));
     Variable {
-        name: name.trim_start_matches('/').to_owned(),
-        shape,
-        kind,
         numeric,
+        ..Variable::other(name.trim_start_matches('/'), shape, kind)
     }
 }
 

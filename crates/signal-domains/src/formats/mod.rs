@@ -1,71 +1,232 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
 mod hdf5;
+mod limits;
+mod listing;
+mod mat4;
 mod mat5;
+mod numbers;
+mod raw;
+mod source;
+mod stream;
 mod text;
 mod variable;
+mod wav;
 
-use std::fs::File;
-use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
+pub use limits::{Limits, MAX_SAMPLES};
+pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
 pub use text::{Decimal, Delimiter, Dialect, TextLayout};
-pub(crate) use variable::{Order, into_channels};
+pub(crate) use variable::Order;
 pub use variable::{Variable, list_variables};
 
-use crate::error::{Error, Place, Result};
-
-/// The most samples one variable may hold (2^28, 2 GiB as f64): a guard against files that claim more than they are.
-pub const MAX_SAMPLES: usize = 1 << 28;
+use self::source::Source;
+use crate::error::{Error, Result};
+use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 8] = ["mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf"];
+pub(crate) const ENDINGS: [&str; 9] = ["mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav"];
 
-/// A file that holds named arrays.
-pub(crate) trait SignalFile {
+/// What is said about a file beside its path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReadOptions {
+    /// What the file may ask of the machine.
+    pub limits: Limits,
+    /// How it is laid out if it is text.
+    pub text: TextLayout,
+    /// How it is laid out if it is bare binary numbers. Where this is stated the file's contents decide nothing.
+    pub raw: Option<RawLayout>,
+}
+
+/// What each format's reader does. Arguments are checked before: variables are there and numeric, channels and samples
+/// inside them.
+pub(crate) trait Reader {
+    /// The format's name.
+    fn format(&self) -> &'static str;
     /// Everything in the file, readable as a signal or not, in the file's order.
     fn variables(&self) -> &[Variable];
-    /// All channels of the numeric variable `index`, each with [`Variable::samples`] samples.
-    fn read(&self, index: usize) -> Result<Vec<Vec<f64>>>;
+    /// Samples `samples` of each channel.
+    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>>;
     /// How a text file was read.
-    fn dialect(&self) -> Option<Dialect> {
+    fn dialect(&self) -> Option<&Dialect> {
         None
     }
 }
 
-/// Opens a file by what its first bytes say it is; names decide only between text and nothing known.
-pub(crate) fn open(path: &Path, layout: TextLayout) -> Result<Box<dyn SignalFile>> {
-    // an HDF5 file may start with a user block of 512, 1024, 2048 .. bytes
-    let mut head = Vec::new();
-    File::open(path)
-        .and_then(|f| f.take((1 << 16) + 8).read_to_end(&mut head))
-        .map_err(|e| Error::io(path, e))?;
-    if head.is_empty() {
-        return Err(Error::file(
-            path,
-            Place::Whole,
-            "the file is empty (0 bytes); fetch it again",
-        ));
+/// An open file that holds named arrays of samples. What it holds is listed when it is opened; samples are read when
+/// asked for, and no more of them than were asked for.
+///
+/// The format is known by the file's contents, never by its name; bare binary numbers alone need a layout
+/// ([`ReadOptions::raw`]). No other file is ever opened, whatever a file says.
+///
+/// ```
+/// use signal_domains::{ReadOptions, SignalFile};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("pump.csv");
+/// # std::fs::write(&path, "x,y\n1,5\n2,6\n3,7\n")?;
+/// let file = SignalFile::open(&path, &ReadOptions::default())?;
+/// for variable in file.variables() {
+///     println!("{} {:?} {} {:?} Hz", variable.name, variable.shape, variable.kind, variable.rate_hz);
+/// }
+/// let (y, channel) = file.find("y")?;
+/// assert_eq!(file.read_range(y, channel, 1, 2)?, [6.0, 7.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SignalFile {
+    source: std::path::PathBuf,
+    limits: Limits,
+    reader: Box<dyn Reader>,
+}
+
+impl std::fmt::Debug for SignalFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} file {}", self.format(), self.source.display())
     }
-    let ending = path
+}
+
+impl SignalFile {
+    /// Opens a file by what its first bytes say it is.
+    ///
+    /// Errors: the file is absent, damaged, of a kind that is not read, or beyond a limit.
+    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
+        Self::new(Source::open(path, &options.limits)?, options)
+    }
+
+    /// Opens bytes in memory like a file; `name` is for messages, and takes part only in the words of errors.
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>, options: &ReadOptions) -> Result<Self> {
+        Self::new(Source::memory(name, bytes, &options.limits)?, options)
+    }
+
+    fn new(source: Source, options: &ReadOptions) -> Result<Self> {
+        Ok(Self {
+            source: source.path().to_owned(),
+            limits: options.limits,
+            reader: open(source, options)?,
+        })
+    }
+
+    /// The format's name: `MAT level 5`, `text` ...
+    pub fn format(&self) -> &'static str {
+        self.reader.format()
+    }
+
+    /// Everything in the file, readable as a signal or not, in the file's order.
+    pub fn variables(&self) -> &[Variable] {
+        self.reader.variables()
+    }
+
+    /// How a text file was read.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        self.reader.dialect()
+    }
+
+    /// The variable (by its place in [`variables`](Self::variables)) and the channel that a key means; see
+    /// [`Channel::key`](crate::Channel::key). No key but exactly one fits: everything else is an error that lists what
+    /// is there.
+    pub fn find(&self, key: &str) -> Result<(usize, usize)> {
+        let chosen = pick(&self.source, self.variables(), key)?;
+        Ok((chosen.variable, chosen.channel))
+    }
+
+    /// `len` samples from `start` of one channel of variable `index`.
+    ///
+    /// Errors: there is no such variable, channel or sample; the variable holds no real numbers; the file is damaged
+    /// there.
+    pub fn read_range(&self, index: usize, channel: usize, start: usize, len: usize) -> Result<Vec<f64>> {
+        let chosen = Chosen {
+            variable: index,
+            channel,
+        };
+        let end = start
+            .checked_add(len)
+            .ok_or_else(|| Error::Argument(format!("{len} samples from {start} are more than can be counted")))?;
+        Ok(self.read_channels(&[chosen], start..end)?.swap_remove(0))
+    }
+
+    /// All channels of variable `index`, each with [`Variable::samples`] samples.
+    pub fn read(&self, index: usize) -> Result<Vec<Vec<f64>>> {
+        let Some(variable) = self.variables().get(index) else {
+            return Err(self.no_variable(index));
+        };
+        let channels: Vec<Chosen> = (0..variable.channels())
+            .map(|channel| Chosen {
+                variable: index,
+                channel,
+            })
+            .collect();
+        self.read_channels(&channels, 0..variable.samples())
+    }
+
+    /// The same samples of several channels, in one pass where the format allows.
+    pub(crate) fn read_channels(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        for chosen in channels {
+            let Some(variable) = self.variables().get(chosen.variable) else {
+                return Err(self.no_variable(chosen.variable));
+            };
+            if !variable.numeric {
+                return Err(Error::variable(&self.source, crate::select::no_numbers(variable)));
+            }
+            if chosen.channel >= variable.channels() || samples.end > variable.samples() {
+                return Err(Error::Argument(format!(
+                    "{} has {} channels of {} samples: samples {} to {} of channel {} are not there",
+                    variable.describe(),
+                    variable.channels(),
+                    variable.samples(),
+                    samples.start,
+                    samples.end,
+                    chosen.channel + 1
+                )));
+            }
+            if samples.len() > self.limits.max_samples {
+                let message = format!(
+                    "{} has {} samples, more than the {} allowed at a time; read it piece by piece, or cut the recording",
+                    variable.describe(),
+                    samples.len(),
+                    self.limits.max_samples
+                );
+                return Err(Error::limit(&self.source, message));
+            }
+        }
+        self.reader.read(channels, samples)
+    }
+
+    fn no_variable(&self, index: usize) -> Error {
+        Error::Argument(format!("no variable {index}: the file has {}", self.variables().len()))
+    }
+}
+
+/// Chooses the reader by the file's first bytes; names decide nothing but the words of an error.
+fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
+    let limits = &options.limits;
+    if let Some(layout) = options.raw {
+        return Ok(Box::new(raw::RawFile::open(source, layout)?));
+    }
+    // an HDF5 file may start with a user block of 512, 1024, 2048 .. bytes
+    let head = source.head((1 << 16) + 8)?;
+    let ending = source
+        .path()
         .extension()
         .and_then(|e| e.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
     if hdf5::is_hdf5(&head) {
-        Ok(Box::new(hdf5::Hdf5File::open(path)?))
+        Ok(Box::new(hdf5::Hdf5File::open(&source, limits)?))
+    } else if let Some(endian) = wav::is_wav(&head) {
+        Ok(Box::new(wav::WavFile::open(source, endian, limits)?))
+    } else if let Some(endian) = mat4::is_mat4(&head) {
+        Ok(Box::new(mat4::Mat4File::open(source, endian, limits)?))
     } else if ending == "mat" || mat5::is_mat5(&head) {
-        Ok(Box::new(mat5::MatFile::open(path)?))
+        Ok(Box::new(mat5::MatFile::open(source, limits)?))
     } else if ["h5", "hdf5", "hdf"].contains(&&*ending) {
         let message =
             "not an HDF5 file: its signature (89 48 44 46 0d 0a 1a 0a) is not there; the file is damaged or misnamed";
-        Err(Error::file(path, Place::Byte(0), message))
+        Err(source.error(0, message))
     } else if head.contains(&0) {
-        Err(Error::Unsupported {
-            path: path.to_owned(),
-            message: "neither MAT, HDF5 nor text; read are MAT (level 5 and 7.3), HDF5 and CSV / TXT".into(),
-        })
+        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, CSV / TXT, and bare numbers whose \
+             layout is stated as `raw`"))
     } else {
-        Ok(Box::new(text::TextFile::open(path, layout)?))
+        Ok(Box::new(text::TextFile::open(&source, options.text)?))
     }
 }

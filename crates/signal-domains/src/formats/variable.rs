@@ -1,13 +1,19 @@
-//! What a file holds: variables, columns, data sets.
+//! What a file holds: variables, columns, data sets, channels.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::numbers::Lane;
+use super::{ReadOptions, SignalFile};
+use crate::dataset::Attribute;
 use crate::error::Result;
 
-/// A variable, column or data set of a file.
-#[derive(Clone, Debug, PartialEq)]
+/// A variable, column, data set or channel of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Variable {
-    /// Its name: of the variable (MAT), of the column or its number from 1 (text), the path (HDF5).
+    /// Its name: of the variable, a field (`bearing.gs`) or a cell (`runs{2}`) of it (MAT); of the column, or its number
+    /// from 1 (text, WAV, raw); the path (HDF5); `group/channel` (TDMS); the array (NPZ); the number of the function
+    /// (UFF).
     pub name: String,
     /// Its extents in the file's order.
     pub shape: Vec<usize>,
@@ -15,9 +21,40 @@ pub struct Variable {
     pub kind: String,
     /// Whether it holds real numbers and so can be read.
     pub numeric: bool,
+    /// Whether it holds the times of the samples beside it, and so is no signal.
+    pub time: bool,
+    /// Sampling rate in Hz, where the file states one.
+    pub rate_hz: Option<f64>,
+    /// Unit of the samples, where the file states one.
+    pub unit: Option<String>,
+    /// What else the file says about it; a `char` variable's text is attribute `text`.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// Why it cannot be read, where that needs saying.
+    pub reason: Option<String>,
 }
 
 impl Variable {
+    /// A numeric variable.
+    pub(crate) fn numbers(name: impl Into<String>, shape: Vec<usize>, kind: &str) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            kind: kind.into(),
+            numeric: true,
+            ..Self::default()
+        }
+    }
+
+    /// One that holds something else, or cannot be read.
+    pub(crate) fn other(name: impl Into<String>, shape: Vec<usize>, kind: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            kind: kind.into(),
+            ..Self::default()
+        }
+    }
+
     /// Samples per channel: the longest extent, if at most two extents differ from 1; the number of elements otherwise.
     pub fn samples(&self) -> usize {
         match self.wide_extents()[..] {
@@ -39,12 +76,13 @@ impl Variable {
 
     /// Number of elements.
     pub fn elements(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |p: usize, &n| p.saturating_mul(n))
     }
 
-    /// Whether it can be a recording: real numbers, more than one sample, at most two extents other than 1.
+    /// Whether it can be a recording: real numbers that are no times, more than one sample, at most two extents other
+    /// than 1.
     pub fn is_signal(&self) -> bool {
-        self.numeric && self.samples() > 1 && self.wide_extents().len() <= 2
+        self.numeric && !self.time && self.samples() > 1 && self.wide_extents().len() <= 2
     }
 
     /// `name (121265x1 float64)`.
@@ -57,40 +95,43 @@ impl Variable {
     fn wide_extents(&self) -> Vec<usize> {
         self.shape.iter().copied().filter(|&n| n != 1).collect()
     }
+
+    /// How the samples of `channel` lie among the elements.
+    pub(crate) fn lane(&self, order: Order, channel: usize) -> Lane {
+        let wide = self.wide_extents();
+        let &[first, second] = &wide[..] else {
+            return Lane { first: 0, stride: 1 };
+        };
+        let (fast, slow) = match order {
+            Order::ColumnMajor => (first, second),
+            Order::RowMajor => (second, first),
+        };
+        // a square matrix: its rows are the samples, whichever way it lies
+        if fast > slow || fast == slow && order == Order::ColumnMajor {
+            // time runs along the fast extent: each channel is one contiguous piece
+            Lane {
+                first: channel as u64 * fast as u64,
+                stride: 1,
+            }
+        } else {
+            Lane {
+                first: channel as u64,
+                stride: fast as u64,
+            }
+        }
+    }
 }
 
 /// Lists what a file holds, in the file's order, whether it can be read as a signal or not.
 pub fn list_variables(path: &Path) -> Result<Vec<Variable>> {
-    Ok(super::open(path, super::TextLayout::default())?.variables().to_vec())
+    Ok(SignalFile::open(path, &ReadOptions::default())?.variables().to_vec())
 }
 
 /// How a matrix lies in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// The first extent varies fastest (MATLAB).
+    /// The first extent varies fastest (MATLAB, Fortran).
     ColumnMajor,
-    /// The last extent varies fastest (HDF5, text).
+    /// The last extent varies fastest (HDF5, C).
     RowMajor,
-}
-
-/// The channels of a variable from its elements in the file's order; a vector is moved, not copied.
-pub(crate) fn into_channels(variable: &Variable, values: Vec<f64>, order: Order) -> Vec<Vec<f64>> {
-    let wide = variable.wide_extents();
-    let ([first, second], false) = (&wide[..], values.is_empty()) else {
-        return vec![values];
-    };
-    let (first, second) = (*first, *second);
-    let (fast, slow) = if order == Order::ColumnMajor {
-        (first, second)
-    } else {
-        (second, first)
-    };
-    if fast >= slow && (fast > slow || order == Order::ColumnMajor) {
-        // time runs along the fast extent: each channel is one contiguous piece
-        values.chunks(fast).map(<[f64]>::to_vec).collect()
-    } else {
-        (0..fast)
-            .map(|c| values.iter().skip(c).step_by(fast).copied().collect())
-            .collect()
-    }
 }

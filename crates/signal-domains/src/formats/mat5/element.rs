@@ -1,8 +1,8 @@
 //! Data elements: a tag (type, number of bytes) and the data, padded to 8 bytes.
 
-use std::path::Path;
-
-use crate::error::{Error, Place, Result};
+use super::super::numbers::Number;
+use super::super::stream::Stream;
+use crate::error::Result;
 
 /// Data types of elements.
 pub(super) mod mi {
@@ -19,157 +19,122 @@ pub(super) mod mi {
     pub const MATRIX: u32 = 14;
     pub const COMPRESSED: u32 = 15;
     pub const UTF8: u32 = 16;
+    pub const UTF16: u32 = 17;
 }
 
-/// Byte order of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endian {
-    Little,
-    Big,
+/// How numbers of an element's type are stored.
+pub(super) fn number(kind: u32) -> Option<Number> {
+    Some(match kind {
+        mi::INT8 => Number::I8,
+        mi::UINT8 => Number::U8,
+        mi::INT16 => Number::I16,
+        mi::UINT16 => Number::U16,
+        mi::INT32 => Number::I32,
+        mi::UINT32 => Number::U32,
+        mi::SINGLE => Number::F32,
+        mi::DOUBLE => Number::F64,
+        mi::INT64 => Number::I64,
+        mi::UINT64 => Number::U64,
+        _ => return None,
+    })
 }
 
-impl Endian {
-    pub fn u16(self, b: [u8; 2]) -> u16 {
-        if self == Self::Little {
-            u16::from_le_bytes(b)
-        } else {
-            u16::from_be_bytes(b)
-        }
-    }
-
-    pub fn u32(self, b: [u8; 4]) -> u32 {
-        if self == Self::Little {
-            u32::from_le_bytes(b)
-        } else {
-            u32::from_be_bytes(b)
-        }
-    }
-
-    pub fn u64(self, b: [u8; 8]) -> u64 {
-        if self == Self::Little {
-            u64::from_le_bytes(b)
-        } else {
-            u64::from_be_bytes(b)
-        }
-    }
-}
-
-/// One element, its data still as bytes.
-pub(super) struct Element<'a> {
+/// The tag of an element; the stream stands at its data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tag {
     pub kind: u32,
-    pub data: &'a [u8],
+    /// Bytes of data, without padding.
+    pub len: u64,
     /// Offset of the tag and of the data.
-    pub tag: usize,
-    pub start: usize,
+    pub at: u64,
+    pub start: u64,
+    /// Bytes of padding behind the data.
+    padding: u64,
 }
 
-/// Walks through elements; every error says where.
-pub(super) struct Cursor<'a> {
-    path: &'a Path,
-    bytes: &'a [u8],
-    at: usize,
-    pub endian: Endian,
-    /// Offset in the file of the compressed variable whose inflated bytes these are.
-    inflated_from: Option<usize>,
-}
+const TAG: &str = "the tag of an element";
 
-impl<'a> Cursor<'a> {
-    pub fn new(path: &'a Path, bytes: &'a [u8], endian: Endian, inflated_from: Option<usize>) -> Self {
-        Self {
-            path,
-            bytes,
-            at: 0,
-            endian,
-            inflated_from,
-        }
+impl Tag {
+    /// The tag of a large element, as compressed variables start with.
+    pub fn large(stream: &mut Stream<'_>) -> Result<Self> {
+        let at = stream.at();
+        let (kind, len) = (stream.u32(TAG)?, u64::from(stream.u32(TAG)?));
+        Ok(Self {
+            kind,
+            len,
+            at,
+            start: stream.at(),
+            padding: 0,
+        })
     }
 
-    pub fn skip_to(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    pub fn at_end(&self) -> bool {
-        self.at >= self.bytes.len()
-    }
-
-    pub fn error(&self, at: usize, message: impl Into<String>) -> Error {
-        let byte = at as u64;
-        let place = match self.inflated_from {
-            None => Place::Byte(byte),
-            Some(variable) => Place::Inflated {
-                variable: variable as u64,
-                byte,
-            },
-        };
-        Error::file(self.path, place, message)
-    }
-
-    fn take(&mut self, n: usize, what: &str) -> Result<&'a [u8]> {
-        let left = self.bytes.len().saturating_sub(self.at);
-        if n > left {
-            return Err(self.error(
-                self.at,
-                format!("{what} needs {n} bytes, but only {left} are left; the file is cut short or damaged"),
-            ));
-        }
-        let piece = &self.bytes[self.at..self.at + n];
-        self.at += n;
-        Ok(piece)
-    }
-
-    fn word(&mut self, what: &str) -> Result<u32> {
-        let b = self.take(4, what)?;
-        Ok(self.endian.u32([b[0], b[1], b[2], b[3]]))
-    }
-
-    /// The tag of a large element: type and number of bytes.
-    pub fn tag(&mut self) -> Result<(u32, usize)> {
-        Ok((
-            self.word("the tag of an element")?,
-            self.word("the tag of an element")? as usize,
-        ))
-    }
-
-    /// The next element. Small ones hold up to four bytes inside the tag; all but compressed ones are padded.
-    pub fn element(&mut self) -> Result<Element<'a>> {
-        let tag = self.at;
-        let word = self.word("the tag of an element")?;
-        let (small, kind) = ((word >> 16) as usize, word & 0xffff);
+    /// The next tag. Small elements hold up to four bytes inside the tag; all but compressed ones are padded.
+    pub fn next(stream: &mut Stream<'_>) -> Result<Self> {
+        let at = stream.at();
+        let word = stream.u32(TAG)?;
+        let (small, kind) = (u64::from(word >> 16), word & 0xffff);
         if small > 0 {
             if small > 4 {
-                return Err(self.error(
-                    tag,
-                    format!("a small element of {small} bytes, but 4 is the most it can hold"),
-                ));
+                let message = format!("a small element of {small} bytes, but 4 is the most it can hold");
+                return Err(stream.error(at, message));
             }
-            let start = self.at;
-            let data = &self.take(4, "a small element")?[..small];
-            return Ok(Element { kind, data, tag, start });
+            return Ok(Self {
+                kind,
+                len: small,
+                at,
+                start: stream.at(),
+                padding: 4 - small,
+            });
         }
-        let len = self.word("the tag of an element")? as usize;
-        let start = self.at;
-        let data = self.take(len, &format!("an element of type {kind}"))?;
-        if kind != mi::COMPRESSED {
-            // writers differ in whether they pad the very last element
-            self.at = self.at.next_multiple_of(8).min(self.bytes.len());
-        }
-        Ok(Element { kind, data, tag, start })
+        let len = u64::from(stream.u32(TAG)?);
+        Ok(Self {
+            kind,
+            len,
+            at,
+            start: stream.at(),
+            padding: if kind == mi::COMPRESSED {
+                0
+            } else {
+                len.wrapping_neg() % 8
+            },
+        })
     }
 
-    /// The next element, which must be of one of these types.
-    pub fn expect(&mut self, kinds: &[u32], what: &str) -> Result<Element<'a>> {
-        let element = self.element()?;
-        if kinds.contains(&element.kind) {
-            return Ok(element);
+    /// The next tag, which must be of one of these types.
+    pub fn expect(stream: &mut Stream<'_>, kinds: &[u32], what: &str) -> Result<Self> {
+        let tag = Self::next(stream)?;
+        if kinds.contains(&tag.kind) {
+            return Ok(tag);
         }
         let expected: Vec<String> = kinds.iter().map(u32::to_string).collect();
-        Err(self.error(
-            element.tag,
-            format!(
-                "an element of type {} where {what} (type {}) was expected",
-                element.kind,
-                expected.join(" or ")
-            ),
-        ))
+        let message = format!(
+            "an element of type {} where {what} (type {}) was expected",
+            tag.kind,
+            expected.join(" or ")
+        );
+        Err(stream.error(tag.at, message))
+    }
+
+    /// Passes over the padding; writers differ in whether they pad the very last element before `end`.
+    pub fn pad(&self, stream: &mut Stream<'_>, end: u64) -> Result<()> {
+        let left = end.saturating_sub(stream.at());
+        stream.skip(self.padding.min(left), "padding")
+    }
+
+    /// Passes over data and padding.
+    pub fn pass(&self, stream: &mut Stream<'_>, end: u64) -> Result<()> {
+        stream.skip(self.len, &format!("an element of type {}", self.kind))?;
+        self.pad(stream, end)
+    }
+
+    /// The data, at most `most` bytes of them, and passes over the padding.
+    pub fn data(&self, stream: &mut Stream<'_>, end: u64, most: u64, what: &str) -> Result<Vec<u8>> {
+        if self.len > most {
+            let message = format!("{what} of {} bytes, but {most} are the most that is sound", self.len);
+            return Err(stream.error(self.at, message));
+        }
+        let data = stream.bytes(self.len, what)?;
+        self.pad(stream, end)?;
+        Ok(data)
     }
 }

@@ -5,256 +5,226 @@
 
 mod element;
 mod header;
-mod numbers;
+mod walk;
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 
-use flate2::read::ZlibDecoder;
-
-use self::element::{Cursor, Endian, mi};
-use self::header::Header;
-use super::{MAX_SAMPLES, Order, SignalFile, Variable, into_channels};
+use self::element::{Tag, mi};
+use self::walk::{Spot, Stop, Walk};
+use super::listing::{Full, Listing};
+use super::numbers::Endian;
+use super::source::Source;
+use super::stream::Stream;
+use super::{Limits, Order, Reader, Variable};
 use crate::error::{Error, Place, Result};
+use crate::select::Chosen;
 
 /// Bytes of the file header: text, subsystem offset, version, byte order.
-const FILE_HEADER: usize = 128;
-/// Enough of an inflated variable to hold its header: flags, up to 200 extents, the name.
-const HEADER_BYTES: usize = 1024;
+const FILE_HEADER: u64 = 128;
 
-/// A MAT file in memory with the list of what it holds; data are inflated and converted when asked for.
+/// A MAT file with the list of what it holds; data are inflated and converted when asked for.
 pub(super) struct MatFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
+    source: Source,
+    limits: Limits,
     endian: Endian,
-    variables: Vec<Variable>,
+    listing: Listing<Spot>,
     entries: Vec<Entry>,
 }
 
-/// Where one variable's element lies in the file.
+/// Where a top-level element lies in the file.
 #[derive(Clone, Copy)]
 struct Entry {
     /// Offset of the element's tag.
-    tag: usize,
+    tag: u64,
     /// Offset and length of its data.
-    start: usize,
-    len: usize,
+    start: u64,
+    len: u64,
     compressed: bool,
 }
 
 impl MatFile {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        Self::parse(path, fs::read(path).map_err(|e| Error::io(path, e))?)
-    }
-
-    /// Reads the list of variables; `path` is for messages only.
-    pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self> {
-        let endian = file_header(path, &bytes)?;
-        let mut file = Self {
-            path: path.to_owned(),
-            bytes,
+    pub(super) fn open(source: Source, limits: &Limits) -> Result<Self> {
+        let endian = file_header(&source)?;
+        let mut listing = Listing::new(limits, source.len());
+        let mut entries = Vec::new();
+        let mut inflated = 0u64;
+        let mut tags = Stream::plain(&source, FILE_HEADER..source.len(), endian);
+        while tags.left() > 0 {
+            let entry = Entry::next(&mut tags, source.len())?;
+            entries.push(entry);
+            let place = (&source, limits, endian, entry);
+            inflated = inflated.saturating_add(list(place, entries.len() - 1, &mut listing)?);
+            if inflated > limits.max_inflated {
+                let message = format!("listing the file inflates more than {} bytes", limits.max_inflated);
+                return Err(Error::limit(source.path(), message));
+            }
+        }
+        drop(tags);
+        Ok(Self {
+            source,
+            limits: *limits,
             endian,
-            variables: Vec::new(),
-            entries: Vec::new(),
-        };
-        let mut cursor = Cursor::new(path, &file.bytes, endian, None);
-        cursor.skip_to(FILE_HEADER);
-        let mut found = Vec::new();
-        while !cursor.at_end() {
-            let element = cursor.element()?;
-            let compressed = match element.kind {
-                mi::MATRIX => false,
-                mi::COMPRESSED => true,
-                other => {
-                    return Err(Error::file(
-                        path,
-                        Place::Byte(element.tag as u64),
-                        format!(
-                            "an element of type {other} where a variable (14) or a compressed variable (15) was \
-                             expected; the file is damaged"
-                        ),
-                    ));
-                }
-            };
-            let entry = Entry {
-                tag: element.tag,
-                start: element.start,
-                len: element.data.len(),
-                compressed,
-            };
-            found.push(entry);
-        }
-        for entry in found {
-            if let Some(header) = file.header(entry)? {
-                file.variables.push(header.variable());
-                file.entries.push(entry);
-            }
-        }
-        Ok(file)
-    }
-
-    /// The header of a variable; `None` for an empty element, which holds nothing.
-    fn header(&self, entry: Entry) -> Result<Option<Header>> {
-        if entry.compressed {
-            let inflated = self.inflate(entry, HEADER_BYTES)?;
-            let mut cursor = Cursor::new(&self.path, &inflated, self.endian, Some(entry.tag));
-            let (kind, len) = cursor.tag()?;
-            self.check_matrix(entry, kind)?;
-            if len == 0 {
-                return Ok(None);
-            }
-            Header::read(&mut cursor).map(Some)
-        } else if entry.len == 0 {
-            Ok(None)
-        } else {
-            let mut cursor = Cursor::new(&self.path, &self.bytes[..entry.start + entry.len], self.endian, None);
-            cursor.skip_to(entry.start);
-            Header::read(&mut cursor).map(Some)
-        }
-    }
-
-    fn check_matrix(&self, entry: Entry, kind: u32) -> Result<()> {
-        if kind == mi::MATRIX {
-            return Ok(());
-        }
-        Err(Error::file(
-            &self.path,
-            Place::Inflated {
-                variable: entry.tag as u64,
-                byte: 0,
-            },
-            format!("an element of type {kind} where a variable (14) was expected; the file is damaged"),
-        ))
-    }
-
-    /// Inflates at most `limit` bytes of a compressed variable.
-    fn inflate(&self, entry: Entry, limit: usize) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
-        let mut decoder = ZlibDecoder::new(&self.bytes[entry.start..entry.start + entry.len]);
-        let place = |out: &Vec<u8>| Place::Inflated {
-            variable: entry.tag as u64,
-            byte: out.len() as u64,
-        };
-        match decoder.by_ref().take(limit as u64).read_to_end(&mut out) {
-            Ok(_) => Ok(out),
-            Err(e) => Err(Error::file(
-                &self.path,
-                place(&out),
-                format!("the compressed data are damaged ({e}); fetch the file again"),
-            )),
-        }
-    }
-
-    /// Inflates a whole variable: no more than it declares, and exactly that.
-    fn inflate_whole(&self, entry: Entry, elements: usize) -> Result<Vec<u8>> {
-        let head = self.inflate(entry, 8)?;
-        let mut cursor = Cursor::new(&self.path, &head, self.endian, Some(entry.tag));
-        let (kind, declared) = cursor.tag()?;
-        self.check_matrix(entry, kind)?;
-        // no sound variable is larger than its header and 8 bytes an element
-        let most = HEADER_BYTES + 8 * elements;
-        if declared > most {
-            return Err(Error::file(
-                &self.path,
-                Place::Inflated {
-                    variable: entry.tag as u64,
-                    byte: 4,
-                },
-                format!("the variable declares {declared} bytes, but its {elements} elements need {most} at most"),
-            ));
-        }
-        // one byte more than declared: reaches the end of the stream, and with it the checksum
-        let out = self.inflate(entry, declared + 9)?;
-        if out.len() != declared + 8 {
-            let found = if out.len() > declared + 8 {
-                "more".into()
-            } else {
-                format!("{}", out.len())
-            };
-            return Err(Error::file(
-                &self.path,
-                Place::Inflated {
-                    variable: entry.tag as u64,
-                    byte: out.len() as u64,
-                },
-                format!(
-                    "the variable declares {} inflated bytes, {found} came out; the file is damaged",
-                    declared + 8
-                ),
-            ));
-        }
-        Ok(out)
+            listing,
+            entries,
+        })
     }
 }
 
-impl SignalFile for MatFile {
-    fn variables(&self) -> &[Variable] {
-        &self.variables
+impl Entry {
+    /// The element that starts here, and passes over its data.
+    fn next(tags: &mut Stream<'_>, end: u64) -> Result<Self> {
+        let tag = Tag::next(tags)?;
+        let compressed = match tag.kind {
+            mi::MATRIX => false,
+            mi::COMPRESSED => true,
+            other => {
+                let message = format!(
+                    "an element of type {other} where a variable (14) or a compressed variable (15) was expected; the \
+                     file is damaged"
+                );
+                return Err(tags.error(tag.at, message));
+            }
+        };
+        tag.pass(tags, end)?;
+        Ok(Self {
+            tag: tag.at,
+            start: tag.start,
+            len: tag.len,
+            compressed,
+        })
+    }
+}
+
+/// A file, its limits and byte order, and an element of it.
+type Located<'a> = (&'a Source, &'a Limits, Endian, Entry);
+
+/// Lists top-level element `number` and gives the number of bytes that were inflated for it.
+fn list(place: Located<'_>, number: usize, listing: &mut Listing<Spot>) -> Result<u64> {
+    let (source, limits, _, entry) = place;
+    let first = listing.len();
+    let mut stream = stream(place);
+    let Some(end) = array_end(&mut stream, entry)? else {
+        return Ok(0);
+    };
+    let mut walk = Walk {
+        limits,
+        listing,
+        entry: number,
+    };
+    let walked = walk.array(&mut stream, end, None, 0);
+    match walked {
+        Ok(()) if stream.at() == end => check_end(&mut stream, end)?,
+        Ok(()) => {}
+        Err(Stop::Damaged(e)) => return Err(e),
+        Err(Stop::Refused(reason)) if listing.len() > first => {
+            listing.truncate(first + 1);
+            let variable = &mut listing.variables[first];
+            variable.numeric = false;
+            variable.reason = Some(reason);
+        }
+        Err(Stop::Refused(_)) => return Err(Error::limit(source.path(), Full::MESSAGE)),
+    }
+    Ok(if entry.compressed { stream.at() } else { 0 })
+}
+
+/// Over the element's data: the array's, or what they inflate to.
+fn stream((source, limits, endian, entry): Located<'_>) -> Stream<'_> {
+    let range = entry.start..entry.start + entry.len;
+    if entry.compressed {
+        Stream::inflated(source, range, entry.tag, limits).with_endian(endian)
+    } else {
+        Stream::plain(source, range, endian)
+    }
+}
+
+/// Where the array of an element ends; `None` for an empty element, which holds nothing.
+fn array_end(stream: &mut Stream<'_>, entry: Entry) -> Result<Option<u64>> {
+    if !entry.compressed {
+        return Ok((entry.len > 0).then_some(entry.start + entry.len));
+    }
+    let tag = Tag::large(stream)?;
+    if tag.kind != mi::MATRIX {
+        let message = format!(
+            "an element of type {} where a variable (14) was expected; the file is damaged",
+            tag.kind
+        );
+        return Err(stream.error(0, message));
+    }
+    if tag.len > stream.left() {
+        let message = format!(
+            "the variable declares {} bytes, more than its {} compressed bytes can inflate to; the file is damaged",
+            tag.len, entry.len
+        );
+        return Err(stream.error(4, message));
+    }
+    Ok((tag.len > 0).then_some(tag.start + tag.len))
+}
+
+/// What was inflated ends where the array does, with the right checksum.
+fn check_end(stream: &mut Stream<'_>, end: u64) -> Result<()> {
+    stream.finish(&format!("the variable declares {end} inflated bytes and"))
+}
+
+impl Reader for MatFile {
+    fn format(&self) -> &'static str {
+        "MAT level 5"
     }
 
-    fn read(&self, index: usize) -> Result<Vec<Vec<f64>>> {
-        let (variable, entry) = (&self.variables[index], self.entries[index]);
-        let elements = variable.elements();
-        if elements > MAX_SAMPLES {
-            return Err(Error::file(
-                &self.path,
-                Place::Byte(entry.tag as u64),
-                format!(
-                    "{} has more than {MAX_SAMPLES} elements; cut the recording",
-                    variable.describe()
-                ),
-            ));
-        }
-        let inflated;
-        let mut cursor = if entry.compressed {
-            inflated = self.inflate_whole(entry, elements)?;
-            let mut cursor = Cursor::new(&self.path, &inflated, self.endian, Some(entry.tag));
-            cursor.tag()?;
-            cursor
-        } else {
-            let mut cursor = Cursor::new(&self.path, &self.bytes[..entry.start + entry.len], self.endian, None);
-            cursor.skip_to(entry.start);
-            cursor
+    fn variables(&self) -> &[Variable] {
+        &self.listing.variables
+    }
+
+    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        channels.iter().map(|c| self.channel(*c, samples.clone())).collect()
+    }
+}
+
+impl MatFile {
+    fn channel(&self, chosen: Chosen, samples: Range<usize>) -> Result<Vec<f64>> {
+        let (variable, spot) = (
+            &self.listing.variables[chosen.variable],
+            self.listing.spots[chosen.variable],
+        );
+        let Some(number) = spot.number else {
+            return Ok(Vec::new());
         };
-        Header::read(&mut cursor)?;
-        let values = numbers::read(&mut cursor, variable)?;
-        Ok(into_channels(variable, values, Order::ColumnMajor))
+        let entry = self.entries[spot.entry];
+        let mut stream = stream((&self.source, &self.limits, self.endian, entry));
+        let end = array_end(&mut stream, entry)?;
+        let what = variable.describe();
+        stream.skip(spot.start - stream.at(), &what)?;
+        let whole = samples.end == variable.samples();
+        let lane = variable.lane(Order::ColumnMajor, chosen.channel);
+        let values = stream.numbers(number, lane, samples, &what)?;
+        if let (true, true, Some(end)) = (whole, entry.compressed, end) {
+            // up to the end of the compressed data, where the checksum is
+            stream.skip(end.saturating_sub(stream.at()), &what)?;
+            check_end(&mut stream, end)?;
+        }
+        Ok(values)
     }
 }
 
 /// Whether a file starts like a MAT file of level 5.
 pub(super) fn is_mat5(head: &[u8]) -> bool {
-    matches!(head.get(126..128), Some(b"IM" | b"MI"))
+    matches!(head.get(124..128), Some([0, 1, b'I', b'M'] | [1, 0, b'M', b'I']))
 }
 
 /// Checks the file header and returns the byte order.
-fn file_header(path: &Path, bytes: &[u8]) -> Result<Endian> {
-    let unsupported = |message: &str| {
-        Err(Error::Unsupported {
-            path: path.to_owned(),
-            message: message.into(),
-        })
-    };
-    if looks_like_v4(bytes) {
-        return unsupported(
-            "a MAT file of level 4, which is not read; in MATLAB load it and `save -v7`, in SciPy `savemat(..)` again",
-        );
-    }
-    if bytes.len() < FILE_HEADER {
-        return Err(Error::file(
-            path,
-            Place::Byte(bytes.len() as u64),
+fn file_header(source: &Source) -> Result<Endian> {
+    let head = source.head(FILE_HEADER)?;
+    if (head.len() as u64) < FILE_HEADER {
+        return Err(source.error(
+            head.len() as u64,
             format!("the file ends here, inside the {FILE_HEADER}-byte header of a MAT file"),
         ));
     }
-    let endian = match &bytes[126..128] {
+    let endian = match &head[126..128] {
         b"IM" => Endian::Little,
         b"MI" => Endian::Big,
         other => {
-            return Err(Error::file(
-                path,
-                Place::Byte(126),
+            return Err(source.error(
+                126,
                 format!(
                     "not a MAT file of level 5: the byte-order mark is {:02x} {:02x}, expected `IM` or `MI`",
                     other[0], other[1]
@@ -262,33 +232,15 @@ fn file_header(path: &Path, bytes: &[u8]) -> Result<Endian> {
             ));
         }
     };
-    match endian.u16([bytes[124], bytes[125]]) {
+    match endian.u16([head[124], head[125]]) {
         0x0100 => Ok(endian),
-        0x0200 => unsupported("a MAT file of version 7.3 without HDF5 data in it; the file is damaged"),
+        0x0200 => Err(source.unsupported("a MAT file of version 7.3 without HDF5 data in it; the file is damaged")),
         other => Err(Error::file(
-            path,
+            source.path(),
             Place::Byte(124),
             format!("MAT version {other:#06x}, expected 0x0100 (level 5)"),
         )),
     }
-}
-
-/// Level 4 has no file header: it starts with type, rows, columns, imaginary flag and length of the name.
-fn looks_like_v4(bytes: &[u8]) -> bool {
-    let Some(head) = bytes.get(..20) else { return false };
-    if matches!(bytes.get(126..128), Some(b"IM" | b"MI")) {
-        return false;
-    }
-    [Endian::Little, Endian::Big].into_iter().any(|endian| {
-        let word = |i: usize| endian.u32([head[4 * i], head[4 * i + 1], head[4 * i + 2], head[4 * i + 3]]);
-        let (kind, imaginary, name) = (word(0), word(3), word(4));
-        let digits = kind / 1000 <= 4 && kind / 100 % 10 == 0 && kind / 10 % 10 <= 5 && kind % 10 <= 2;
-        digits
-            && imaginary <= 1
-            && (2..=64).contains(&name)
-            && bytes.get(20).is_some_and(u8::is_ascii_alphabetic)
-            && bytes.get(20 + name as usize - 1) == Some(&0)
-    })
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@
 mod cells;
 mod dialect;
 
-use std::fs;
 use std::path::Path;
 
 pub use dialect::{Decimal, Delimiter, Dialect, TextLayout};
 
 use self::cells::{number, split};
-use super::{SignalFile, Variable};
+use super::source::Source;
+use super::{Reader, Variable};
 use crate::error::{Error, Place, Result};
+use crate::select::Chosen;
 
 /// A text file, read as a whole.
 pub(super) struct TextFile {
@@ -23,12 +24,12 @@ pub(super) struct TextFile {
 }
 
 impl TextFile {
-    pub(super) fn open(path: &Path, layout: TextLayout) -> Result<Self> {
-        Self::parse(path, &fs::read(path).map_err(|e| Error::io(path, e))?, layout)
+    pub(super) fn open(source: &Source, layout: TextLayout) -> Result<Self> {
+        Self::parse(source.path(), &source.head(source.len())?, layout)
     }
 
     /// Reads all columns; `path` is for messages only.
-    pub(super) fn parse(path: &Path, bytes: &[u8], layout: TextLayout) -> Result<Self> {
+    fn parse(path: &Path, bytes: &[u8], layout: TextLayout) -> Result<Self> {
         let lines = lines(path, bytes)?;
         let dialect = dialect::detect(path, &lines, layout)?;
         let first = dialect.comment_lines;
@@ -59,12 +60,7 @@ impl TextFile {
         let rows = columns.first().map_or(0, Vec::len);
         let variables = names
             .into_iter()
-            .map(|name| Variable {
-                name,
-                shape: vec![rows],
-                kind: "text".into(),
-                numeric: true,
-            })
+            .map(|name| Variable::numbers(name, vec![rows], "text"))
             .collect();
         Ok(Self {
             dialect,
@@ -74,17 +70,24 @@ impl TextFile {
     }
 }
 
-impl SignalFile for TextFile {
+impl Reader for TextFile {
+    fn format(&self) -> &'static str {
+        "text"
+    }
+
     fn variables(&self) -> &[Variable] {
         &self.variables
     }
 
-    fn read(&self, index: usize) -> Result<Vec<Vec<f64>>> {
-        Ok(vec![self.columns[index].clone()])
+    fn read(&self, channels: &[Chosen], samples: std::ops::Range<usize>) -> Result<Vec<Vec<f64>>> {
+        Ok(channels
+            .iter()
+            .map(|c| self.columns[c.variable][samples.clone()].to_vec())
+            .collect())
     }
 
-    fn dialect(&self) -> Option<Dialect> {
-        Some(self.dialect.clone())
+    fn dialect(&self) -> Option<&Dialect> {
+        Some(&self.dialect)
     }
 }
 

@@ -1,0 +1,241 @@
+//! Damaged and lying files: no panic, and no memory beyond the samples asked for, eight times the file, and 1 MB.
+//!
+//! `PROPTEST_CASES=1000000` turns the property into a long fuzz run. HDF5 is not held to the bound (its memory is that of
+//! another crate), nor is text, which is read as a whole.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use proptest::prelude::*;
+use signal_domains::{RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions, SignalFile};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(LIVE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: the caller's contract is that of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above; `at` came from `alloc`.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One measurement at a time.
+static MEASURING: Mutex<()> = Mutex::new(());
+
+/// Opens and reads everything; returns the sizes of what was asked for and taken, beside the largest allowed.
+fn within_bounds(what: &str, bytes: &[u8], raw: Option<RawLayout>) -> bool {
+    let options = ReadOptions {
+        raw,
+        ..ReadOptions::default()
+    };
+    let (len, bytes) = (bytes.len(), bytes.to_vec());
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let mut asked = 0;
+    let opened = SignalFile::from_bytes(Path::new("x"), bytes, &options);
+    let sound = opened.is_ok();
+    if let Ok(file) = opened {
+        for i in 0..file.variables().len() {
+            if file.variables()[i].numeric {
+                asked = asked.max(8 * file.variables()[i].elements());
+                let _ = file.read(i);
+            }
+        }
+    }
+    let taken = PEAK.load(Relaxed) - before;
+    assert!(
+        taken <= asked + 8 * len + (1 << 20),
+        "{what}: {taken} bytes of memory for a file of {len} and {asked} bytes of samples"
+    );
+    sound
+}
+
+const FIXTURES: [&str; 15] = [
+    "small_plain.mat",
+    "small_compressed.mat",
+    "plain.mat",
+    "compressed.mat",
+    "nested.mat",
+    "nested_compressed.mat",
+    "deep.mat",
+    "level4.mat",
+    "level4_big.mat",
+    "level4_kinds.mat",
+    "u1.wav",
+    "i3.wav",
+    "f8.wav",
+    "extensible.wav",
+    "big.wav",
+];
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+fn measuring() -> std::sync::MutexGuard<'static, ()> {
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_file_cut_at_any_byte_stays_within_bounds() {
+    let _one = measuring();
+    for name in FIXTURES {
+        let bytes = fixture(name);
+        assert!(within_bounds(name, &bytes, None), "{name} whole");
+        for n in 0..bytes.len() {
+            within_bounds(&format!("{name} cut at {n}"), &bytes[..n], None);
+        }
+    }
+}
+
+#[test]
+fn a_file_with_any_byte_changed_stays_within_bounds() {
+    let _one = measuring();
+    for name in FIXTURES {
+        let bytes = fixture(name);
+        for at in 0..bytes.len() {
+            for value in [0, 0x7f, 0x80, 0xff, bytes[at] ^ 1, bytes[at].wrapping_add(1)] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                within_bounds(&format!("{name} with {value} at {at}"), &changed, None);
+            }
+        }
+    }
+}
+
+#[test]
+fn absurd_sizes_of_wav_and_level_4_files_are_errors() {
+    let _one = measuring();
+    let mut wav = fixture("i2.wav");
+    wav[40..44].copy_from_slice(&0xffff_fff0u32.to_le_bytes());
+    assert!(!within_bounds("a huge data chunk", &wav, None));
+    let mut mat = fixture("level4.mat");
+    mat[4..12].copy_from_slice(&[0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f]);
+    assert!(!within_bounds("a huge matrix", &mat, None));
+}
+
+fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+    let mut out = [kind.to_le_bytes(), u32::try_from(data.len()).unwrap().to_le_bytes()].concat();
+    out.extend_from_slice(data);
+    out.resize(out.len().next_multiple_of(8), 0);
+    out
+}
+
+/// An array of class `class`: flags, extents, name, contents.
+fn array(class: u8, rows: u32, name: &[u8], contents: &[u8]) -> Vec<u8> {
+    let extents = [rows.to_le_bytes(), 1u32.to_le_bytes()].concat();
+    let parts = [
+        element(6, &[class, 0, 0, 0, 0, 0, 0, 0]),
+        element(5, &extents),
+        element(1, name),
+    ];
+    element(14, &[&parts.concat(), contents].concat())
+}
+
+fn compressed_file(variable: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(variable).unwrap();
+    let packed = encoder.finish().unwrap();
+    let mut out = vec![b' '; 124];
+    out.extend([0, 1, b'I', b'M']);
+    out.extend(15u32.to_le_bytes());
+    out.extend(u32::try_from(packed.len()).unwrap().to_le_bytes());
+    out.extend(packed);
+    out
+}
+
+#[test]
+fn bombs_in_compressed_variables_are_refused_within_bounds() {
+    let _one = measuring();
+    // two million empty cells in some tens of kilobytes
+    let cells = compressed_file(&array(1, 2_000_000, b"c", &element(14, &[]).repeat(2_000_000)));
+    assert!(cells.len() < 100_000);
+    assert!(within_bounds("a cell array of two million", &cells, None));
+    let reason = |bytes: &[u8]| {
+        let file = SignalFile::from_bytes(Path::new("x"), bytes.to_vec(), &ReadOptions::default()).unwrap();
+        assert_eq!(file.variables().len(), 1);
+        file.variables()[0].reason.clone().unwrap()
+    };
+    assert!(reason(&cells).contains("more arrays than are listed"));
+    // cells inside each other
+    let mut nested = array(6, 1, b"", &element(9, &[0; 8]));
+    for _ in 0..5000 {
+        nested = array(1, 1, b"c", &nested);
+    }
+    let nested = compressed_file(&nested);
+    assert!(within_bounds("5000 cells inside each other", &nested, None));
+    assert!(reason(&nested).contains("more than 32 deep"));
+    // numbers that are not there
+    let mut lie = array(6, 2, b"x", &element(9, &[0; 16]));
+    let at = lie.len() - 20;
+    lie[at..at + 4].copy_from_slice(&0x7fff_fff0u32.to_le_bytes());
+    assert!(!within_bounds(
+        "numbers that are not there",
+        &compressed_file(&lie),
+        None
+    ));
+}
+
+fn layout() -> impl Strategy<Value = RawLayout> {
+    let number = prop_oneof![
+        Just(RawNumber::Uint8),
+        Just(RawNumber::Int24),
+        Just(RawNumber::Float16),
+        Just(RawNumber::Float64)
+    ];
+    let order = prop_oneof![Just(RawOrder::Interleaved), Just(RawOrder::Consecutive)];
+    (number, order, 0..6usize, 0..100u64).prop_map(|(number, order, channels, offset)| RawLayout {
+        number,
+        endian: RawEndian::Big,
+        channels,
+        order,
+        offset,
+    })
+}
+
+proptest! {
+    #[test]
+    fn files_changed_in_many_places_stay_within_bounds(
+        fixture_number in 0..FIXTURES.len(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in any::<Option<prop::sample::Index>>(),
+    ) {
+        let _one = measuring();
+        let mut bytes = fixture(FIXTURES[fixture_number]);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        within_bounds(FIXTURES[fixture_number], &bytes, None);
+    }
+
+    #[test]
+    fn any_bytes_with_any_raw_layout_stay_within_bounds(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        layout in layout(),
+    ) {
+        let _one = measuring();
+        within_bounds("raw", &bytes, Some(layout));
+    }
+}
