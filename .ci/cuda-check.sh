@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Type check of all crates with the feature `cuda`, without the CUDA toolkit: .ci/nvcc-stand-in takes the place of nvcc.
+# Lints, and with them a type check, of all crates with the feature `cuda`, without the CUDA toolkit: .ci/nvcc-stand-in takes the
+# place of nvcc. In a target folder of its own, so that its empty kernels never get into a program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,4 +8,4 @@ bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 ln -s "$PWD/.ci/nvcc-stand-in" "$bin/nvcc"
 PATH="$bin:$PATH" NVCC="$bin/nvcc" CUDA_COMPUTE_CAP=80 CARGO_TARGET_DIR=target/cuda \
-  cargo "${1:-check}" --workspace --all-targets --features cuda --locked
+  cargo clippy --workspace --all-targets --features cuda --locked -- -D warnings

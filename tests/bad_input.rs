@@ -241,6 +241,7 @@ fn wishes_that_make_no_sense_are_refused() {
         ("--classes [", &["--classes"]),
         ("--split units", &["unit"]),
         ("--threads 0", &["--threads"]),
+        ("--checkpoint-minutes=-1", &["--checkpoint-minutes"]),
     ] {
         // a flag given twice would be clap's error: leave the first one out
         let flag = extra.split([' ', '=']).next().unwrap();

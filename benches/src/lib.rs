@@ -10,13 +10,19 @@ use candle_core::{Device, Result};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The devices to measure on: the CPU, and the first CUDA device where the feature `cuda` is on and one answers.
+/// The devices to measure on, as the environment variable `CROSSRIG_BENCH_DEVICE` lists them: `cpu` (the default), `cuda`
+/// (the first CUDA device) or `cpu,cuda`.
+///
+/// # Panics
+/// Another name; a CUDA device that does not answer, or without the feature `cuda`.
 pub fn devices() -> Vec<Device> {
-    let mut devices = vec![Device::Cpu];
-    if cfg!(feature = "cuda") {
-        devices.extend(Device::new_cuda(0));
-    }
-    devices
+    let listed = std::env::var("CROSSRIG_BENCH_DEVICE").unwrap_or_else(|_| "cpu".into());
+    let device = |name: &str| match name {
+        "cpu" => Device::Cpu,
+        "cuda" => Device::new_cuda(0).unwrap_or_else(|error| panic!("CROSSRIG_BENCH_DEVICE: no CUDA device: {error}")),
+        other => panic!("CROSSRIG_BENCH_DEVICE: expected `cpu`, `cuda` or `cpu,cuda`, found `{other}`"),
+    };
+    listed.split(',').map(device).collect()
 }
 
 /// The device's name in the name of a bench.

@@ -143,3 +143,22 @@ pub fn weights(model: &Path) -> Vec<(String, Vec<u8>)> {
     all.sort();
     all
 }
+
+/// Expects two finished runs to be the same to the bit: models, and every number of the metrics but times, threads and
+/// the command line.
+pub fn same_results(a: &Path, b: &Path, what: &str) {
+    for model in ["model.safetensors", "source_only.safetensors"] {
+        let [x, y] = [a, b].map(|run| fs::read(run.join(model)).ok());
+        assert!(x.is_some() || model != "model.safetensors", "{}: no model", a.display());
+        assert!(x == y, "{what}: another {model}");
+    }
+    let [x, y] = [a, b].map(|run| {
+        let text = fs::read_to_string(run.join("metrics.json")).unwrap();
+        let mut metrics: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        for key in ["seconds", "threads", "command"] {
+            assert!(metrics.remove(key).is_some(), "no {key} in the metrics");
+        }
+        metrics
+    });
+    assert_eq!(x, y, "{what}: other metrics");
+}

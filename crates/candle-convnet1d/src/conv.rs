@@ -171,7 +171,8 @@ impl Module for Conv1d {
 /// (see [`InstructionSet`]).
 pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1dParams) -> Result<Tensor> {
     let sizes = sizes(x, weight, bias, params)?;
-    if !has_kernels(x) && !(has_cuda_kernels(x) && weight.elem_count() > 0) {
+    let by_kernels = has_kernels(x) || (has_cuda_kernels(x) && weight.elem_count() > 0);
+    if !by_kernels {
         return composed::conv1d(x, weight, bias, params);
     }
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);

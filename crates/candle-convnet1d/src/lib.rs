@@ -37,7 +37,8 @@
 //! # What holds everywhere
 //!
 //! - f32 and f64 on the CPU have kernels (AVX-512, AVX2 or plain, chosen at run time or by
-//!   `CROSSRIG_ISA`, see [`InstructionSet`]). Other dtypes and devices (`cuda` feature) take the
+//!   `CROSSRIG_ISA`, see [`InstructionSet`]). So have convolution and batch norm in f32 on CUDA
+//!   devices (feature `cuda`, which needs the CUDA toolkit to build). Everything else takes the
 //!   functions of [`composed`]: the same layers out of candle operations whose gradients are right.
 //! - The bits of results and gradients do not depend on the number of threads (`RAYON_NUM_THREADS`).
 //!   They do depend on the instruction set.
@@ -48,6 +49,9 @@
 //! # Limits
 //!
 //! One sample is one task for the convolution's forward pass, so a batch of 1 uses one core.
+//!
+//! CUDA: compiled, not run. The kernels are tested on a CPU, compiled as C++, and so are the
+//! compositions; what a GPU makes of them is unknown.
 //!
 //! Second derivatives (gradient penalties, Hessians) need the environment variable
 //! `CANDLE_GRAD_DO_NOT_DETACH=1`, by which candle keeps the graph of its backward pass. With it all

@@ -68,7 +68,7 @@
 //!
 //! # Exactness
 //!
-//! For f16, bf16, f32 and f64, any layout, rank and size, on the CPU and (feature `cuda`) on CUDA: the result has the bits
+//! For f16, bf16, f32 and f64, any layout, rank and size, on the CPU and (feature `cuda`; compiled, not run) on CUDA: the result has the bits
 //! of the input, NaN payloads included, in a contiguous tensor. `dx = round_T(c * dy)` with `c = round_T(-lambda)`, to
 //! nearest, ties to even; `T` is the dtype, and f16 and bf16 multiply in f32. A NaN or infinite `dy` follows IEEE: with lambda 0
 //! it stays NaN. (What candle then does with `dx` is candle's: its store adds gradients up, and on processors with

@@ -1,11 +1,11 @@
 //! A file that is either whole or not there.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+use crate::files::{self, NewFile, folder_of, machine};
 
 /// Suffix of files being written.
 const SUFFIX: &str = ".tmp";
@@ -14,45 +14,43 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets `fill` write a scratch file in the folder of `path`, flushes it to disk and renames it to `path`.
 ///
-/// Whatever fails, a file that was at `path` before stays as it was and the scratch file is removed.
+/// Whatever fails, a file that was at `path` before stays as it was and the scratch file is removed; only where the
+/// very last step fails, flushing the folder, the new file is already in place.
 pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let machine = |action| {
-        let path = path.to_path_buf();
-        move |source| Error::Machine { path, action, source }
-    };
     let Some(name) = path.file_name() else {
         return Err(Error::Argument(format!("{}: not the name of a file", path.display())));
     };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     // two writers of one name, in this process or another, never share a scratch file
     let mut scratch_name = name.to_os_string();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     scratch_name.push(format!(".{}-{count}{SUFFIX}", std::process::id()));
 
     let scratch = Scratch(folder.join(scratch_name));
-    let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&scratch.0)
-        .map_err(machine("creating"))?;
+    let file = NewFile::create(&scratch.0).map_err(machine(path, "creating"))?;
     let mut writer = io::BufWriter::with_capacity(1 << 20, file);
-    fill(&mut writer).map_err(machine("writing"))?;
-    let file = writer.into_inner().map_err(|e| machine("writing")(e.into_error()))?;
-    file.sync_all().map_err(machine("flushing to disk"))?;
+    fill(&mut writer).map_err(machine(path, "writing"))?;
+    let file = writer
+        .into_inner()
+        .map_err(|e| machine(path, "writing")(e.into_error()))?;
+    file.sync().map_err(machine(path, "flushing to disk"))?;
     drop(file);
-    fs::rename(&scratch.0, path).map_err(machine("renaming the finished file"))?;
+    files::rename(&scratch.0, path).map_err(machine(path, "renaming the finished file"))?;
     std::mem::forget(scratch);
-    sync_folder(folder).map_err(machine("flushing the folder (the file itself is written)"))
+    files::sync_folder(folder).map_err(machine(path, "flushing the folder (the file itself is written)"))
 }
 
-/// Whether `name` is a scratch file of a `write_atomic` of a file whose name starts with `start`.
-pub(crate) fn is_scratch(name: &str, start: &str) -> bool {
-    name.starts_with(start) && name.ends_with(SUFFIX)
+/// Whether `name` is that of a scratch file that a [`write_atomic`] of the file name `of` leaves where its process is
+/// killed.
+pub fn is_scratch_of(name: &str, of: &str) -> bool {
+    let middle = name
+        .strip_prefix(of)
+        .and_then(|name| name.strip_prefix('.'))
+        .and_then(|name| name.strip_suffix(SUFFIX));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    middle
+        .and_then(|middle| middle.split_once('-'))
+        .is_some_and(|(process, count)| digits(process) && digits(count))
 }
 
 /// Removes the file when dropped.
@@ -61,25 +59,14 @@ struct Scratch(PathBuf);
 impl Drop for Scratch {
     fn drop(&mut self) {
         // best effort: the error that led here is the one to report
-        let _ = fs::remove_file(&self.0);
+        let _ = files::remove(&self.0);
     }
-}
-
-/// Makes a rename survive a power failure.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Elsewhere a folder cannot be opened as a file; the rename's durability is the system's.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_whole_and_nothing_else() {
@@ -99,6 +86,23 @@ mod tests {
         assert!(error.to_string().contains("model"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn scratch_files_are_told_from_files_of_others() {
+        let of = "model.safetensors";
+        assert!(is_scratch_of("model.safetensors.4711-0.tmp", of));
+        for name in [
+            "model.safetensors",
+            "model.safetensors.tmp",
+            "model.safetensors.4711.tmp",
+            "model.safetensors.4711-.tmp",
+            "model.safetensors.4711-0.tmp.gz",
+            "model.safetensors.old-0.tmp",
+            "my-model.safetensors.4711-0.tmp",
+        ] {
+            assert!(!is_scratch_of(name, of), "{name}");
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 
+use crate::atomic::is_scratch_of;
 use crate::error::{Error, Result};
-use crate::{atomic, sealed};
+use crate::files::{create_folder, machine};
+use crate::{files, sealed};
 
 /// A folder of numbered [sealed](crate::sealed) files, `step-00000042.safetensors`, of which the last few are kept.
 ///
@@ -73,7 +75,7 @@ impl Checkpoints {
     /// Checkpoints in `folder`, made if absent, whose checksum is called `PREFIX.sha256`; the last two are kept.
     pub fn new(folder: impl Into<PathBuf>, prefix: impl Into<String>) -> Result<Self> {
         let folder = folder.into();
-        fs::create_dir_all(&folder).map_err(machine(&folder, "creating the folder"))?;
+        create_folder(&folder)?;
         Ok(Self {
             folder,
             prefix: prefix.into(),
@@ -105,12 +107,12 @@ impl Checkpoints {
     ) -> Result<PathBuf> {
         let path = self.folder.join(format!("step-{step:08}.safetensors"));
         sealed::save(&path, tensors, metadata, &self.prefix)?;
-        let Listing { files, scratch } = self.list()?;
-        let (older, newer): (Vec<_>, Vec<_>) = files.into_iter().partition(|(number, _)| *number <= step);
+        let Listing { saved, scratch } = self.list()?;
+        let (older, newer): (Vec<_>, Vec<_>) = saved.into_iter().partition(|(number, _)| *number <= step);
         let surplus = older.len().saturating_sub(self.keep);
         let gone = older.into_iter().take(surplus).chain(newer).map(|(_, path)| path);
         for path in gone.chain(scratch) {
-            fs::remove_file(&path).map_err(machine(&path, "removing (the new checkpoint is saved)"))?;
+            files::remove(&path).map_err(machine(&path, "removing (the new checkpoint is saved)"))?;
         }
         Ok(path)
     }
@@ -118,7 +120,7 @@ impl Checkpoints {
     /// The newest checkpoint that is whole, its tensors on `device`, and what is wrong with newer ones.
     pub fn latest(&self, device: &Device) -> Result<Latest> {
         let mut latest = Latest::default();
-        for (step, path) in self.list()?.files.into_iter().rev() {
+        for (step, path) in self.list()?.saved.into_iter().rev() {
             match sealed::load(&path, &self.prefix, device) {
                 Ok((tensors, metadata)) => {
                     latest.checkpoint = Some(Checkpoint {
@@ -138,38 +140,39 @@ impl Checkpoints {
 
     fn list(&self) -> Result<Listing> {
         let failed = "listing the folder";
-        let (mut files, mut scratch) = (Vec::new(), Vec::new());
+        let (mut saved, mut scratch) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.folder).map_err(machine(&self.folder, failed))? {
             let path = entry.map_err(machine(&self.folder, failed))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if atomic::is_scratch(name, "step-") {
+            if let Some(step) = step_of(name) {
+                saved.push((step, path));
+            } else if is_scratch(name) {
                 scratch.push(path);
-            } else if let Some(step) = step_of(name) {
-                files.push((step, path));
             }
         }
-        files.sort();
-        Ok(Listing { files, scratch })
+        saved.sort();
+        Ok(Listing { saved, scratch })
     }
 }
 
 /// What lies in the folder.
 struct Listing {
     /// Checkpoints by ascending number.
-    files: Vec<(u64, PathBuf)>,
+    saved: Vec<(u64, PathBuf)>,
     /// Scratch files of saves that never finished.
     scratch: Vec<PathBuf>,
+}
+
+/// Whether a save of a checkpoint left this file.
+fn is_scratch(name: &str) -> bool {
+    let end = name.find(".safetensors").map(|at| at + ".safetensors".len());
+    end.is_some_and(|end| step_of(&name[..end]).is_some() && is_scratch_of(name, &name[..end]))
 }
 
 fn step_of(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
     let all_digits = digits.len() >= 8 && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse().ok().filter(|_| all_digits)
-}
-
-fn machine(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::Machine { path, action, source }
 }

@@ -35,7 +35,7 @@
 //!   its own steps, and one without a gradient is an error unless you allow it ([`Missing`]). [`clip_grad_norm`].
 //! - [`LrSchedule`]: constant, step, cosine, and that of the DANN paper.
 //! - [`sealed`]: one safetensors file with metadata and a checksum, written atomically. [`Checkpoints`]: numbered ones,
-//!   of which the newest valid one wins. [`write_atomic`] for any other file.
+//!   of which the newest valid one wins. [`write_atomic`] for any other file, [`create_folder`] for where it goes.
 //!
 //! # Limits
 //!
@@ -53,14 +53,16 @@ mod atomic;
 mod checkpoints;
 mod clip;
 mod error;
+mod files;
 mod optimiser;
 mod schedule;
 mod store;
 
-pub use atomic::write_atomic;
+pub use atomic::{is_scratch_of, write_atomic};
 pub use checkpoints::{Checkpoint, Checkpoints, Latest};
 pub use clip::clip_grad_norm;
 pub use error::{Error, Result};
+pub use files::create_folder;
 pub use optimiser::{Missing, Optimiser, OptimiserKind};
 pub use schedule::LrSchedule;
 pub use store::ParameterStore;

@@ -231,3 +231,31 @@ fn loading_tensors_that_do_not_fit_changes_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_store_that_holds_tensors_hands_out_these_and_makes_nothing() {
+    let tensors = || {
+        let of = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        BTreeMap::from([
+            ("a.weight".to_owned(), of(&[1., 2.])),
+            ("b.weight".to_owned(), of(&[3.])),
+        ])
+    };
+    let store = ParameterStore::holding(tensors(), DType::F32, Device::Cpu);
+    let vb = store.builder();
+    assert_eq!(vb.get(2, "a.weight").unwrap().to_vec1::<f32>().unwrap(), [1., 2.]);
+    let left = store.all_taken().unwrap_err().to_string();
+    assert!(
+        left.contains("b.weight is stored, but the network has no such variable"),
+        "{left}"
+    );
+    vb.get(1, "b.weight").unwrap();
+    store.all_taken().unwrap();
+    assert_eq!(store.names(), ["a.weight", "b.weight"]);
+
+    let store = ParameterStore::holding(tensors(), DType::F32, Device::Cpu);
+    let absent = store.builder().get(1 << 60, "c.weight").unwrap_err().to_string();
+    assert!(absent.contains("c.weight, but none is stored"), "{absent}");
+    let huge = store.builder().get(1 << 60, "a.weight").unwrap_err().to_string();
+    assert!(huge.contains("a.weight"), "{huge}");
+}

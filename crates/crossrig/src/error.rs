@@ -78,6 +78,15 @@ impl Error {
 
 impl From<candle_core::Error> for Error {
     fn from(e: candle_core::Error) -> Self {
-        Self::Machine(e.to_string())
+        Self::Machine(message(&e))
+    }
+}
+
+/// What candle's error says, without the stack that candle prints where `RUST_BACKTRACE` is set: the message is for the
+/// user, and looking up the names on the stack takes a hundred megabytes.
+pub(crate) fn message(e: &candle_core::Error) -> String {
+    match e {
+        candle_core::Error::WithBacktrace { inner, .. } => message(inner),
+        e => e.to_string(),
     }
 }

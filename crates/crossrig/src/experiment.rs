@@ -1,8 +1,7 @@
 //! One experiment: adapted model, source-only twin, baselines, and their scores on the targets.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use adaptation_metrics::{Pca, proxy_a_distance};
@@ -17,7 +16,7 @@ use crate::preprocess::{DomainInput, input_tensor, training_inputs};
 use crate::progress::TrainingBar;
 use crate::settings::Settings;
 use crate::task::{Domain, Task, Truth, WindowRef};
-use crate::training::{EpochRecord, Kind, Run, Trained, Validation, shape, train};
+use crate::training::{EpochRecord, Keeping, Kind, Run, Trained, Validation, shape, train};
 
 /// One trained model and what it says about the windows that are scored.
 pub struct ModelResult {
@@ -70,8 +69,8 @@ pub struct Outcome {
 
 /// How an experiment is carried out.
 pub struct Conduct<'a> {
-    /// Folder of checkpoints; `None`: none are kept.
-    pub checkpoints: Option<&'a Path>,
+    /// Where checkpoints go, a folder below for each model, and how often; `None`: none are kept.
+    pub checkpoints: Option<Keeping>,
     /// Whether the newest checkpoints are taken up.
     pub resume: bool,
     /// Set when the user asks to stop.
@@ -109,11 +108,18 @@ pub fn conduct(
             kind,
             stop: how.stop,
             watcher: &watcher,
-            checkpoints: how.checkpoints.map(|d| d.join(name)),
+            checkpoints: how.checkpoints.clone().map(|k| Keeping {
+                folder: k.folder.join(name),
+                ..k
+            }),
             resume: how.resume,
         };
         let trained = train(task, &inputs, &evaluation.validation, settings, &run)?;
         seconds.insert(format!("train-{name}"), clock.elapsed().as_secs_f64());
+        // asked to stop during the last step
+        if how.stop.load(Ordering::Relaxed) {
+            return Err(run.interrupted());
+        }
         evaluation.result(trained, kind)
     };
     let adapted = match settings.method {

@@ -91,5 +91,10 @@ pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Re
         }
     };
     let outputs = model.network.run(&rows.tensor()?, Some(number))?;
+    if outputs.probabilities.iter().any(|p| !p.is_finite()) {
+        return Err(Error::input(
+            "what the model computes of these recordings is not a number",
+        ));
+    }
     Ok((windows, outputs))
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::Device;
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use candle_trainer::sealed;
 use serde::{Deserialize, Serialize};
 use signal_conditioning::{Recipe, Standardiser};
 
 use crate::error::{Error, Result};
 use crate::network::{Network, Shape};
+use crate::options::{Input, Standardise};
 use crate::settings::Settings;
 use crate::training::file_error;
 
@@ -88,7 +89,9 @@ pub fn save(path: &Path, network: &Network, recipe: &ModelRecipe) -> Result<()> 
 /// Reads a model.
 ///
 /// # Errors
-/// A file that is no model of crossrig, is damaged, or comes from a newer version.
+/// A file that is no model of crossrig, is damaged, or comes from a newer version; a recipe that does not fit its
+/// tensors; weights that are not finite. What the recipe claims is held against the tensors before anything is
+/// allocated for it.
 pub fn load(path: &Path) -> Result<Model> {
     let (tensors, metadata) = sealed::load(path, PREFIX, &Device::Cpu).map_err(|e| Error::input(e.to_string()))?;
     let bad = |what: String| Error::input(format!("{}: {what}", path.display()));
@@ -109,12 +112,78 @@ pub fn load(path: &Path) -> Result<Model> {
         .get("crossrig.recipe")
         .ok_or_else(|| bad("`crossrig.recipe` is missing in its metadata".into()))?;
     let recipe: ModelRecipe = serde_json::from_str(text).map_err(|e| bad(format!("`crossrig.recipe`: {e}")))?;
-    let network = Network::new(&recipe.settings, recipe.shape)?;
-    network.store.load(&tensors).map_err(|e| bad(e.to_string()))?;
+    recipe.check().map_err(|e| bad(format!("`crossrig.recipe`: {e}")))?;
+    if let Some(name) = not_finite(&tensors)? {
+        return Err(bad(format!("the weights in {name} are not all finite")));
+    }
+    let network = Network::of_tensors(&recipe.settings, recipe.shape, tensors)
+        .map_err(|e| bad(format!("its recipe and its tensors do not fit: {e}")))?;
     Ok(Model { recipe, network })
 }
 
+/// The first tensor that holds NaN or infinity, if any does. Nothing is copied where they are f32, in one piece and on
+/// the CPU, as those of a network are.
+pub fn not_finite(tensors: &BTreeMap<String, Tensor>) -> Result<Option<String>> {
+    for (name, tensor) in tensors {
+        let (storage, layout) = tensor.storage_and_layout();
+        let place = layout.contiguous_offsets();
+        let finite = if let (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) = (&*storage, place) {
+            values[start..end].iter().all(|v| v.is_finite())
+        } else {
+            let values = tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+            values.iter().all(|v| v.is_finite())
+        };
+        if !finite {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
 impl ModelRecipe {
+    /// Whether its parts belong together.
+    fn check(&self) -> Result<()> {
+        self.settings.check()?;
+        let Self { settings, shape, .. } = self;
+        let recipe = settings.signal.recipe();
+        if self.representation != recipe || shape.length != recipe.output_len(settings.signal.window) {
+            return Err(Error::input(format!(
+                "the network takes {} values, the settings prepare {} by {recipe:?}",
+                shape.length,
+                recipe.output_len(settings.signal.window)
+            )));
+        }
+        if self.classes.len() != shape.classes || self.domains.len() != shape.domains {
+            return Err(Error::input(format!(
+                "{} names for {} classes, {} for {} domains",
+                self.classes.len(),
+                shape.classes,
+                self.domains.len(),
+                shape.domains
+            )));
+        }
+        if let Some(rate) = self.rate_hz.filter(|rate| !(rate.is_finite() && *rate > 0.0)) {
+            return Err(Error::input(format!("a sampling rate of {rate} Hz")));
+        }
+        for domain in &self.domains {
+            let expected = match settings.signal.standardise {
+                Standardise::None => None,
+                _ if settings.signal.input == Input::Raw => Some(shape.channels),
+                _ => shape.channels.checked_mul(shape.length),
+            };
+            let found = domain.standardiser.as_ref().map(|s| s.mean().len());
+            if found != expected {
+                return Err(Error::input(format!(
+                    "statistics of `{}` for {} values, not {}",
+                    domain.name,
+                    found.unwrap_or(0),
+                    expected.unwrap_or(0)
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Number of the domain whose statistics serve: the one named, else the only target.
     ///
     /// # Errors

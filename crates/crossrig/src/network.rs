@@ -1,5 +1,7 @@
 //! The network of a run: parameters by name, extractor, heads; and what it says about windows.
 
+use std::collections::BTreeMap;
+
 use candle_convnet1d::{Extractor, softmax};
 use candle_core::{DType, Device, Tensor};
 use candle_dann::{Dann, DannConfig, Labels};
@@ -55,6 +57,28 @@ impl Network {
     /// # Errors
     /// A window that is too short for the extractor, extractor options that make no network.
     pub fn new(settings: &Settings, shape: Shape) -> Result<Self> {
+        Self::of(
+            ParameterStore::new(settings.seed, DType::F32, Device::Cpu),
+            settings,
+            shape,
+        )
+    }
+
+    /// A network that was trained before, made of its tensors and of nothing else.
+    ///
+    /// # Errors
+    /// Settings and sizes that do not fit the tensors.
+    pub fn of_tensors(settings: &Settings, shape: Shape, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        let network = Self::of(
+            ParameterStore::holding(tensors, DType::F32, Device::Cpu),
+            settings,
+            shape,
+        )?;
+        network.store.all_taken()?;
+        Ok(network)
+    }
+
+    fn of(store: ParameterStore, settings: &Settings, shape: Shape) -> Result<Self> {
         let architecture = settings.architecture()?;
         if shape.length < architecture.min_length() {
             return Err(Error::input_with_hint(
@@ -67,7 +91,6 @@ impl Network {
                 "give a longer --window",
             ));
         }
-        let store = ParameterStore::new(settings.seed, DType::F32, Device::Cpu);
         let vb = store.builder();
         let extractor = settings.build_extractor(shape.channels, shape.domains, vb.pp("extractor"))?;
         let (label_head, domain_head) = settings.heads()?;

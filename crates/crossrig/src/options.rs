@@ -329,6 +329,9 @@ pub struct TrainOptions {
     /// Go on from the newest checkpoint in --out
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
     pub resume: Option<bool>,
+    /// Minutes from one checkpoint to the next within an epoch; 0: after every step [default: 10]
+    #[arg(long, value_name = "X", help_heading = "Run")]
+    pub checkpoint_minutes: Option<f64>,
     /// Show what would be trained and on what, and train nothing
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
     pub dry_run: Option<bool>,

@@ -22,10 +22,28 @@ pub fn check_folder(dir: &Path, resume: bool) -> Result<()> {
 
 /// Creates a folder and those above it.
 pub fn create_folder(dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::Write {
-        path: dir.to_owned(),
-        source,
-    })
+    candle_trainer::create_folder(dir).map_err(crate::training::file_error)
+}
+
+/// Removes what a run that was killed left half-written in its folder.
+pub fn remove_scratch(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = [
+            "config.toml",
+            "metrics.json",
+            "report.html",
+            "model.safetensors",
+            "source_only.safetensors",
+        ];
+        if name
+            .to_str()
+            .is_some_and(|name| ours.iter().any(|file| candle_trainer::is_scratch_of(name, file)))
+        {
+            // a file that stays does no harm
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Writes a file: to a temporary name, then in place, so that no half-written one is left.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use signal_conditioning::{Recipe, Tail, Windowing};
 use signal_domains::SplitKind;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, message};
 use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
     Score, Standardise, TrainOptions,
@@ -219,7 +219,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Whether each value has a meaning.
+    pub(crate) fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::input(message));
         for d in &self.target {
             if self.source.contains(d) {
@@ -360,6 +361,7 @@ impl Settings {
             threads: None,
             no_twin: Some(!self.twin),
             resume: None,
+            checkpoint_minutes: None,
             dry_run: None,
         };
         toml::to_string(&options).map_err(|e| Error::Machine(e.to_string()))
@@ -449,7 +451,7 @@ impl Settings {
         config.outputs = e.outputs.clone().unwrap_or(config.outputs);
         config.groups = e.groups.unwrap_or(config.groups);
         config.reduction = e.reduction.unwrap_or(config.reduction);
-        let built = SeResNeXt::new(&config, vb).map_err(|e| Error::input(format!("[extractor]: {e}")))?;
+        let built = SeResNeXt::new(&config, vb).map_err(|e| Error::input(format!("[extractor]: {}", message(&e))))?;
         Ok(Box::new(built))
     }
 

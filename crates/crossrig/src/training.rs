@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use candle_dann::{Batch, GradientReversal, LabelledRows, Losses, UnlabelledRows};
@@ -12,11 +13,15 @@ use serde::{Deserialize, Serialize};
 use signal_domains::{Sampler, SamplerState, SourceRows, TargetRows};
 
 use crate::error::{Error, Result};
+use crate::model_file;
 use crate::network::{Network, Shape};
 use crate::options::{Balance, OptimiserName};
 use crate::preprocess::DomainInput;
 use crate::settings::Settings;
 use crate::task::Task;
+
+/// What to do about weights or losses that are no longer numbers.
+const DIVERGED: &str = "give a lower --lr, --clip-norm 1, or a smaller --lambda";
 
 /// Which of the two models is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +67,20 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
     /// Told of every step.
     pub watcher: &'a dyn Watcher,
-    /// Where checkpoints go; `None`: none are kept.
-    pub checkpoints: Option<PathBuf>,
+    /// Where checkpoints go and how often; `None`: none are kept.
+    pub checkpoints: Option<Keeping>,
     /// Whether the newest checkpoint is taken up.
     pub resume: bool,
+}
+
+/// Where a run keeps its checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Longest time between two of them; one is saved at the end of each epoch in any case. The clock decides when,
+    /// never what.
+    pub every: Duration,
 }
 
 /// A trained network and how it came about.
@@ -185,18 +200,17 @@ pub fn train(
     let checkpoints = run
         .checkpoints
         .as_ref()
-        .map(|dir| Checkpoints::new(dir, "crossrig"))
+        .map(|k| Checkpoints::new(&k.folder, "crossrig"))
         .transpose()
         .map_err(file_error)?;
     if let Some(c) = checkpoints.as_ref().filter(|_| run.resume)
-        && let Some(found) = restore(c, &state.settings, &network, &mut optimiser)?
+        && let Some(found) = restore(c, &state.settings, total, &network, &mut optimiser, &mut sampler)?
     {
         state = found;
-        sampler
-            .restore(&state.sampler)
-            .map_err(|e| Error::Machine(e.to_string()))?;
     }
 
+    let every = run.checkpoints.as_ref().map_or(Duration::MAX, |k| k.every);
+    let mut saved = Instant::now();
     while state.step < total {
         let step = state.step;
         let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
@@ -221,7 +235,7 @@ pub fn train(
             if !loss.to_scalar::<f32>()?.is_finite() {
                 return Err(Error::input_with_hint(
                     format!("the loss is no longer a number at step {} of {total}", step + 1),
-                    "give a lower --lr, --clip-norm 1, or a smaller --lambda",
+                    DIVERGED,
                 ));
             }
             let mut gradients = loss.backward()?;
@@ -271,21 +285,36 @@ pub fn train(
         let stop = run.stop.load(Ordering::Relaxed);
         if let Some(c) = checkpoints
             .as_ref()
-            .filter(|_| stop || state.step.is_multiple_of(per_epoch))
+            .filter(|_| stop || state.step.is_multiple_of(per_epoch) || saved.elapsed() >= every)
         {
             state.sampler = sampler.state();
             save(c, &state, &network, &optimiser)?;
+            saved = Instant::now();
         }
         if stop && state.step < total {
-            return Err(Error::Interrupted {
-                checkpoint: run.checkpoints.clone(),
-            });
+            return Err(run.interrupted());
         }
+    }
+    // the last step's loss was a number, its weights need not be
+    if let Some(name) = model_file::not_finite(&network.store.tensors()?)? {
+        return Err(Error::input_with_hint(
+            format!("{name} is no longer a number after the last step"),
+            DIVERGED,
+        ));
     }
     Ok(Trained {
         network,
         history: state.history,
     })
+}
+
+impl Run<'_> {
+    /// The error of a run that the user stopped.
+    pub fn interrupted(&self) -> Error {
+        Error::Interrupted {
+            checkpoint: self.checkpoints.as_ref().map(|k| k.folder.clone()),
+        }
+    }
 }
 
 /// Sizes of the network for a task.
@@ -379,17 +408,36 @@ fn save(checkpoints: &Checkpoints, state: &State, network: &Network, optimiser: 
     Ok(())
 }
 
+/// The state of the newest checkpoint that is whole, put into network, optimiser and sampler; `None` where there is no
+/// checkpoint yet.
+///
+/// # Errors
+/// Checkpoints that are all damaged: starting anew would remove them, and they may be worth a look. One that belongs
+/// to another run, or is not what this program saves.
 fn restore(
     checkpoints: &Checkpoints,
     identity: &str,
+    total: u64,
     network: &Network,
     optimiser: &mut Optimiser,
+    sampler: &mut Sampler,
 ) -> Result<Option<State>> {
     let Latest { checkpoint, damaged } = checkpoints.latest(&Device::Cpu).map_err(file_error)?;
+    let Some(found) = checkpoint else {
+        return match damaged.first() {
+            None => Ok(None),
+            Some(newest) => Err(Error::input_with_hint(
+                format!("no checkpoint is whole; the newest: {newest}"),
+                format!(
+                    "to start from the beginning, remove the files in {}",
+                    checkpoints.folder().display()
+                ),
+            )),
+        };
+    };
     for fault in damaged {
         eprintln!("warning: passed over a damaged checkpoint: {fault}");
     }
-    let Some(found) = checkpoint else { return Ok(None) };
     let bad = |what: &str| Error::input(format!("{}: {what}", found.path.display()));
     let text = found
         .metadata
@@ -412,8 +460,20 @@ fn restore(
             .filter_map(|(k, v)| k.strip_prefix(prefix).map(|k| (k.to_owned(), v.clone())))
             .collect::<std::collections::BTreeMap<_, _>>()
     };
-    network.store.load(&part("network."))?;
-    optimiser.load_state(&part("optimiser."))?;
+    let mut drawn = state.sampler.sources.iter().chain(&state.sampler.targets);
+    if state.step != found.step
+        || state.step > total
+        || state.history.len() as u64 != state.step / sampler.steps_per_epoch() as u64
+        // counts of rows go on from here
+        || drawn.any(|rows| *rows > u64::MAX / 2)
+    {
+        return Err(bad("its parts do not belong together"));
+    }
+    network.store.load(&part("network.")).map_err(|e| bad(&e.to_string()))?;
+    optimiser
+        .load_state(&part("optimiser."))
+        .map_err(|e| bad(&e.to_string()))?;
+    sampler.restore(&state.sampler).map_err(|e| bad(&e.to_string()))?;
     Ok(Some(state))
 }
 

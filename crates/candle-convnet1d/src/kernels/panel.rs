@@ -122,6 +122,10 @@ impl Rows {
 
 /// `dst[j * width + r] = src[r * stride + j]` for the first `count` values of each of `rows` rows.
 pub(super) fn transpose<T: Float>(
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "other processors have one path")
+    )]
     isa: InstructionSet,
     src: &[T],
     stride: usize,

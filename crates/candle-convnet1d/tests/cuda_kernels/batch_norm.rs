@@ -38,7 +38,7 @@ impl Case {
         let (weight, bias): (Vec<f32>, Vec<f32>) = (values(channels, 0.5), values(channels, 0.0));
         let one_value = ranges.iter().any(|range| range.len() * length < 2);
         let moment = |i: usize| {
-            if i / channels % 2 == 0 {
+            if (i / channels).is_multiple_of(2) {
                 shift + 0.25
             } else {
                 0.5 + i as f64

@@ -38,6 +38,7 @@ static Three threadIdx, blockIdx, blockDim, gridDim;
 struct Arg {
   uint64_t tag;
   void *place;
+  size_t element;
   int64_t whole;
   double real;
 
@@ -47,6 +48,7 @@ struct Arg {
   template <class T>
   operator T *() const {
     check(0);
+    if (element != sizeof(T)) fail("a buffer of another number type than the kernel's");
     return static_cast<T *>(place);
   }
   operator Index() const {
@@ -137,6 +139,7 @@ static void launch(const Launch &launch, const std::vector<Buffer> &buffers, boo
       case 0: {
         const Buffer &buffer = buffers.at(word);
         arg.place = buffer.memory + launch.words[i++] * buffer.element();
+        arg.element = buffer.element();
         break;
       }
       case 1: arg.whole = static_cast<int64_t>(word); break;

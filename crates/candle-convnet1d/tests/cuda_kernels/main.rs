@@ -11,3 +11,4 @@ mod programs;
 
 mod batch_norm;
 mod conv1d;
+mod names;

@@ -74,7 +74,8 @@ impl SeResNeXt {
         let mut c_in = config.stem;
         for (s, &count) in config.blocks.iter().enumerate() {
             let (width, c_out) = (config.widths[s], config.outputs[s]);
-            let mut stage = Vec::with_capacity(count);
+            // not allocated beforehand: a count that is out of all reason ends at the first block `vb` does not have
+            let mut stage = Vec::new();
             for b in 0..count {
                 let shape = BlockShape {
                     c_in,

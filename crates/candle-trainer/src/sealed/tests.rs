@@ -1,3 +1,7 @@
+use std::fs;
+
+use candle_core::DType;
+
 use super::*;
 
 const PREFIX: &str = "test";
@@ -24,8 +28,12 @@ fn bytes() -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn read(bytes: &[u8]) -> Result<Contents> {
-    unseal(Path::new("x"), bytes, PREFIX, &Device::Cpu)
+/// Whether these bytes are a sound file.
+fn read(bytes: &[u8]) -> std::result::Result<Contents, String> {
+    read::contents(&mut io::Cursor::new(bytes), bytes.len() as u64, &seal_key(PREFIX)).map_err(|fault| match fault {
+        Fault::Content(problem) => problem,
+        Fault::Reading(e) => panic!("{e}"),
+    })
 }
 
 #[test]
@@ -33,12 +41,12 @@ fn a_file_cut_at_any_offset_or_with_bytes_behind_it_is_damaged() {
     let whole = bytes();
     assert!(read(&whole).is_ok());
     for length in 0..whole.len() {
-        assert!(matches!(read(&whole[..length]), Err(Error::Damaged { .. })), "{length}");
+        assert!(read(&whole[..length]).is_err(), "{length}");
     }
     for more in [1, 8, 100] {
         let mut longer = whole.clone();
         longer.resize(whole.len() + more, 0);
-        assert!(matches!(read(&longer), Err(Error::Damaged { .. })), "{more}");
+        assert!(read(&longer).is_err(), "{more}");
     }
 }
 
@@ -50,8 +58,7 @@ fn any_byte_changed_to_any_other_value_is_damaged() {
         for value in 0..=255 {
             if value != whole[at] {
                 altered[at] = value;
-                let result = read(&altered);
-                assert!(matches!(result, Err(Error::Damaged { .. })), "byte {at} = {value}");
+                assert!(read(&altered).is_err(), "byte {at} = {value}");
             }
         }
         altered[at] = whole[at];

@@ -1,7 +1,7 @@
 //! `crossrig train`: from labelled and unlabelled recordings to models, scores and a report.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -15,7 +15,7 @@ use crate::options::TrainOptions;
 use crate::report_data::report;
 use crate::settings::Settings;
 use crate::task::{Task, Truth};
-use crate::training::{Kind, total_steps};
+use crate::training::{Keeping, Kind, total_steps};
 use crate::{model_file, output, progress, summary};
 
 /// Flags of `train`.
@@ -51,6 +51,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     if !dry {
         output::check_folder(&out, resume)?;
     }
+    let every = checkpoint_interval(options.checkpoint_minutes)?;
     output::set_threads(options.threads)?;
 
     let clock = Instant::now();
@@ -83,10 +84,13 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     }
     network_fits(&task, &settings)?;
     output::create_folder(&out)?;
+    output::remove_scratch(&out);
     output::write(&out.join("config.toml"), settings.to_config(&out)?.as_bytes())?;
-    let checkpoints = out.join("checkpoints");
     let how = Conduct {
-        checkpoints: Some(&checkpoints),
+        checkpoints: Some(Keeping {
+            folder: out.join("checkpoints"),
+            every,
+        }),
         resume,
         stop: &context.stop,
         label: "",
@@ -138,6 +142,13 @@ pub fn save(
     output::write(&out.join("metrics.json"), text.as_bytes())?;
     let page = crate::report::render(&report(task, truth, settings, outcome, metrics));
     output::write(&out.join("report.html"), page.as_bytes())
+}
+
+/// `--checkpoint-minutes` as a time.
+fn checkpoint_interval(minutes: Option<f64>) -> Result<Duration> {
+    let minutes = minutes.unwrap_or(10.0);
+    Duration::try_from_secs_f64(60.0 * minutes)
+        .map_err(|_| Error::input(format!("--checkpoint-minutes must be 0 or more, found {minutes}")))
 }
 
 /// Flags over the config; on `--resume` without a config, over the one that the run left in its folder.
