@@ -8,6 +8,33 @@ use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
+pub mod margin;
+
+/// How many random cases a property is tried on: `usual`, or what `CROSSRIG_PROPTEST_CASES` says.
+pub fn cases(usual: usize) -> usize {
+    std::env::var("CROSSRIG_PROPTEST_CASES").map_or(usual, |n| n.parse().expect("a number of cases"))
+}
+
+/// Whole numbers by formula.
+pub struct Numbers(std::vec::IntoIter<f64>);
+
+impl Numbers {
+    pub fn new(name: &str) -> Self {
+        Self(formula(name, 64).into_iter())
+    }
+
+    /// From `low` to `high`, both included.
+    pub fn between(&mut self, low: usize, high: usize) -> usize {
+        let unit = (self.0.next().expect("numbers left") + 1.0) / 2.0;
+        low + (unit * (high - low + 1) as f64) as usize
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.between(0, from.len() - 1)]
+    }
+}
+
 /// Whether a variable is trained: all but batch norm's running values.
 pub fn trainable(name: &str) -> bool {
     !["running_mean", "running_var", "batches"].contains(&name.rsplit('.').next().unwrap_or(name))
