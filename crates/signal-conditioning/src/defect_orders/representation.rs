@@ -19,7 +19,7 @@ const MAP_LOWEST: f64 = -1.0;
 /// Harmonics of the shaft nearer to the end of the spectrum than this are not cut.
 const CUT_MARGIN_HZ: f64 = 10.0;
 
-/// The defect-order representation of one window; see [`DefectOrderAnalyser`] for the definitions.
+/// The defect-order representation of one window; see [`DefectOrderAnalyser`](super::DefectOrderAnalyser) for the definitions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DefectOrders {
     pub(super) scores: DefectOrderScores,
