@@ -147,7 +147,7 @@ pub fn seed_net(x: &Tensor, config: &SeedNetConfig, pass: Pass, vb: &VarBuilder)
     let mut x = layer(&mut margin, x, (config.filters, 7), (2, 1), vb.pp("stem"))?;
     // two positions or one are not pooled, but every other one dropped
     let (l, kernel) = (x.dim(2)?, if x.dim(2)? <= 2 { 1 } else { 2 });
-    margin.max_pool(&x, (0..(l - kernel) / 2 + 1).map(|i| 2 * i..2 * i + kernel))?;
+    margin.max_pool(&x, (0..=(l - kernel) / 2).map(|i| 2 * i..2 * i + kernel))?;
     x = max_pool1d(&x, kernel, 2, 0)?;
     for (s, &blocks) in config.blocks.iter().enumerate() {
         let (filters, branches) = (config.filters << s, config.cardinality);

@@ -25,7 +25,7 @@ impl Numbers {
 
     /// From `low` to `high`, both included.
     pub fn between(&mut self, low: usize, high: usize) -> usize {
-        let unit = (self.0.next().expect("numbers left") + 1.0) / 2.0;
+        let unit = f64::midpoint(self.0.next().expect("numbers left"), 1.0);
         low + (unit * (high - low + 1) as f64) as usize
     }
 
