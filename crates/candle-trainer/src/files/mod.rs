@@ -76,8 +76,9 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(test)]
     announce(Call::SyncFolder(folder.into()))?;
     // elsewhere a folder cannot be opened as a file; the durability of its entries is the system's
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
     Ok(())
 }
 
