@@ -231,6 +231,7 @@ fn wishes_that_make_no_sense_are_refused() {
         ("--lr=-1", &["--lr"]),
         ("--lr nan", &["--lr"]),
         ("--dropout 1", &["--dropout"]),
+        ("--label-smoothing 1", &["--label-smoothing"]),
         ("--fractions 0.5,0.6,0.2", &["--fractions"]),
         ("--fractions 0.8,0.2,0", &["--score all"]),
         ("--split somehow", &["--split", "blocks"]),

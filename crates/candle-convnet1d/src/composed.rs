@@ -117,9 +117,19 @@ pub fn softmax(logits: &Tensor) -> Result<Tensor> {
 /// [`cross_entropy_rows`](crate::cross_entropy_rows) out of candle's operations. The targets
 /// must be in range.
 pub fn cross_entropy_rows(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    cross_entropy_smoothed_rows(logits, targets, 0.)
+}
+
+/// The rows of [`cross_entropy_smoothed`](crate::cross_entropy_smoothed) out of candle's operations. The targets must be in range.
+pub fn cross_entropy_smoothed_rows(logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<Tensor> {
     let classes = Tensor::arange(0, logits.dim(D::Minus1)? as u32, logits.device())?;
     let is_target = targets.unsqueeze(1)?.broadcast_eq(&classes.unsqueeze(0)?)?;
-    chosen(&candle_nn::ops::log_softmax(logits, D::Minus1)?, &is_target)?.neg()
+    let log_softmax = candle_nn::ops::log_softmax(logits, D::Minus1)?;
+    let of_target = chosen(&log_softmax, &is_target)?;
+    if smoothing == 0. {
+        return of_target.neg();
+    }
+    (of_target * (smoothing - 1.))? - (log_softmax.mean(D::Minus1)? * smoothing)?
 }
 
 /// Each channel of each row of `x` `(N, C, L)` times its own `scale` `(N, C)`.

@@ -90,7 +90,7 @@ pub use instruction_set::InstructionSet;
 #[doc(hidden)]
 pub use instruction_set::on_instruction_set;
 pub use linear::{Linear, linear};
-pub use loss::{cross_entropy, cross_entropy_rows, softmax};
+pub use loss::{cross_entropy, cross_entropy_rows, cross_entropy_smoothed, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
 pub use padding::Padding;
 pub use pool::{

@@ -9,7 +9,25 @@ use crate::{Error, composed};
 ///
 /// Errors: no rows, shapes that do not fit, a target that is not below `K`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let rows = cross_entropy_rows(logits, targets)?;
+    cross_entropy_smoothed(logits, targets, 0.)
+}
+
+/// As [`cross_entropy`], against targets of which a share `smoothing`, 0 to 1, is spread evenly over all classes (label
+/// smoothing: Szegedy et al. 2016, section 7; `PyTorch`'s `label_smoothing`): the mean over rows of
+/// `log(sum_k exp(z_k)) - (1 - smoothing) z_target - smoothing mean_k z_k`.
+///
+/// Errors: those of [`cross_entropy`], and a smoothing outside 0 to 1.
+pub fn cross_entropy_smoothed(logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<Tensor> {
+    if !(0. ..=1.).contains(&smoothing) {
+        return Err(Error::Argument {
+            layer: "cross_entropy",
+            argument: "the label smoothing",
+            expected: "0 to 1".into(),
+            found: smoothing.to_string(),
+        }
+        .into());
+    }
+    let rows = rows(logits, targets, smoothing)?;
     if rows.elem_count() == 0 {
         return Err(Error::Shape {
             layer: "cross_entropy",
@@ -25,11 +43,16 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 ///
 /// For losses that weigh rows. Errors as for [`cross_entropy`], but no rows give no losses.
 pub fn cross_entropy_rows(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    rows(logits, targets, 0.)
+}
+
+fn rows(logits: &Tensor, targets: &Tensor, smoothing: f64) -> Result<Tensor> {
     let checked = checked_targets(logits, targets)?;
     if has_kernels(logits) {
-        logits.contiguous()?.apply_op1(CrossEntropy { targets: checked })
+        let targets = checked;
+        logits.contiguous()?.apply_op1(CrossEntropy { targets, smoothing })
     } else {
-        composed::cross_entropy_rows(logits, targets)
+        composed::cross_entropy_smoothed_rows(logits, targets, smoothing)
     }
 }
 
@@ -96,6 +119,15 @@ fn largest_and_sum<T: Float>(logits: &[T]) -> (f64, f64) {
 struct CrossEntropy {
     /// One for each row, each below the number of classes.
     targets: Vec<u32>,
+    /// Share of each target that is spread over all classes.
+    smoothing: f64,
+}
+
+impl CrossEntropy {
+    /// Shares of the class of a row and of each class.
+    fn shares(&self, classes: usize) -> (f64, f64) {
+        (1. - self.smoothing, self.smoothing / classes as f64)
+    }
 }
 
 impl CustomOp1 for CrossEntropy {
@@ -105,13 +137,20 @@ impl CustomOp1 for CrossEntropy {
 
     fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, classes) = layout.shape().dims2()?;
+        let (own, every) = self.shares(classes);
         for_float!(logits.dtype(), T => {
             let logits = values::<T>(logits, layout)?;
             let losses = write_rows(rows, 1, |row, loss| {
                 let logits = &logits[row * classes..][..classes];
                 let (largest, sum) = largest_and_sum(logits);
-                let target = logits[self.targets[row] as usize].to_f64();
-                loss[0] = T::from_f64(sum.ln() - (target - largest));
+                let target = logits[self.targets[row] as usize].to_f64() - largest;
+                // a share of 0 of an infinite logit is nothing, not NaN
+                let spread = if every == 0. {
+                    0.
+                } else {
+                    every * logits.iter().map(|z| z.to_f64() - largest).sum::<f64>()
+                };
+                loss[0] = T::from_f64(sum.ln() - own * target - spread);
             });
             Ok(output::<T>(losses, rows))
         })
@@ -119,6 +158,7 @@ impl CustomOp1 for CrossEntropy {
 
     fn bwd(&self, logits: &Tensor, _losses: &Tensor, dlosses: &Tensor) -> Result<Option<Tensor>> {
         let (rows, classes) = logits.dims2()?;
+        let (own, every) = self.shares(classes);
         let dlosses = dlosses.contiguous()?;
         let (logits_reader, dlosses_reader) = (Reader::new(logits), Reader::new(&dlosses));
         for_float!(logits.dtype(), T => {
@@ -128,8 +168,8 @@ impl CustomOp1 for CrossEntropy {
                 let (largest, sum) = largest_and_sum(logits);
                 for (class, (dz, &z)) in dlogits.iter_mut().zip(logits).enumerate() {
                     let softmax = (z.to_f64() - largest).exp() / sum;
-                    let target = f64::from(u8::from(class == self.targets[row] as usize));
-                    *dz = T::from_f64(dlosses[row].to_f64() * (softmax - target));
+                    let target = if class == self.targets[row] as usize { own } else { 0. };
+                    *dz = T::from_f64(dlosses[row].to_f64() * (softmax - (target + every)));
                 }
             });
             Tensor::from_vec(dlogits, logits.shape(), &Device::Cpu).map(Some)

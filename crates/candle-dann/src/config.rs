@@ -37,6 +37,8 @@ pub struct DannConfig {
     pub projection: Option<usize>,
     /// Probability of dropout on the features, before both heads; 0: none.
     pub dropout: f64,
+    /// Share of each class label that is spread evenly over all classes in the label loss; 0: none.
+    pub label_smoothing: f64,
     /// How the domain loss is averaged.
     pub domain_loss: DomainLoss,
 }
@@ -52,6 +54,7 @@ impl DannConfig {
             domain_head: Head::Linear,
             projection: None,
             dropout: 0.0,
+            label_smoothing: 0.0,
             domain_loss: DomainLoss::default(),
         }
     }
@@ -78,6 +81,10 @@ impl DannConfig {
             if !head.is_possible() {
                 return Err(wrong(option, Head::EXPECTED.into(), head.to_string()));
             }
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let found = self.label_smoothing.to_string();
+            return Err(wrong("label_smoothing", "at least 0 and below 1".into(), found));
         }
         let DomainLoss::PerDomainMeans { weights } = &self.domain_loss else {
             return Ok(());

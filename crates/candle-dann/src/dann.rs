@@ -256,7 +256,7 @@ impl<E: Extractor> Dann<E> {
     /// `L_y` over all labelled rows, and the share that is right.
     fn label_loss(&self, features: &Tensor, sources: &[LabelledRows], pass: Pass) -> Result<(Tensor, Option<f64>)> {
         let labels = joined_labels(sources, self.config.labels)?;
-        label_loss(self.config.labels, &self.label_head.forward(features, pass)?, &labels)
+        label_loss(&self.config, &self.label_head.forward(features, pass)?, &labels)
     }
 
     fn check_sources(&self, sources: &[LabelledRows]) -> Result<()> {

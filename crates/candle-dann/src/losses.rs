@@ -1,7 +1,7 @@
-use candle_convnet1d::{cross_entropy, cross_entropy_rows};
+use candle_convnet1d::{cross_entropy_rows, cross_entropy_smoothed};
 use candle_core::{Result, Tensor};
 
-use crate::{Batch, Labels};
+use crate::{Batch, DannConfig, Labels};
 
 /// How the domain cross-entropies of all rows become one loss.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,8 @@ impl Default for DomainLoss {
 pub struct Losses {
     /// Label loss plus domain loss: the one to call `backward` on.
     pub total: Tensor,
-    /// `L_y`, over the labelled rows: their mean cross-entropy, or the mean squared error of [`Labels::Values`].
+    /// `L_y`, over the labelled rows: their mean cross-entropy (with smoothed labels where
+    /// the configuration says so), or the mean squared error of [`Labels::Values`].
     pub label: Tensor,
     /// Share of the labelled rows whose class the label head named right (with dropout on, as trained); none where it gives
     /// values.
@@ -53,9 +54,12 @@ pub struct DomainLosses {
 }
 
 /// The label loss of the label head's `outputs`, and the accuracy where there is one.
-pub(crate) fn label_loss(kind: Labels, outputs: &Tensor, labels: &Tensor) -> Result<(Tensor, Option<f64>)> {
-    match kind {
-        Labels::Classes(_) => Ok((cross_entropy(outputs, labels)?, Some(accuracy(outputs, labels)?))),
+pub(crate) fn label_loss(config: &DannConfig, outputs: &Tensor, labels: &Tensor) -> Result<(Tensor, Option<f64>)> {
+    match config.labels {
+        Labels::Classes(_) => {
+            let loss = cross_entropy_smoothed(outputs, labels, config.label_smoothing)?;
+            Ok((loss, Some(accuracy(outputs, labels)?)))
+        }
         Labels::Values(_) => Ok(((outputs - labels.to_dtype(outputs.dtype())?)?.sqr()?.mean_all()?, None)),
     }
 }

@@ -25,6 +25,7 @@ fn rich(domains: usize) -> DannConfig {
         domain_head: Head::hidden(4),
         projection: Some(4),
         dropout: 0.3,
+        label_smoothing: 0.1,
         ..DannConfig::new(CLASSES, domains, FEATURES)
     }
 }

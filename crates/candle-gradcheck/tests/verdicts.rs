@@ -197,7 +197,15 @@ fn tolerance_is_relative_to_the_numeric_derivative() {
             rtol: 0.0,
             ..GradCheck::default()
         }
-        .check(&[x], op),
+        .check(std::slice::from_ref(&x), op),
+    );
+    // Off by 1e3: beyond 0.4 * 2000, though within 0.4 * 3000.
+    mismatch(
+        GradCheck {
+            rtol: 0.4,
+            ..GradCheck::default()
+        }
+        .check(&[x], |t| t[0].apply_op1(Square { at: 0, by: 1e3 })),
     );
 }
 

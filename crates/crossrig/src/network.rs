@@ -102,6 +102,7 @@ impl Network {
             domain_head,
             projection: settings.projection,
             dropout: settings.dropout,
+            label_smoothing: settings.label_smoothing,
             domain_loss: match settings.domain_loss {
                 DomainLoss::PerDomainMeans => candle_dann::DomainLoss::PerDomainMeans { weights: Vec::new() },
                 DomainLoss::MeanOverRows => candle_dann::DomainLoss::MeanOverRows,

@@ -308,6 +308,9 @@ pub struct TrainOptions {
     /// Dropout on the features before both heads [default: 0]
     #[arg(long, value_name = "P", help_heading = "Network")]
     pub dropout: Option<f64>,
+    /// Share of each class label that is spread over all classes in the label loss [default: 0]
+    #[arg(long, value_name = "P", help_heading = "Training")]
+    pub label_smoothing: Option<f64>,
     /// How the domain losses are put together [default: per-domain-means]
     #[arg(long, value_enum, help_heading = "Adaptation")]
     pub domain_loss: Option<DomainLoss>,

@@ -81,6 +81,9 @@ pub struct Settings {
     pub projection: Option<usize>,
     /// Dropout on the features.
     pub dropout: f64,
+    /// Share of each class label that is spread over all classes.
+    #[serde(default)]
+    pub label_smoothing: f64,
     /// How the domain losses are put together.
     pub domain_loss: DomainLoss,
     /// Over what batch norm takes its statistics.
@@ -209,6 +212,7 @@ impl Settings {
             domain_head: o.domain_head.clone().unwrap_or_else(|| "hidden:256".into()),
             projection: o.projection,
             dropout: o.dropout.unwrap_or(0.0),
+            label_smoothing: o.label_smoothing.unwrap_or(0.0),
             domain_loss: o.domain_loss.unwrap_or(DomainLoss::PerDomainMeans),
             batch_norm: o.batch_norm.unwrap_or(BatchNorm::Joint),
             balance: o.balance.unwrap_or(Balance::None),
@@ -274,11 +278,10 @@ impl Settings {
                 self.weight_decay
             ));
         }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return fail(format!(
-                "--dropout must be at least 0 and below 1, found {}",
-                self.dropout
-            ));
+        for (flag, share) in [("dropout", self.dropout), ("label-smoothing", self.label_smoothing)] {
+            if !(0.0..1.0).contains(&share) {
+                return fail(format!("--{flag} must be at least 0 and below 1, found {share}"));
+            }
         }
         let sum: f64 = self.fractions.iter().sum();
         if self.fractions.iter().any(|f| !(0.0..=1.0).contains(f))
@@ -354,6 +357,7 @@ impl Settings {
             domain_head: Some(self.domain_head.clone()),
             projection: self.projection,
             dropout: Some(self.dropout),
+            label_smoothing: Some(self.label_smoothing),
             domain_loss: Some(self.domain_loss),
             batch_norm: Some(self.batch_norm),
             balance: Some(self.balance),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_convnet1d::{
     BatchNorm1d, BatchNormConfig, Dropout, Pass, SeGate, Statistics, adaptive_avg_pool1d, adaptive_max_pool1d,
-    avg_pool1d, composed, cross_entropy, cross_entropy_rows, global_avg_pool1d, global_max_pool1d, linear, max_pool1d,
+    avg_pool1d, composed, cross_entropy, cross_entropy_rows, cross_entropy_smoothed, global_avg_pool1d, global_max_pool1d, linear, max_pool1d,
     relu, softmax,
 };
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -80,6 +80,14 @@ pub fn table() -> Vec<Row> {
             losses(draw, path, cross_entropy, |logits, targets| {
                 composed::cross_entropy_rows(logits, targets)?.mean_all()
             })
+        }),
+        both("cross-entropy with smoothed labels", |draw, path| {
+            losses(
+                draw,
+                path,
+                |logits, targets| cross_entropy_smoothed(logits, targets, 0.1),
+                |logits, targets| composed::cross_entropy_smoothed_rows(logits, targets, 0.1)?.mean_all(),
+            )
         }),
     ]
 }

@@ -171,6 +171,19 @@ fn lambda_zero_leaves_zeros_in_the_store<T: Element>(device: &candle_core::Devic
     Ok(())
 }
 
+/// Just above half way between two f16 numbers, and half way to f32: rounded by way of f32 it would become the even one.
+#[test]
+fn lambda_is_rounded_once() -> Result<()> {
+    let lambda = 1.0 + 2f64.powi(-11) + 2f64.powi(-30);
+    for device in devices() {
+        let one = Tensor::ones(1, candle_core::DType::F16, &device)?;
+        let leaf = Var::from_tensor(&one)?;
+        let dx = pulled_back(&leaf, &gradient_reversal(&leaf, lambda)?, &one)?;
+        assert_eq!(dx.to_vec1::<f16>()?, [f16::from_f32(-1.0 - 2f32.powi(-10))]);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config())]
 
