@@ -49,6 +49,13 @@ fn a_folder_of_text_files_is_trained_on_evaluated_and_predicted() {
     assert_eq!(adapted["chosen_by"], "last epoch");
     assert!(adapted["domains"]["machine-b"]["confusion"].is_array());
     assert!(metrics["domain_accuracy"]["chance"] == 0.5);
+    for model in ["adapted", "source_only"] {
+        let history = metrics["history"][model].as_array().unwrap();
+        assert_eq!(history.len() as u64, metrics["config"]["epochs"].as_u64().unwrap());
+        assert!(history.iter().all(|epoch| epoch["label_loss"].is_number()));
+        let adversarial = history.iter().filter(|epoch| epoch["domain_loss"].is_number()).count();
+        assert_eq!(adversarial > 0, model == "adapted");
+    }
 
     let evaluated = ok(
         dir.path(),

@@ -42,7 +42,10 @@ fn a_share_that_is_none_is_refused() -> Result<()> {
     let targets = &Tensor::new(&[2u32], &Device::Cpu)?;
     for smoothing in [-0.1, 1.1, f64::NAN] {
         let error = cross_entropy_smoothed(logits, targets, smoothing).expect_err("refused");
-        assert!(error.to_string().contains("the label smoothing must be 0 to 1"), "{error}");
+        assert!(
+            error.to_string().contains("the label smoothing must be 0 to 1"),
+            "{error}"
+        );
     }
     Ok(())
 }

@@ -328,9 +328,11 @@ pub fn metrics(
     let main = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
     let last = |m: &Option<ModelResult>| m.as_ref().map(|m| LastEpoch { last: m.scores.clone() });
     let mut predicted_mix = BTreeMap::new();
+    let mut history = BTreeMap::new();
     for (name, m) in [("adapted", &outcome.adapted), ("source_only", &outcome.source_only)] {
         if let Some(m) = m {
             predicted_mix.insert(name.to_owned(), m.predicted_mix.clone());
+            history.insert(name.to_owned(), m.history.clone());
         }
     }
     Metrics {
@@ -368,6 +370,7 @@ pub fn metrics(
         a_distance: main.and_then(|m| m.a_distance),
         a_distance_source_only: outcome.source_only.as_ref().and_then(|m| m.a_distance),
         predicted_mix,
+        history,
         warnings,
     }
 }

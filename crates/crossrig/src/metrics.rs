@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::settings::Settings;
+use crate::training::EpochRecord;
 
 /// The whole file.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,8 @@ pub struct Metrics {
     pub a_distance_source_only: Option<f64>,
     /// Shares of the classes that each model predicts in the target.
     pub predicted_mix: BTreeMap<String, Vec<f64>>,
+    /// How each model (`adapted`, `source_only`) trained: one record an epoch.
+    pub history: BTreeMap<String, Vec<EpochRecord>>,
     /// Remarks that a reader of the scores should see.
     pub warnings: Vec<String>,
 }

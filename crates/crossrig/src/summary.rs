@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::metrics::{Metrics, Scores};
-use crate::options::Method;
+use crate::options::{DomainLoss, Method};
 
 /// One line of the table of methods.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ pub fn table(m: &Metrics) -> String {
 /// What the scores mean, one sentence each.
 pub fn verdicts(m: &Metrics) -> Vec<String> {
     let rows = rows(m);
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = adversary(m).into_iter().collect();
     let f1 = |r: &Row| r.scores.macro_f1;
     if rows.iter().all(|r| f1(r).is_none()) {
         lines.push("no target labels: target accuracy unknown".to_owned());
@@ -192,4 +192,47 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A domain head is outrun where its loss is so many times that of guessing.
+const OUTRUN: f64 = 1.25;
+
+/// What the domain loss of the last epoch says against the adaptation; no label is needed for it.
+fn adversary(m: &Metrics) -> Option<String> {
+    let loss = m.history.get("adapted")?.last()?.domain_loss?;
+    let domains = m.config.source.len() + m.config.target.len();
+    match m.config.domain_loss {
+        DomainLoss::PerDomainMeans => outrun(loss / domains as f64, domains),
+        DomainLoss::MeanOverRows => outrun(loss, domains),
+    }
+}
+
+/// An extractor that hides the domains leaves the domain head guessing: a mean loss of ln D for D domains. A loss well above
+/// says that the head is wrong *and sure*: the extractor moves faster than the head follows, and the features of the domains
+/// trade places instead of coming together. The accuracy, at chance in both cases, does not tell them apart.
+fn outrun(loss: f64, domains: usize) -> Option<String> {
+    let guessing = (domains as f64).ln();
+    (loss > OUTRUN * guessing).then(|| {
+        format!(
+            "the domain head is outrun: its loss is {loss:.2} where guessing has {guessing:.2}, so the features are not aligned; \
+             lower --lambda, or give the head more steps (--method dann-alternating --domain-steps N)"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outrun;
+
+    #[test]
+    fn a_domain_head_that_guesses_is_not_outrun_and_one_that_is_surely_wrong_is() {
+        for domains in [2, 3, 7] {
+            let guessing = (domains as f64).ln();
+            assert_eq!(outrun(0.0, domains), None);
+            assert_eq!(outrun(guessing, domains), None);
+            assert!(outrun(2.0 * guessing, domains).is_some());
+        }
+        let words = outrun(1.37, 2).unwrap();
+        assert!(words.contains("1.37") && words.contains("0.69"), "{words}");
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use candle_convnet1d::{
     BatchNorm1d, BatchNormConfig, Dropout, Pass, SeGate, Statistics, adaptive_avg_pool1d, adaptive_max_pool1d,
-    avg_pool1d, composed, cross_entropy, cross_entropy_rows, cross_entropy_smoothed, global_avg_pool1d, global_max_pool1d, linear, max_pool1d,
-    relu, softmax,
+    avg_pool1d, composed, cross_entropy, cross_entropy_rows, cross_entropy_smoothed, global_avg_pool1d,
+    global_max_pool1d, linear, max_pool1d, relu, softmax,
 };
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
