@@ -68,7 +68,7 @@ fn within_bounds(what: &str, bytes: &[u8], raw: Option<RawLayout>) -> bool {
     sound
 }
 
-const FIXTURES: [&str; 15] = [
+const FIXTURES: [&str; 26] = [
     "small_plain.mat",
     "small_compressed.mat",
     "plain.mat",
@@ -84,6 +84,17 @@ const FIXTURES: [&str; 15] = [
     "f8.wav",
     "extensible.wav",
     "big.wav",
+    "vector.npy",
+    "big.npy",
+    "fortran.npy",
+    "version3.npy",
+    "small.npz",
+    "small_stored.npz",
+    "classes.tdms",
+    "segments.tdms",
+    "interleaved.tdms",
+    "big.tdms",
+    "incomplete.tdms",
 ];
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -5,13 +5,16 @@ mod limits;
 mod listing;
 mod mat4;
 mod mat5;
+mod npy;
 mod numbers;
 mod raw;
 mod source;
 mod stream;
+mod tdms;
 mod text;
 mod variable;
 mod wav;
+mod zip;
 
 use std::ops::Range;
 use std::path::Path;
@@ -27,7 +30,9 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 9] = ["mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav"];
+pub(crate) const ENDINGS: [&str; 12] = [
+    "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms",
+];
 
 /// What is said about a file beside its path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -215,6 +220,12 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(hdf5::Hdf5File::open(&source, limits)?))
     } else if let Some(endian) = wav::is_wav(&head) {
         Ok(Box::new(wav::WavFile::open(source, endian, limits)?))
+    } else if npy::is_npy(&head) {
+        Ok(Box::new(npy::NpyFile::open(source)?))
+    } else if tdms::is_tdms(&head) {
+        Ok(Box::new(tdms::TdmsFile::open(source, limits)?))
+    } else if zip::is_zip(&head) {
+        Ok(Box::new(npy::NpzFile::open(source, limits)?))
     } else if let Some(endian) = mat4::is_mat4(&head) {
         Ok(Box::new(mat4::Mat4File::open(source, endian, limits)?))
     } else if ending == "mat" || mat5::is_mat5(&head) {
