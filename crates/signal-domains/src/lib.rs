@@ -65,7 +65,7 @@ mod split;
 pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
 pub use error::{Error, Place, Result};
 pub use formats::{
-    Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
+    Decimal, Delimiter, Dialect, Encoding, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use recording::{Recording, load_file};

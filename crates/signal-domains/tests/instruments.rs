@@ -1,4 +1,4 @@
-//! Files of measuring programs (NumPy, LabVIEW), written by independent programs and read back value by value; see
+//! Files of measuring programs (NumPy, LabVIEW, modal analysis), written by independent programs and read back value by value; see
 //! the `make_*.py` beside the fixtures.
 
 use std::path::{Path, PathBuf};
@@ -60,16 +60,28 @@ fn pieces_agree(name: &str) {
 
 #[test]
 fn npy_files_are_read_in_both_byte_orders_and_both_orders_of_extents() {
-    for (name, kind) in [("vector.npy", "float32"), ("big.npy", "int16"), ("version3.npy", "float64")] {
+    for (name, kind) in [
+        ("vector.npy", "float32"),
+        ("big.npy", "int16"),
+        ("version3.npy", "float64"),
+    ] {
         let variables = list_variables(&fixture(name)).unwrap();
         assert_eq!((&*variables[0].name, &*variables[0].kind), ("1", kind), "{name}");
-        assert_eq!(load_file(&fixture(name), &[]).unwrap().channels, [ramp(false)], "{name}");
+        assert_eq!(
+            load_file(&fixture(name), &[]).unwrap().channels,
+            [ramp(false)],
+            "{name}"
+        );
         pieces_agree(name);
     }
     for name in ["c_order.npy", "fortran.npy"] {
         for c in 0..3 {
             let expected: Vec<f64> = (0..20).map(|i| f64::from(3 * i + c)).collect();
-            assert_eq!(read(name, &format!("1#{}", c + 1)).unwrap().channels, [expected], "{name}");
+            assert_eq!(
+                read(name, &format!("1#{}", c + 1)).unwrap().channels,
+                [expected],
+                "{name}"
+            );
         }
         pieces_agree(name);
     }
@@ -86,7 +98,11 @@ fn npz_files_are_read_stored_and_deflated_with_every_real_type() {
             ("b_u2", "uint16"),
         ]) {
             assert_eq!(find(&variables, key).kind, kind);
-            assert_eq!(read(name, key).unwrap().channels, [ramp(key.contains("_u"))], "{name} {key}");
+            assert_eq!(
+                read(name, key).unwrap().channels,
+                [ramp(key.contains("_u"))],
+                "{name} {key}"
+            );
         }
         for key in ["wide", "fortran"] {
             for c in 0..3 {
@@ -153,12 +169,19 @@ fn tdms_files_of_nptdms_are_read_with_rate_unit_and_properties() {
     let text = |name: &str, key: &str| find(&variables, name).attributes[key].clone();
     assert_eq!(text("/", "rig"), Attribute::Text("A".into()));
     assert_eq!(text("/", "rpm"), Attribute::Number(1797.0));
-    assert_eq!(text("/", "begun"), Attribute::Text("2024-02-29T23:59:58.250000Z".into()));
+    assert_eq!(
+        text("/", "begun"),
+        Attribute::Text("2024-02-29T23:59:58.250000Z".into())
+    );
     assert_eq!(text("acc", "place"), Attribute::Text("drive end".into()));
     let flags: Vec<f64> = (0..50).map(|i| f64::from(u8::from(7 * i % 23 % 2 == 0))).collect();
     assert_eq!(read("classes.tdms", "acc/flag").unwrap().channels, [flags]);
     assert_eq!(read("classes.tdms", "it's/odd/a").unwrap().channels, [ramp(false)]);
-    for (name, kind) in [("words", "char"), ("times", "timestamp"), ("complex_", "complex float64")] {
+    for (name, kind) in [
+        ("words", "char"),
+        ("times", "timestamp"),
+        ("complex_", "complex float64"),
+    ] {
         let variable = find(&variables, &format!("acc/{name}"));
         assert_eq!((&*variable.kind, variable.numeric), (kind, false));
         assert!(variable.reason.is_some());
@@ -191,4 +214,62 @@ fn tdms_segments_are_joined_whatever_their_order_and_lists_of_objects() {
 fn tdms_values_that_still_need_scaling_are_refused() {
     let message = read("daqmx.tdms", "g/a").unwrap_err().to_string();
     assert!(message.contains("scaling"), "{message}");
+}
+
+#[test]
+fn uff_functions_are_read_as_text_and_binary_with_rate_and_unit() {
+    let half: Vec<f64> = ramp(false).iter().map(|v| v / 2.0).collect();
+    let variables = list_variables(&fixture("text.uff")).unwrap();
+    assert_eq!(variables.len(), 5);
+    let first = &variables[0];
+    // 1 / 12000 s is written with six digits
+    assert_eq!((first.rate_hz, first.unit.as_deref()), (Some(12_000.0), Some("g")));
+    assert_eq!(first.attributes["id1"], Attribute::Text("bearing rig".into()));
+    assert_eq!(first.attributes["response_node"], Attribute::Number(3.0));
+    assert_eq!(first.attributes["reference_direction"], Attribute::Number(-1.0));
+    for (key, kind, values) in [
+        ("1", "float64", ramp(false)),
+        ("2", "float32", ramp(false)),
+        ("5", "float64", half.clone()),
+    ] {
+        assert_eq!(find(&variables, key).kind, kind);
+        assert_eq!(read("text.uff", key).unwrap().channels, [values], "{key}");
+    }
+    assert_eq!(find(&variables, "5").rate_hz, None, "a spectrum has no rate");
+    for (key, words) in [("3", "complex"), ("4", "uneven")] {
+        let message = read("text.uff", key).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+    for name in ["binary.uff", "binary_big.uff"] {
+        let recording = read(name, "1").unwrap();
+        assert_eq!(
+            (recording.channels, recording.rate_hz),
+            (vec![ramp(false)], Some(12_000.0)),
+            "{name}"
+        );
+        assert_eq!(read(name, "2").unwrap().channels, [half.clone()], "{name}");
+        pieces_agree(name);
+    }
+    pieces_agree("text.uff");
+}
+
+#[test]
+fn uff_values_that_are_missing_or_no_numbers_are_errors_with_their_place() {
+    let bytes = std::fs::read(fixture("text.uff")).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let open = |text: String| SignalFile::from_bytes(Path::new("x"), text.into_bytes(), &ReadOptions::default());
+    let fewer = text.replacen("         4        50", "         4        80", 1);
+    let message = open(fewer).unwrap_err().to_string();
+    assert!(message.contains("7 lines early"), "{message}");
+    let more = text.replacen("         4        50", "         4        30", 1);
+    let message = open(more).unwrap_err().to_string();
+    assert!(message.contains("expected the end"), "{message}");
+    let message = open(text.replacen("8.00000000000e+00", "8.0000x000000e+00", 1))
+        .and_then(|f| f.read(0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("byte ") && message.contains("20 characters wide"),
+        "{message}"
+    );
 }

@@ -78,7 +78,12 @@ impl<Spot> Listing<Spot> {
 
     /// Finishes each variable, and keeps another spot for it.
     pub fn map<Other>(mut self, mut finish: impl FnMut(&mut Variable, Spot) -> Other) -> Listing<Other> {
-        let spots = self.variables.iter_mut().zip(self.spots).map(|(v, spot)| finish(v, spot)).collect();
+        let spots = self
+            .variables
+            .iter_mut()
+            .zip(self.spots)
+            .map(|(v, spot)| finish(v, spot))
+            .collect();
         Listing {
             used: self.used,
             budget: self.budget,

@@ -2,6 +2,7 @@
 
 mod hdf5;
 mod limits;
+mod lines;
 mod listing;
 mod mat4;
 mod mat5;
@@ -12,6 +13,7 @@ mod source;
 mod stream;
 mod tdms;
 mod text;
+mod uff;
 mod variable;
 mod wav;
 mod zip;
@@ -21,7 +23,7 @@ use std::path::Path;
 
 pub use limits::{Limits, MAX_SAMPLES};
 pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
-pub use text::{Decimal, Delimiter, Dialect, TextLayout};
+pub use text::{Decimal, Delimiter, Dialect, Encoding, TextLayout};
 pub(crate) use variable::Order;
 pub use variable::{Variable, list_variables};
 
@@ -30,8 +32,8 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 12] = [
-    "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms",
+pub(crate) const ENDINGS: [&str; 16] = [
+    "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms", "gz", "uff", "unv", "u58",
 ];
 
 /// What is said about a file beside its path.
@@ -224,6 +226,8 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(npy::NpyFile::open(source)?))
     } else if tdms::is_tdms(&head) {
         Ok(Box::new(tdms::TdmsFile::open(source, limits)?))
+    } else if uff::is_uff(&head) {
+        Ok(Box::new(uff::UffFile::open(source, limits)?))
     } else if zip::is_zip(&head) {
         Ok(Box::new(npy::NpzFile::open(source, limits)?))
     } else if let Some(endian) = mat4::is_mat4(&head) {
@@ -234,10 +238,10 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         let message =
             "not an HDF5 file: its signature (89 48 44 46 0d 0a 1a 0a) is not there; the file is damaged or misnamed";
         Err(source.error(0, message))
-    } else if head.contains(&0) {
-        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, CSV / TXT, and bare numbers whose \
-             layout is stated as `raw`"))
+    } else if head.contains(&0) && !text::is_utf16(&head) && !text::is_gzip(&head) {
+        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
+             bare numbers whose layout is stated as `raw`"))
     } else {
-        Ok(Box::new(text::TextFile::open(&source, options.text)?))
+        Ok(Box::new(text::TextFile::open(source, options.text, limits)?))
     }
 }

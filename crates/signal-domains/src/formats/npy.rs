@@ -45,7 +45,10 @@ impl Array {
         let (from, what) = (stream.at(), "the header of an array");
         let [magic @ .., major, _minor] = stream.array::<8>(what)?;
         if magic != *MAGIC {
-            return Err(stream.error(from, "no NPY header (93 `NUMPY`) where one was expected; the file is damaged"));
+            return Err(stream.error(
+                from,
+                "no NPY header (93 `NUMPY`) where one was expected; the file is damaged",
+            ));
         }
         let header = match major {
             1 => u64::from(stream.u16(what)?),
@@ -101,7 +104,13 @@ impl Array {
     }
 
     /// Samples of a channel, from a stream at the array's first byte.
-    fn samples(&self, stream: &mut Stream<'_>, variable: &Variable, channel: usize, samples: Range<usize>) -> Result<Vec<f64>> {
+    fn samples(
+        &self,
+        stream: &mut Stream<'_>,
+        variable: &Variable,
+        channel: usize,
+        samples: Range<usize>,
+    ) -> Result<Vec<f64>> {
         let Dtype::Numbers(number, endian, _) = self.dtype else {
             return Ok(Vec::new());
         };
@@ -115,8 +124,14 @@ impl Array {
 /// The dtype that a header's `descr` names, between its quotes.
 fn dtype(descr: &str) -> Dtype {
     let other = |kind: &str, reason| Dtype::Other(kind.into(), reason);
-    let Some(name) = descr.strip_prefix(['\'', '"']).and_then(|d| d.strip_suffix(['\'', '"'])) else {
-        return other("structured", "a structured array; save each of its fields as an array of its own");
+    let Some(name) = descr
+        .strip_prefix(['\'', '"'])
+        .and_then(|d| d.strip_suffix(['\'', '"']))
+    else {
+        return other(
+            "structured",
+            "a structured array; save each of its fields as an array of its own",
+        );
     };
     let (endian, code) = match name.as_bytes().first() {
         Some(b'>') => (Endian::Big, &name[1..]),
@@ -139,11 +154,20 @@ fn dtype(descr: &str) -> Dtype {
         _ => {
             return match code.as_bytes().first() {
                 Some(b'c') => other("complex", "complex numbers; save real and imaginary part as two arrays"),
-                Some(b'O') => other("object", "pickled Python objects, which may run anything when unpickled and are never read"),
+                Some(b'O') => other(
+                    "object",
+                    "pickled Python objects, which may run anything when unpickled and are never read",
+                ),
                 Some(b'S' | b'U' | b'a') => other("char", "texts"),
                 Some(b'M' | b'm') => other("datetime", "dates or times; save them as numbers of seconds"),
-                Some(b'f') => other("long double", "its layout differs from machine to machine; save it as float64"),
-                _ => Dtype::Other(code.chars().take(40).collect(), "a type that is not read; save it as float64"),
+                Some(b'f') => other(
+                    "long double",
+                    "its layout differs from machine to machine; save it as float64",
+                ),
+                _ => Dtype::Other(
+                    code.chars().take(40).collect(),
+                    "a type that is not read; save it as float64",
+                ),
             };
         }
     };

@@ -145,7 +145,11 @@ pub(crate) fn rate_of_spacing(spacing: f64, precision: f64) -> Option<f64> {
         return None;
     }
     let whole = rate.round();
-    Some(if (rate - whole).abs() <= precision * rate { whole } else { rate })
+    Some(if (rate - whole).abs() <= precision * rate {
+        whole
+    } else {
+        rate
+    })
 }
 
 #[cfg(test)]

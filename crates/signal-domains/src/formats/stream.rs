@@ -81,7 +81,10 @@ impl<'a> Stream<'a> {
             source,
             at: 0,
             end,
-            inner: Inner::Unpacked(BufReader::with_capacity(BLOCK, Unpacker::Zlib(ZlibDecoder::new(reader)))),
+            inner: Inner::Unpacked(BufReader::with_capacity(
+                BLOCK,
+                Unpacker::Zlib(ZlibDecoder::new(reader)),
+            )),
             endian: Endian::Little,
             inflated_from: Some(from),
         }

@@ -71,7 +71,10 @@ fn directory(source: &Source) -> Result<Directory> {
     let tail = source.bytes(from, source.len() - from, "the end of the archive")?;
     let at = (0..(tail.len() + 1).saturating_sub(END_BYTES as usize))
         .rev()
-        .find(|&i| tail[i..].starts_with(END) && i + 22 + usize::from(tail[i + 20]) + 256 * usize::from(tail[i + 21]) == tail.len());
+        .find(|&i| {
+            tail[i..].starts_with(END)
+                && i + 22 + usize::from(tail[i + 20]) + 256 * usize::from(tail[i + 21]) == tail.len()
+        });
     let Some(at) = at.map(|i| from + i as u64) else {
         let message = "a ZIP archive without its end record; the file is cut short";
         return Err(source.error(source.len(), message));
@@ -93,7 +96,10 @@ fn directory(source: &Source) -> Result<Directory> {
             source.check(record, 56, "the ZIP64 end record")?;
             let mut stream = Stream::plain(source, record..record + 56, Endian::Little);
             if stream.u32("the ZIP64 end record")? != END_64 {
-                return Err(source.error(record, "no ZIP64 end record where one was expected; the file is damaged"));
+                return Err(source.error(
+                    record,
+                    "no ZIP64 end record where one was expected; the file is damaged",
+                ));
             }
             stream.skip(28, "the ZIP64 end record")?;
             members = stream.u64("the ZIP64 end record")?;
@@ -111,7 +117,8 @@ fn directory(source: &Source) -> Result<Directory> {
             range: start..end,
         }),
         _ => {
-            let message = format!("the list of members ({len} bytes from byte {start}) is not in the file; the file is damaged");
+            let message =
+                format!("the list of members ({len} bytes from byte {start}) is not in the file; the file is damaged");
             Err(source.error(at, message))
         }
     }
@@ -122,7 +129,10 @@ fn member(source: &Source, stream: &mut Stream<'_>, limit: u64) -> Result<Member
     let at = stream.at();
     let what = "the list of members";
     if stream.u32(what)? != CENTRAL {
-        return Err(source.error(at, "no entry of the list of members where one was expected; the file is damaged"));
+        return Err(source.error(
+            at,
+            "no entry of the list of members where one was expected; the file is damaged",
+        ));
     }
     stream.skip(4, what)?;
     let (flags, method) = (stream.u16(what)?, stream.u16(what)?);
@@ -149,7 +159,10 @@ fn member(source: &Source, stream: &mut Stream<'_>, limit: u64) -> Result<Member
     let mut header = Stream::plain(source, local..source.len(), Endian::Little);
     let what = format!("the header of {name}");
     if header.array::<4>(&what)? != *LOCAL {
-        return Err(source.error(local, format!("no header of {name} where one was expected; the file is damaged")));
+        return Err(source.error(
+            local,
+            format!("no header of {name} where one was expected; the file is damaged"),
+        ));
     }
     header.skip(22, &what)?;
     let skipped = u64::from(header.u16(&what)?) + u64::from(header.u16(&what)?);

@@ -95,7 +95,8 @@ impl LeadIn {
         let open = len == OPEN;
         let left = stream.left();
         if !open && len > left {
-            let message = format!("a segment of {len} bytes, but only {left} are left; the file is cut short or damaged");
+            let message =
+                format!("a segment of {len} bytes, but only {left} are left; the file is cut short or damaged");
             return Err(stream.error(at, message));
         }
         let len = if open { left } else { len };
@@ -175,7 +176,9 @@ impl TdmsFile {
                 break;
             }
             let lane = match known {
-                Some((layout, interleaved, lane)) if (layout, interleaved) == (segment.layout, segment.interleaved) => lane,
+                Some((layout, interleaved, lane)) if (layout, interleaved) == (segment.layout, segment.interleaved) => {
+                    lane
+                }
                 _ => ChunkLane::find(&self.layouts[segment.layout], index, segment.interleaved),
             };
             known = Some((segment.layout, segment.interleaved, lane));
@@ -263,6 +266,9 @@ impl Reader for TdmsFile {
     }
 
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        channels.iter().map(|c| self.channel(c.variable, samples.clone())).collect()
+        channels
+            .iter()
+            .map(|c| self.channel(c.variable, samples.clone()))
+            .collect()
     }
 }

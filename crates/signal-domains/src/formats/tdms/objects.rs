@@ -139,7 +139,8 @@ impl Objects {
                     count.checked_mul(kind.width)
                 };
                 let (1, Some(size)) = (dimension, size.filter(|s| *s < 1 << 56)) else {
-                    let message = format!("{count} values of dimension {dimension}: that cannot be; the file is damaged");
+                    let message =
+                        format!("{count} values of dimension {dimension}: that cannot be; the file is damaged");
                     return Err(stream.error(at, message));
                 };
                 if channel.kind.is_some_and(|k| k != kind) {
@@ -241,10 +242,12 @@ impl Objects {
                 Some(Attribute::Number(spacing)) => rate_of_spacing(*spacing, 1e-12),
                 _ => None,
             };
-            variable.unit = ["unit_string", "NI_UnitDescription"].iter().find_map(|name| match attributes.get(*name) {
-                Some(Attribute::Text(unit)) if !unit.is_empty() => Some(unit.clone()),
-                _ => None,
-            });
+            variable.unit = ["unit_string", "NI_UnitDescription"]
+                .iter()
+                .find_map(|name| match attributes.get(*name) {
+                    Some(Attribute::Text(unit)) if !unit.is_empty() => Some(unit.clone()),
+                    _ => None,
+                });
             let refused = channel.refused.or_else(|| unscaled(variable).then_some(UNSCALED));
             let kind = channel.kind.filter(|_| refused.is_none());
             variable.reason = refused.or(kind.and_then(|k| k.reason)).map(Into::into);

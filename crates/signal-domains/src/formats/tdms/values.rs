@@ -106,7 +106,11 @@ fn time(stream: &mut Stream<'_>) -> Result<String> {
     use super::super::numbers::Endian;
     let what = "the value of a property";
     let (a, b) = (stream.u64(what)?, stream.u64(what)?);
-    let (fraction, seconds) = if stream.endian == Endian::Little { (a, b) } else { (b, a) };
+    let (fraction, seconds) = if stream.endian == Endian::Little {
+        (a, b)
+    } else {
+        (b, a)
+    };
     let seconds = seconds as i64;
     let micros = ((u128::from(fraction) * 1_000_000) >> 64) as u64;
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
