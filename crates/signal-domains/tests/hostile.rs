@@ -68,7 +68,7 @@ fn within_bounds(what: &str, bytes: &[u8], raw: Option<RawLayout>) -> bool {
     sound
 }
 
-const FIXTURES: [&str; 35] = [
+const FIXTURES: [&str; 36] = [
     "small_plain.mat",
     "small_compressed.mat",
     "plain.mat",
@@ -104,6 +104,7 @@ const FIXTURES: [&str; 35] = [
     "text.uff",
     "binary.uff",
     "binary_big.uff",
+    "three.flac",
 ];
 
 fn fixture(name: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Files of measuring programs (NumPy, LabVIEW, modal analysis), written by independent programs and read back value by value; see
+//! Files of measuring programs (NumPy, LabVIEW, modal analysis, recorders), written by independent programs and read back value by value; see
 //! the `make_*.py` beside the fixtures.
 
 use std::path::{Path, PathBuf};
@@ -272,4 +272,53 @@ fn uff_values_that_are_missing_or_no_numbers_are_errors_with_their_place() {
         message.contains("byte ") && message.contains("20 characters wide"),
         "{message}"
     );
+}
+
+#[test]
+fn flac_files_are_read_without_loss_and_from_any_sample_on() {
+    let first: Vec<i32> = (0..3000)
+        .map(|i| {
+            let t = i % 200;
+            let arc = t * (200 - t);
+            (if i / 200 % 2 == 0 { arc } else { -arc }) + 7 * i % 23 - 11
+        })
+        .collect();
+    let second: Vec<i32> = first.iter().map(|x| x.div_euclid(4) + 5).collect();
+    for (name, kind, rate, scale) in [
+        ("stereo.flac", "int16", 12_800.0, 1),
+        ("wide.flac", "int24", 48_000.0, 100),
+    ] {
+        let keys = ["1", "2"].map(str::to_owned);
+        let recording = load_file(&fixture(name), &keys).unwrap();
+        let expected = [&first, &second].map(|x| x.iter().map(|v| f64::from(v * scale)).collect::<Vec<_>>());
+        assert_eq!(recording.channels, expected, "{name}");
+        assert_eq!(recording.rate_hz, Some(rate), "{name}");
+        assert_eq!(list_variables(&fixture(name)).unwrap()[0].kind, kind);
+        // a fresh file for each, so that reading starts from no known frame
+        for start in [2999, 1500, 0, 4] {
+            let file = SignalFile::open(&fixture(name), &ReadOptions::default()).unwrap();
+            let piece = file.read_range(1, 0, start, 3000 - start).unwrap();
+            assert_eq!(piece, expected[1][start..], "{name}");
+            assert_eq!(file.read_range(1, 0, 7, 1).unwrap(), expected[1][7..8], "{name}");
+        }
+    }
+    for key in ["1", "2", "3"] {
+        assert_eq!(
+            read("three.flac", key).unwrap().channels,
+            read("three.wav", key).unwrap().channels
+        );
+    }
+    pieces_agree("three.flac");
+}
+
+#[test]
+fn any_changed_bit_of_a_flac_frame_is_noticed_by_its_checksum() {
+    let bytes = std::fs::read(fixture("three.flac")).unwrap();
+    let start = bytes.windows(2).rposition(|w| w == [0xff, 0xf8]).unwrap();
+    for at in start..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        let file = SignalFile::from_bytes(Path::new("x"), changed, &ReadOptions::default()).unwrap();
+        assert!(file.read(0).is_err(), "byte {at}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
+mod flac;
 mod hdf5;
 mod limits;
 mod lines;
@@ -32,8 +33,9 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 16] = [
+pub(crate) const ENDINGS: [&str; 17] = [
     "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms", "gz", "uff", "unv", "u58",
+    "flac",
 ];
 
 /// What is said about a file beside its path.
@@ -226,6 +228,8 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(npy::NpyFile::open(source)?))
     } else if tdms::is_tdms(&head) {
         Ok(Box::new(tdms::TdmsFile::open(source, limits)?))
+    } else if flac::is_flac(&head) {
+        Ok(Box::new(flac::FlacFile::open(source, limits)?))
     } else if uff::is_uff(&head) {
         Ok(Box::new(uff::UffFile::open(source, limits)?))
     } else if zip::is_zip(&head) {
