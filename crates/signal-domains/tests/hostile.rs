@@ -143,6 +143,36 @@ fn a_file_with_any_byte_changed_stays_within_bounds() {
 }
 
 #[test]
+fn every_attack_stays_within_bounds() {
+    let _one = measuring();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        within_bounds(&path.display().to_string(), &std::fs::read(&path).unwrap(), None);
+    }
+}
+
+#[test]
+fn packed_text_of_any_size_stays_within_bounds() {
+    let _one = measuring();
+    let gzip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    // a million rows; names that fill the longest line; short names, as many as are read; long lines to the last
+    let names: String = (0..4096).map(|i| format!("{i}x,")).collect();
+    for (what, text, sound) in [
+        ("a million rows", "1,2\n".repeat(1_000_000), true),
+        ("long names", format!("{}a,b\n1,2\n", "x".repeat(130_000)), true),
+        ("many names", format!("{names}\n{}\n", ["1"; 4097].join(",")), false),
+        ("long lines", format!("{}1\n", " ".repeat(131_000)).repeat(200), true),
+    ] {
+        assert_eq!(within_bounds(what, &gzip(text.as_bytes()), None), sound, "{what}");
+    }
+}
+
+#[test]
 fn absurd_sizes_of_wav_and_level_4_files_are_errors() {
     let _one = measuring();
     let mut wav = fixture("i2.wav");
