@@ -211,13 +211,17 @@ impl<'t> Literal<'t> {
         let text = self.0.trim_start();
         let (mut depth, mut quote) = (0usize, None);
         for (i, c) in text.char_indices() {
-            match (quote, c) {
-                (Some(q), _) if q == c => quote = None,
-                (Some(_), _) => {}
-                (None, '\'' | '"') => quote = Some(c),
-                (None, '(' | '[') => depth += 1,
-                (None, ')' | ']') => depth = depth.checked_sub(1)?,
-                (None, ',' | ':' | '}') if depth == 0 => {
+            if let Some(q) = quote {
+                if q == c {
+                    quote = None;
+                }
+                continue;
+            }
+            match c {
+                '\'' | '"' => quote = Some(c),
+                '(' | '[' => depth += 1,
+                ')' | ']' => depth = depth.checked_sub(1)?,
+                ',' | ':' | '}' if depth == 0 => {
                     self.0 = &text[i..];
                     return Some(text[..i].trim());
                 }

@@ -142,7 +142,7 @@ impl Head {
 }
 
 /// One function; the cursor stands behind its first line and is left behind its end mark.
-fn function<'s>(cursor: &mut Cursor<'s>, head: Head, place: usize) -> Result<(Variable, Option<Values>)> {
+fn function(cursor: &mut Cursor<'_>, head: Head, place: usize) -> Result<(Variable, Option<Values>)> {
     let source = cursor.source;
     let mut header: [(u64, Vec<u8>); HEADER_LINES] = Default::default();
     for slot in &mut header {

@@ -136,7 +136,7 @@ impl Coding {
             )),
             BEYOND => Error::limit(source.path(), format!("it unpacks to more than {} bytes", self.limit)),
             io::ErrorKind::InvalidData
-                if self.encoding == Encoding::Utf16 && e.get_ref().is_some_and(|e| e.is::<NotUtf16>()) =>
+                if self.encoding == Encoding::Utf16 && matches!(e.get_ref(), Some(e) if e.is::<NotUtf16>()) =>
             {
                 wrong(format!(
                     "what follows byte {at} of the text is not UTF-16; the file is damaged"
