@@ -165,7 +165,11 @@ fn packed_text_of_any_size_stays_within_bounds() {
     for (what, text, sound) in [
         ("a million rows", "1,2\n".repeat(1_000_000), true),
         ("long names", format!("{}a,b\n1,2\n", "x".repeat(130_000)), true),
-        ("many names", format!("{}\n{}1\n", names.join(","), "1,".repeat(4096)), false),
+        (
+            "many names",
+            format!("{}\n{}1\n", names.join(","), "1,".repeat(4096)),
+            false,
+        ),
         ("long lines", format!("{}1\n", " ".repeat(131_000)).repeat(200), true),
     ] {
         assert_eq!(within_bounds(what, &gzip(text.as_bytes()), None), sound, "{what}");
