@@ -41,7 +41,7 @@
 //! | HDF5 | integers and floats of 2 to 8 bytes, booleans, members of records (`table.column`), with every filter that h5py writes by itself | strings, references, enumerations; data sets whose samples are in other files |
 //! | CSV, TXT, also packed by gzip | numbers in columns, times beside them; UTF-8, UTF-16 with its mark, Latin-1 and GB 18030 where stated; layout stated or detected, then shown ([`Dialect`]) | – |
 //! | NPY, NPZ (stored or deflated) | integers and floats of 1 to 8 bytes, booleans; either byte order, C and Fortran order | complex, structured, objects (never unpickled), texts, dates |
-//! | TDMS | integers, floats, booleans; contiguous, interleaved, either byte order, a last segment that was never closed | texts, times, complex; values that still need scaling (DAQmx) |
+//! | TDMS | integers, floats, booleans; contiguous, interleaved, rows of a DAQmx device, either byte order; scaled as `NI_Scale` says; a last segment that was never closed | texts, times, complex; converters whose scales are not lines or polynomials; DAQmx rows of several devices |
 //! | UFF 58, 58b | real functions at even steps, as text or binary | complex functions, uneven steps |
 //! | WAV (RIFF, RIFX, RF64; plain and extensible) | integers of 8 to 32 bits, unscaled; floats of 32 and 64 bits | – |
 //! | FLAC | integers of 4 to 31 bits, unscaled | – |

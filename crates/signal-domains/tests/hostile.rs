@@ -68,7 +68,7 @@ fn within_bounds(what: &str, bytes: &[u8], raw: Option<RawLayout>) -> bool {
     sound
 }
 
-const FIXTURES: [&str; 36] = [
+const FIXTURES: [&str; 37] = [
     "small_plain.mat",
     "small_compressed.mat",
     "plain.mat",
@@ -101,6 +101,7 @@ const FIXTURES: [&str; 36] = [
     "stamps.csv",
     "gap.csv",
     "daqmx.tdms",
+    "scaled.tdms",
     "text.uff",
     "binary.uff",
     "binary_big.uff",
@@ -132,7 +133,8 @@ fn a_file_with_any_byte_changed_stays_within_bounds() {
     let _one = measuring();
     for name in FIXTURES {
         let bytes = fixture(name);
-        for at in 0..bytes.len() {
+        // of longer files every few bytes, or this takes minutes
+        for at in (0..bytes.len()).step_by(bytes.len() / 1500 + 1) {
             for value in [0, 0x7f, 0x80, 0xff, bytes[at] ^ 1, bytes[at].wrapping_add(1)] {
                 let mut changed = bytes.clone();
                 changed[at] = value;

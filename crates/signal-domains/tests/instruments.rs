@@ -211,9 +211,20 @@ fn tdms_segments_are_joined_whatever_their_order_and_lists_of_objects() {
 }
 
 #[test]
-fn tdms_values_that_still_need_scaling_are_refused() {
-    let message = read("daqmx.tdms", "g/a").unwrap_err().to_string();
-    assert!(message.contains("scaling"), "{message}");
+fn tdms_values_of_a_converter_are_scaled_as_their_properties_say_or_refused() {
+    let volts: Vec<f64> = ramp(false)
+        .iter()
+        .map(|x| 4.0 * (0.5 + 0.25 * x + 0.125 * x * x) - 1.0)
+        .collect();
+    let first = read("daqmx.tdms", "g/a").unwrap();
+    assert_eq!((first.channels, first.rate_hz), (vec![volts], Some(1000.0)));
+    let doubled: Vec<f64> = ramp(false).iter().map(|x| 2.0 * x).collect();
+    assert_eq!(read("daqmx.tdms", "g/b").unwrap().channels, [doubled]);
+    pieces_agree("daqmx.tdms");
+    let line: Vec<f64> = ramp(false).iter().map(|x| 0.5 * x + 3.0).collect();
+    assert_eq!(read("scaled.tdms", "g/a").unwrap().channels, [line]);
+    let message = read("scaled.tdms", "g/b").unwrap_err().to_string();
+    assert!(message.contains("Thermocouple"), "{message}");
 }
 
 #[test]

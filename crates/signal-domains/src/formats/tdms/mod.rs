@@ -5,11 +5,13 @@
 //! the groups are listed for what they say.
 
 mod objects;
+mod scaling;
 mod values;
 
 use std::ops::Range;
 
 use self::objects::{Objects, Part};
+use self::scaling::Scaling;
 use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
@@ -36,9 +38,26 @@ mod toc {
 /// A TDMS file with its channels and where their pieces are.
 pub(super) struct TdmsFile {
     source: Source,
-    listing: Listing<Option<Number>>,
+    listing: Listing<Option<Values>>,
     segments: Vec<Segment>,
     layouts: Vec<Vec<Part>>,
+}
+
+/// How a channel's values are stored and become what is meant.
+struct Values {
+    number: Number,
+    scaling: Option<Scaling>,
+}
+
+/// How the values of several channels lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrangement {
+    /// In each chunk all of one channel, then all of the next.
+    Contiguous,
+    /// One of each channel, then the next of each.
+    Interleaved,
+    /// In rows as a DAQmx device gives them, each channel at a place of its own.
+    Rows,
 }
 
 /// The raw data of a segment.
@@ -48,7 +67,7 @@ struct Segment {
     /// Which of the layouts its chunks have.
     layout: usize,
     endian: Endian,
-    interleaved: bool,
+    arrangement: Arrangement,
 }
 
 /// Whether a file starts like a TDMS file.
@@ -138,17 +157,19 @@ impl TdmsFile {
                     len: lead.end - start,
                     layout,
                     endian: lead.endian,
-                    interleaved: lead.has(toc::INTERLEAVED),
+                    arrangement: if lead.has(toc::DAQMX) {
+                        Arrangement::Rows
+                    } else if lead.has(toc::INTERLEAVED) {
+                        Arrangement::Interleaved
+                    } else {
+                        Arrangement::Contiguous
+                    },
                 };
-                if lead.has(toc::DAQMX) {
-                    objects.refuse_daqmx();
-                } else {
-                    objects.count(&source, &segment, lead.open)?;
-                    if segments.len() == segments.capacity() {
-                        segments.reserve_exact(segments.len() / 4 + 16);
-                    }
-                    segments.push(segment);
+                objects.count(&source, &segment, lead.open)?;
+                if segments.len() == segments.capacity() {
+                    segments.reserve_exact(segments.len() / 4 + 16);
                 }
+                segments.push(segment);
             }
             at = lead.end;
         }
@@ -163,7 +184,7 @@ impl TdmsFile {
 
     /// Samples of one channel: from each segment that has some, from each of its chunks.
     fn channel(&self, index: usize, samples: Range<usize>) -> Result<Vec<f64>> {
-        let Some(number) = self.listing.spots[index] else {
+        let Some(values) = &self.listing.spots[index] else {
             return Ok(Vec::new());
         };
         let what = self.listing.variables[index].describe();
@@ -176,12 +197,12 @@ impl TdmsFile {
                 break;
             }
             let lane = match known {
-                Some((layout, interleaved, lane)) if (layout, interleaved) == (segment.layout, segment.interleaved) => {
+                Some((layout, interleaved, lane)) if (layout, interleaved) == (segment.layout, segment.arrangement) => {
                     lane
                 }
-                _ => ChunkLane::find(&self.layouts[segment.layout], index, segment.interleaved),
+                _ => ChunkLane::find(&self.layouts[segment.layout], index, segment.arrangement),
             };
-            known = Some((segment.layout, segment.interleaved, lane));
+            known = Some((segment.layout, segment.arrangement, lane));
             let Some(lane) = lane else { continue };
             let total = lane.total(segment.len);
             stream.endian = segment.endian;
@@ -191,11 +212,14 @@ impl TdmsFile {
                 let take = (lane.count - from).min(total - skip).min(left);
                 let at = segment.start + chunk * lane.chunk + lane.offset + from * lane.row;
                 stream.skip(at - stream.at(), &what)?;
-                stream.strided(number, lane.row, take, &mut out, &what)?;
+                stream.strided(values.number, lane.row, take, &mut out, &what)?;
                 skip += take;
                 left -= take;
             }
             skip -= total.min(skip);
+        }
+        if let Some(scaling) = &values.scaling {
+            scaling.apply(&mut out);
         }
         Ok(out)
     }
@@ -215,37 +239,44 @@ struct ChunkLane {
 }
 
 impl ChunkLane {
-    fn find(layout: &[Part], index: usize, interleaved: bool) -> Option<Self> {
+    fn find(layout: &[Part], index: usize, arrangement: Arrangement) -> Option<Self> {
         let chunk = layout.iter().map(|p| p.size).sum();
         let row = layout.iter().map(|p| p.width).sum();
         let mut offset = 0;
         for part in layout {
+            let lane = Self::of(part, offset, chunk, row, arrangement);
             if part.variable == index {
-                return Some(Self::of(part, offset, chunk, row, interleaved));
+                return Some(lane);
             }
-            offset += if interleaved { part.width } else { part.size };
+            offset += lane.passed(part);
         }
         None
     }
 
     /// Of `part`, which starts at `offset` of a chunk or of a row.
-    fn of(part: &Part, offset: u64, chunk: u64, row: u64, interleaved: bool) -> Self {
-        if interleaved {
-            // rows follow each other without regard to chunks
-            Self {
-                chunk: row,
-                offset,
-                row,
-                count: 1,
-            }
-        } else {
-            Self {
+    fn of(part: &Part, offset: u64, chunk: u64, row: u64, arrangement: Arrangement) -> Self {
+        // rows follow each other without regard to chunks
+        let rows = |offset, row| Self {
+            chunk: row,
+            offset,
+            row,
+            count: 1,
+        };
+        match (arrangement, part.row) {
+            (Arrangement::Rows, Some((at, row))) => rows(at, row),
+            (Arrangement::Contiguous, _) => Self {
                 chunk,
                 offset,
                 row: part.width,
                 count: part.count,
-            }
+            },
+            _ => rows(offset, row),
         }
+    }
+
+    /// What to add to the offset for the part after this one.
+    fn passed(&self, part: &Part) -> u64 {
+        if self.chunk == self.row { part.width } else { part.size }
     }
 
     /// Values in `bytes` of raw data: of the whole chunks, and what is there of the last.

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 
 use super::super::listing::{Full, Listing};
-use super::super::numbers::{Number, rate_of_spacing};
+use super::super::numbers::rate_of_spacing;
 use super::super::source::Source;
 use super::super::stream::Stream;
 use super::super::{Limits, Variable};
+use super::scaling::Scaling;
 use super::values::{Kind, TEXT, property, text};
-use super::{ChunkLane, Segment};
+use super::{Arrangement, ChunkLane, Segment, Values};
 use crate::dataset::Attribute;
 use crate::error::{Error, Result};
 
 /// What stands in place of the length of an object's index.
 const NO_DATA: u32 = u32::MAX;
 const AS_BEFORE: u32 = 0;
-const DAQMX: [u32; 2] = [0x1269, 0x126a];
+const DAQMX: u32 = 0x1269;
+const DAQMX_LINES: u32 = 0x126a;
 
 /// How an object's values lie in a chunk.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,8 +26,11 @@ pub(super) struct Part {
     /// Values in a chunk, and bytes of each (0 for texts).
     pub count: u64,
     pub width: u64,
-    /// Bytes of all of them.
+    /// Bytes of all of them; of a DAQmx device, of all its rows.
     pub size: u64,
+    /// Of a DAQmx device: where the value stands in a row, and bytes of a row; 0 if rows of several devices follow
+    /// each other.
+    pub row: Option<(u64, u64)>,
 }
 
 /// What is known of a channel besides what is listed.
@@ -36,6 +41,8 @@ struct Channel {
     last: Option<Part>,
     samples: u64,
     refused: Option<&'static str>,
+    /// The scale that stands for the values of a DAQmx channel.
+    scaler: Option<u32>,
     /// The list of objects it was last in, and its place there.
     place: Option<(usize, usize)>,
 }
@@ -120,11 +127,7 @@ impl Objects {
                 let message = "an object is said to lie as before, but was not there before; the file is damaged";
                 stream.error(at, message)
             })?),
-            header if DAQMX.contains(&header) => {
-                pass_daqmx(stream)?;
-                channel.refused = Some(UNSCALED);
-                None
-            }
+            header @ (DAQMX | DAQMX_LINES) => Some(daqmx(stream, channel, variable, header)?),
             _ => {
                 let code = stream.u32(what)?;
                 let kind = Kind::of(code).ok_or_else(|| {
@@ -152,6 +155,7 @@ impl Objects {
                     count,
                     width: kind.width,
                     size,
+                    row: None,
                 })
             }
         };
@@ -164,6 +168,7 @@ impl Objects {
                     count: 0,
                     width: 0,
                     size: 0,
+                    row: None,
                 });
                 self.current[place] = part;
             }
@@ -193,20 +198,37 @@ impl Objects {
     pub fn count(&mut self, source: &Source, segment: &Segment, open: bool) -> Result<()> {
         let layout = &self.layouts[segment.layout];
         let wrong = |message: String| Err(source.error(segment.start, message));
-        let size = layout.iter().try_fold(0u64, |sum, p| sum.checked_add(p.size));
-        let Some(chunk) = size.filter(|s| *s > 0) else {
+        let first = layout.first().copied();
+        let chunk = match segment.arrangement {
+            Arrangement::Rows => first.and_then(|p| p.row).map(|(_, row)| row),
+            _ => layout
+                .iter()
+                .try_fold(0u64, |sum, p| sum.checked_add(p.size))
+                .filter(|s| *s > 0),
+        };
+        let (Some(first), Some(chunk)) = (first, chunk) else {
             return wrong(format!(
                 "{} bytes of data belong to no channel; the file is damaged",
                 segment.len
             ));
         };
-        if segment.interleaved
-            && let Some(other) = layout.iter().find(|p| p.count != layout[0].count || p.width == 0)
-        {
+        let fits = |p: &Part| match segment.arrangement {
+            Arrangement::Contiguous => p.row.is_none(),
+            Arrangement::Interleaved => p.row.is_none() && p.count == first.count && p.width > 0,
+            Arrangement::Rows => p
+                .row
+                .is_some_and(|(at, row)| row == chunk && (row == 0 || at + p.width <= row)),
+        };
+        if let Some(other) = layout.iter().find(|p| !fits(p)) {
+            let name = self.listing.variables[other.variable].name.clone();
             return wrong(format!(
-                "interleaved channels of different lengths ({} and {} values) or of texts; the file is damaged",
-                layout[0].count, other.count
+                "the values of {name} do not lie as those of the channels beside it ({:?}); the file is damaged",
+                segment.arrangement
             ));
+        }
+        if chunk == 0 {
+            // rows of several devices: refused
+            return Ok(());
         }
         if !open && !segment.len.is_multiple_of(chunk) {
             return wrong(format!(
@@ -217,25 +239,18 @@ impl Objects {
         let row: u64 = layout.iter().map(|p| p.width).sum();
         let mut offset = 0;
         for part in layout {
-            let lane = ChunkLane::of(part, offset, chunk, row, segment.interleaved);
+            let lane = ChunkLane::of(part, offset, chunk, row, segment.arrangement);
             // texts have no width and are not read
             if part.width > 0 {
                 self.listing.spots[part.variable].samples += lane.total(segment.len);
             }
-            offset += if segment.interleaved { part.width } else { part.size };
+            offset += lane.passed(part);
         }
         Ok(())
     }
 
-    /// The channels of the segment at hand hold DAQmx raw data.
-    pub fn refuse_daqmx(&mut self) {
-        for part in &self.current {
-            self.listing.spots[part.variable].refused = Some(UNSCALED);
-        }
-    }
-
     /// What is listed: for each channel how its numbers are stored.
-    pub fn finish(self) -> (Listing<Option<Number>>, Vec<Vec<Part>>) {
+    pub fn finish(self) -> (Listing<Option<Values>>, Vec<Vec<Part>>) {
         let listing = self.listing.map(|variable, channel| {
             let attributes = &variable.attributes;
             variable.rate_hz = match attributes.get("wf_increment") {
@@ -248,43 +263,70 @@ impl Objects {
                     Some(Attribute::Text(unit)) if !unit.is_empty() => Some(unit.clone()),
                     _ => None,
                 });
-            let refused = channel.refused.or_else(|| unscaled(variable).then_some(UNSCALED));
-            let kind = channel.kind.filter(|_| refused.is_none());
-            variable.reason = refused.or(kind.and_then(|k| k.reason)).map(Into::into);
-            if refused.is_some() {
-                variable.kind = "unscaled".into();
+            let kind = channel.kind?;
+            variable.kind = kind.name.into();
+            variable.shape = vec![channel.samples as usize];
+            variable.reason = channel.refused.or(kind.reason).map(Into::into);
+            let number = kind.number.filter(|_| variable.reason.is_none())?;
+            match Scaling::of(&variable.attributes, channel.scaler) {
+                Ok(scaling) => {
+                    variable.numeric = true;
+                    Some(Values { number, scaling })
+                }
+                Err(reason) => {
+                    variable.reason = Some(format!(
+                        "raw values of a converter that cannot be scaled here: {reason}; in LabVIEW save the scaled values"
+                    ));
+                    None
+                }
             }
-            if let Some(kind) = kind {
-                variable.kind = kind.name.into();
-                variable.shape = vec![channel.samples as usize];
-                variable.numeric = kind.number.is_some();
-            }
-            kind.and_then(|k| k.number)
         });
         (listing, self.layouts)
     }
 }
 
-const UNSCALED: &str = "raw values of a converter whose scaling is stated beside them and is not applied here; in LabVIEW or \
-                        npTDMS save the scaled values";
-
-/// Whether values are stored as they came from the converter, their scaling in properties.
-fn unscaled(variable: &Variable) -> bool {
-    let has_scales = match variable.attributes.get("NI_Number_Of_Scales") {
-        Some(Attribute::Number(n)) => *n > 0.0,
-        _ => variable.attributes.contains_key("NI_Scale[0]_Scale_Type"),
-    };
-    has_scales && variable.attributes.get("NI_Scaling_Status") != Some(&Attribute::Text("scaled".into()))
-}
-
-/// Passes over the index of a DAQmx channel.
-fn pass_daqmx(stream: &mut Stream<'_>) -> Result<()> {
+/// The index of a channel of a DAQmx device: its values are numbers at one place of each row.
+fn daqmx(stream: &mut Stream<'_>, channel: &mut Channel, variable: usize, header: u32) -> Result<Part> {
     let what = "the index of a DAQmx channel";
-    stream.skip(16, what)?;
+    let at = stream.at();
+    stream.skip(4, what)?;
+    let dimension = stream.u32(what)?;
+    let count = stream.u64(what)?;
     let scalers = stream.u32(what)?;
-    stream.skip(20 * u64::from(scalers), what)?;
-    let widths = stream.u32(what)?;
-    stream.skip(4 * u64::from(widths), what)
+    let (code, _buffer, offset) = (stream.u32(what)?, stream.u32(what)?, stream.u32(what)?);
+    // of a digital line the place is counted in bits, and the format is one byte
+    let format = if header == DAQMX { 4 } else { 1 };
+    stream.skip(format, what)?;
+    let scaler = stream.u32(what)?;
+    stream.skip((16 + format) * u64::from(scalers.saturating_sub(1)), what)?;
+    let devices = stream.u32(what)?;
+    let width = stream.u32(what)?;
+    stream.skip(4 * u64::from(devices.saturating_sub(1)), what)?;
+    let row = if devices == 1 { u64::from(width) } else { 0 };
+    let size = count.checked_mul(row.max(1)).filter(|s| *s < 1 << 56);
+    let (Some(kind), Some(size), true) = (Kind::of_daqmx(code), size, dimension == 1 && scalers > 0 && devices > 0)
+    else {
+        let message =
+            format!("{count} values of {scalers} scalers of type {code}: that cannot be; the file is damaged");
+        return Err(stream.error(at, message));
+    };
+    if header == DAQMX_LINES {
+        channel.refused = Some("digital lines of a DAQmx device; save them as numbers");
+    } else if scalers > 1 || devices > 1 {
+        channel.refused =
+            Some("values of a DAQmx device with several scalers or beside others; save the scaled values");
+    } else if channel.kind.is_some_and(|k| k != kind) || channel.scaler.is_some_and(|s| s != scaler) {
+        channel.refused = Some("the type of its values changes within the file");
+    }
+    channel.kind = Some(kind);
+    channel.scaler = Some(scaler);
+    Ok(Part {
+        variable,
+        count,
+        width: if header == DAQMX { kind.width } else { 0 },
+        size,
+        row: Some((if header == DAQMX { u64::from(offset) } else { 0 }, row)),
+    })
 }
 
 fn limit(stream: &Stream<'_>, _: Full) -> Error {

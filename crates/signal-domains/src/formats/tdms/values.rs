@@ -51,6 +51,12 @@ impl Kind {
         })
     }
 
+    /// Of a number in the rows of a DAQmx device, which has codes of its own.
+    pub fn of_daqmx(code: u32) -> Option<Self> {
+        let code = [5, 1, 6, 2, 7, 3, 8, 4, 9, 10].get(code as usize)?;
+        Self::of(*code)
+    }
+
     fn other(code: u32) -> Option<Self> {
         let complex = "complex numbers; save real and imaginary part as two channels";
         let (name, width, reason) = match code {
