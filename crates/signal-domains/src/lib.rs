@@ -37,19 +37,36 @@
 //! |---|---|---|
 //! | MAT level 5 (`-v6`, `-v7`), either byte order, compressed or not | numeric arrays of every class, stored as any type; logical; in structs (`bearing.gs`, `runs(2).gs`) and cells (`parts{3}`) too | char (short texts are shown), sparse, complex, objects |
 //! | MAT level 4, either byte order | numeric arrays | char, sparse, complex |
-//! | MAT 7.3, HDF5 | integers and floats of 2 to 8 bytes | strings, compounds, enumerations, cells |
-//! | CSV, TXT | UTF-8 numbers in columns; layout stated or detected, then shown ([`Dialect`]) | – |
+//! | MAT 7.3 | as level 5, by the same names; read as the HDF5 file it is | char (short texts are shown), complex |
+//! | HDF5 | integers and floats of 2 to 8 bytes, booleans, members of records (`table.column`), with every filter that h5py writes by itself | strings, references, enumerations; data sets whose samples are in other files |
+//! | CSV, TXT, also packed by gzip | numbers in columns, times beside them; UTF-8, UTF-16 with its mark, Latin-1 and GB 18030 where stated; layout stated or detected, then shown ([`Dialect`]) | – |
+//! | NPY, NPZ (stored or deflated) | integers and floats of 1 to 8 bytes, booleans; either byte order, C and Fortran order | complex, structured, objects (never unpickled), texts, dates |
+//! | TDMS | integers, floats, booleans; contiguous, interleaved, rows of a DAQmx device, either byte order; scaled as `NI_Scale` says; a last segment that was never closed | texts, times, complex; converters whose scales are not lines or polynomials; DAQmx rows of several devices |
+//! | UFF 58, 58b | real functions at even steps, as text or binary | complex functions, uneven steps |
 //! | WAV (RIFF, RIFX, RF64; plain and extensible) | integers of 8 to 32 bits, unscaled; floats of 32 and 64 bits | – |
+//! | FLAC | integers of 4 to 31 bits, unscaled | – |
 //! | bare binary numbers | by a stated layout ([`RawLayout`]) | – |
 //!
 //! All numbers become f64. A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
 //!
+//! # Rates and units
+//!
+//! A file's own rate is taken where it says it in a way that cannot be misread: WAV and FLAC; TDMS `wf_increment`; UFF with
+//! time as its abscissa; text with a column of times (named `time`, `t` ..., growing from row to row) whose unit is
+//! stated (`t [ms]`, a line of units) or that are dates with times, if they are steady to their last digit, else
+//! attribute `sampling` says what they are; HDF5 attributes of the data set, in any case of letters: `fs`, `fs_hz`,
+//! `rate_hz`, `sample_rate`, `samplerate`, `sample_rate_hz`, `sampling_rate`, `samplingrate`, `sampling_frequency`,
+//! `samplingfrequency` in Hz, `Xspacing`, `dt`, `wf_increment`, `sampling_interval` in seconds, unless two of them
+//! differ. A manifest that states another rate than the file is an error that shows both. Units are those of TDMS
+//! (`unit_string`), UFF (ordinate), text (line of units, brackets in the header) and HDF5 (`unit`, `units`, `Yunits`).
+//!
 //! # Limits
 //!
 //! Samples of a recording are in memory as a whole, at most [`MAX_SAMPLES`] a variable; [`SignalFile`] reads
-//! pieces. Structs and cells of MAT 7.3 are not read; links inside HDF5 files are not followed (name the data set
-//! itself). A MAT file cut exactly between two variables looks whole: state its SHA-256. Of the formats only WAV states
-//! a rate: elsewhere, without one in the manifest or the options, only samples exist, and nothing can be resampled.
+//! pieces. Of the formats that are compressed as a whole (deflated MAT and NPZ arrays, gzip) a piece costs the time of
+//! all before it. Links inside HDF5 files are not followed to other files. A MAT file cut exactly between two variables
+//! looks whole: state its SHA-256. Without a rate in the file, the manifest or the options, only samples exist, and
+//! nothing can be resampled.
 #![forbid(unsafe_code)]
 
 mod dataset;
@@ -65,7 +82,7 @@ mod split;
 pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
 pub use error::{Error, Place, Result};
 pub use formats::{
-    Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
+    Decimal, Delimiter, Dialect, Encoding, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use recording::{Recording, load_file};

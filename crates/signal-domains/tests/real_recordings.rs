@@ -4,8 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use signal_domains::{
-    Attribute, Dataset, Family, Fractions, Item, LabelledItem, OpenOptions, Part, SplitKind, SplitPlan, list_variables,
-    load_file, split_source, split_target,
+    Attribute, Dataset, Family, Fractions, Item, LabelledItem, OpenOptions, Part, ReadOptions, SignalFile, SplitKind,
+    SplitPlan, list_variables, load_file, split_source, split_target,
 };
 
 /// The data folder, or `None` (said, and an error where data are required).
@@ -272,3 +272,35 @@ const SCIPY_118: (usize, f64, f64, f64) = (122571, -0.24716181818181818, -0.1173
 
 #[rustfmt::skip]
 const SCIPY_270: (usize, f64, f64, f64) = (121168, 0.7731254545454544, -0.25784545454545454, -0.40906);
+
+#[test]
+fn real_tdms_files_are_read_as_nptdms_reads_them_and_the_broken_one_is_an_error_with_its_place() {
+    let Some(data) = data() else { return };
+    // channels, samples, and the sum over all of sample i times (i mod 97) + 1, by npTDMS 1.13 in this order
+    for (name, channels, samples, sum) in [
+        ("good_tdms_1.tdms", 8, 144_000, -821.292_830_067_429_9),
+        ("good_tdms_2.tdms", 24, 120_391, 4_134_716.553_869_66),
+    ] {
+        let file = SignalFile::open(&data.join("tdms").join(name), &ReadOptions::default()).unwrap();
+        let (mut found, mut total) = ((0, 0), 0.0);
+        for (index, variable) in file.variables().iter().enumerate().filter(|(_, v)| v.numeric) {
+            let values = file.read(index).unwrap().swap_remove(0);
+            found = (found.0 + 1, found.1 + values.len());
+            for (i, v) in values.iter().enumerate() {
+                total += v * (i % 97 + 1) as f64;
+            }
+            if variable.name.starts_with("acceleration/") {
+                let rate = if name == "good_tdms_1.tdms" { 30.0 } else { 250.0 };
+                assert_eq!((variable.rate_hz, variable.unit.as_deref()), (Some(rate), Some("g")));
+            }
+        }
+        assert_eq!((found, total), ((channels, samples), sum), "{name}");
+    }
+    let message = list_variables(&data.join("tdms/faulty_tdms_01.tdms"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("byte ") && message.contains("expected 54 44 53 6d"),
+        "{message}"
+    );
+}

@@ -62,6 +62,37 @@ impl<Spot> Listing<Spot> {
         Ok(())
     }
 
+    /// Adds an attribute to variable `index`, or replaces it.
+    pub fn attribute(&mut self, index: usize, name: String, value: Attribute) -> Result<(), Full> {
+        let cost = attribute_cost(&name, &value);
+        let attributes = &mut self.variables[index].attributes;
+        let before = attributes.get(&name).map_or(0, |old| attribute_cost(&name, old));
+        let used = self.used - before + cost;
+        if used > self.budget {
+            return Err(Full);
+        }
+        self.used = used;
+        attributes.insert(name, value);
+        Ok(())
+    }
+
+    /// Finishes each variable, and keeps another spot for it.
+    pub fn map<Other>(mut self, mut finish: impl FnMut(&mut Variable, Spot) -> Other) -> Listing<Other> {
+        let spots = self
+            .variables
+            .iter_mut()
+            .zip(self.spots)
+            .map(|(v, spot)| finish(v, spot))
+            .collect();
+        Listing {
+            used: self.used,
+            budget: self.budget,
+            most: self.most,
+            variables: self.variables,
+            spots,
+        }
+    }
+
     /// Takes back all but the first `n`.
     pub fn truncate(&mut self, n: usize) {
         self.used -= self.variables[n..].iter().map(cost).sum::<usize>();
@@ -75,13 +106,7 @@ fn cost(variable: &Variable) -> usize {
     let attributes: usize = variable
         .attributes
         .iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Attribute::Text(text) => text.len(),
-                _ => 0,
-            };
-            128 + name.len() + value
-        })
+        .map(|(name, value)| attribute_cost(name, value))
         .sum();
     EACH + variable.name.len()
         + variable.kind.len()
@@ -89,4 +114,12 @@ fn cost(variable: &Variable) -> usize {
         + text(&variable.unit)
         + text(&variable.reason)
         + attributes
+}
+
+fn attribute_cost(name: &str, value: &Attribute) -> usize {
+    let value = match value {
+        Attribute::Text(text) => text.len(),
+        _ => 0,
+    };
+    128 + name.len() + value
 }

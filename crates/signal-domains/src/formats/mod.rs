@@ -1,24 +1,30 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
+mod flac;
 mod hdf5;
 mod limits;
+mod lines;
 mod listing;
 mod mat4;
 mod mat5;
+mod npy;
 mod numbers;
 mod raw;
 mod source;
 mod stream;
+mod tdms;
 mod text;
+mod uff;
 mod variable;
 mod wav;
+mod zip;
 
 use std::ops::Range;
 use std::path::Path;
 
 pub use limits::{Limits, MAX_SAMPLES};
 pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
-pub use text::{Decimal, Delimiter, Dialect, TextLayout};
+pub use text::{Decimal, Delimiter, Dialect, Encoding, TextLayout};
 pub(crate) use variable::Order;
 pub use variable::{Variable, list_variables};
 
@@ -27,7 +33,10 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 9] = ["mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav"];
+pub(crate) const ENDINGS: [&str; 17] = [
+    "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms", "gz", "uff", "unv", "u58",
+    "flac",
+];
 
 /// What is said about a file beside its path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -215,6 +224,16 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(hdf5::Hdf5File::open(&source, limits)?))
     } else if let Some(endian) = wav::is_wav(&head) {
         Ok(Box::new(wav::WavFile::open(source, endian, limits)?))
+    } else if npy::is_npy(&head) {
+        Ok(Box::new(npy::NpyFile::open(source)?))
+    } else if tdms::is_tdms(&head) {
+        Ok(Box::new(tdms::TdmsFile::open(source, limits)?))
+    } else if flac::is_flac(&head) {
+        Ok(Box::new(flac::FlacFile::open(source, limits)?))
+    } else if uff::is_uff(&head) {
+        Ok(Box::new(uff::UffFile::open(source, limits)?))
+    } else if zip::is_zip(&head) {
+        Ok(Box::new(npy::NpzFile::open(source, limits)?))
     } else if let Some(endian) = mat4::is_mat4(&head) {
         Ok(Box::new(mat4::Mat4File::open(source, endian, limits)?))
     } else if ending == "mat" || mat5::is_mat5(&head) {
@@ -223,10 +242,10 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         let message =
             "not an HDF5 file: its signature (89 48 44 46 0d 0a 1a 0a) is not there; the file is damaged or misnamed";
         Err(source.error(0, message))
-    } else if head.contains(&0) {
-        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, CSV / TXT, and bare numbers whose \
-             layout is stated as `raw`"))
+    } else if head.contains(&0) && !text::is_utf16(&head) && !text::is_gzip(&head) {
+        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
+             bare numbers whose layout is stated as `raw`"))
     } else {
-        Ok(Box::new(text::TextFile::open(&source, options.text)?))
+        Ok(Box::new(text::TextFile::open(source, options.text, limits)?))
     }
 }

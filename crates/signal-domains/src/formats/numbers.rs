@@ -137,6 +137,21 @@ pub(crate) fn elements(shape: &[u64]) -> Option<u64> {
         .try_fold(1u64, |p, &n| p.checked_mul(n).filter(|&p| p < 1 << 56))
 }
 
+/// The rate in Hz for `spacing` in seconds, known to a relative `precision`: a whole number where that explains the
+/// spacing as well.
+pub(crate) fn rate_of_spacing(spacing: f64, precision: f64) -> Option<f64> {
+    let rate = spacing.recip();
+    if !(spacing.is_finite() && rate.is_finite() && rate > 0.0) {
+        return None;
+    }
+    let whole = rate.round();
+    Some(if (rate - whole).abs() <= precision * rate {
+        whole
+    } else {
+        rate
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

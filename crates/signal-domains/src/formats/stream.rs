@@ -4,7 +4,8 @@ use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use flate2::bufread::ZlibDecoder;
+use flate2::CrcReader;
+use flate2::bufread::{DeflateDecoder, ZlibDecoder};
 
 use super::Limits;
 use super::numbers::{Endian, Lane, Number};
@@ -28,7 +29,35 @@ pub(crate) struct Stream<'a> {
 
 enum Inner<'a> {
     Plain(BufReader<SourceReader<'a>>),
-    Inflated(BufReader<ZlibDecoder<BufReader<SourceReader<'a>>>>),
+    Unpacked(BufReader<Unpacker<'a>>),
+}
+
+/// Gives out what packed bytes hold.
+enum Unpacker<'a> {
+    Zlib(ZlibDecoder<BufReader<SourceReader<'a>>>),
+    Deflate(CrcReader<DeflateDecoder<BufReader<SourceReader<'a>>>>, u32),
+    Stored(CrcReader<SourceReader<'a>>, u32),
+}
+
+impl Read for Unpacker<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Zlib(reader) => reader.read(out),
+            Self::Deflate(reader, _) => reader.read(out),
+            Self::Stored(reader, _) => reader.read(out),
+        }
+    }
+}
+
+impl Unpacker<'_> {
+    /// Whether the checksum of all that came out is the one stated; zlib data carry their own.
+    fn is_sound(&self) -> bool {
+        match self {
+            Self::Zlib(_) => true,
+            Self::Deflate(reader, sum) => reader.crc().sum() == *sum,
+            Self::Stored(reader, sum) => reader.crc().sum() == *sum,
+        }
+    }
 }
 
 impl<'a> Stream<'a> {
@@ -52,9 +81,38 @@ impl<'a> Stream<'a> {
             source,
             at: 0,
             end,
-            inner: Inner::Inflated(BufReader::with_capacity(BLOCK, ZlibDecoder::new(reader))),
+            inner: Inner::Unpacked(BufReader::with_capacity(
+                BLOCK,
+                Unpacker::Zlib(ZlibDecoder::new(reader)),
+            )),
             endian: Endian::Little,
             inflated_from: Some(from),
+        }
+    }
+
+    /// Over what `range` of the file inflates to by bare deflate, whose checksum stands elsewhere; see
+    /// [`finish`](Self::finish).
+    pub fn deflated(source: &'a Source, range: Range<u64>, limits: &Limits, sum: u32) -> Self {
+        let from = range.start;
+        let end = limits.inflated(range.end.saturating_sub(from));
+        let reader = DeflateDecoder::new(BufReader::with_capacity(BLOCK, source.reader(range)));
+        let unpacker = Unpacker::Deflate(CrcReader::new(reader), sum);
+        Self {
+            source,
+            at: 0,
+            end,
+            inner: Inner::Unpacked(BufReader::with_capacity(BLOCK, unpacker)),
+            endian: Endian::Little,
+            inflated_from: Some(from),
+        }
+    }
+
+    /// Over `range` as it stands, all of it read, so that [`finish`](Self::finish) can compare its checksum.
+    pub fn summed(source: &'a Source, range: Range<u64>, sum: u32) -> Self {
+        let unpacker = Unpacker::Stored(CrcReader::new(source.reader(range.clone())), sum);
+        Self {
+            inner: Inner::Unpacked(BufReader::with_capacity(BLOCK, unpacker)),
+            ..Self::plain(source, range, Endian::Little)
         }
     }
 
@@ -105,7 +163,7 @@ impl<'a> Stream<'a> {
         self.check(out.len() as u64, what)?;
         let result = match &mut self.inner {
             Inner::Plain(reader) => reader.read_exact(out),
-            Inner::Inflated(reader) => reader.read_exact(out),
+            Inner::Unpacked(reader) => reader.read_exact(out),
         };
         match result {
             Ok(()) => {
@@ -119,6 +177,7 @@ impl<'a> Stream<'a> {
     fn failed(&self, e: io::Error, n: u64, what: &str) -> Error {
         match (&self.inner, e.kind()) {
             (Inner::Plain(_), _) => Error::io(self.source.path(), e),
+            (Inner::Unpacked(_), _) if self.inflated_from.is_none() => Error::io(self.source.path(), e),
             (_, io::ErrorKind::UnexpectedEof) => {
                 let message =
                     format!("{what} needs {n} bytes, but the compressed data end before; the file is damaged");
@@ -169,7 +228,7 @@ impl<'a> Stream<'a> {
         self.check(n, what)?;
         let result = match &mut self.inner {
             Inner::Plain(reader) => seek_forward(reader, n),
-            Inner::Inflated(reader) => match io::copy(&mut reader.by_ref().take(n), &mut io::sink()) {
+            Inner::Unpacked(reader) => match io::copy(&mut reader.by_ref().take(n), &mut io::sink()) {
                 Ok(passed) if passed < n => Err(io::ErrorKind::UnexpectedEof.into()),
                 other => other.map(|_| ()),
             },
@@ -222,13 +281,17 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// The end of the inflated bytes is here, and the checksum behind it is right.
+    /// The end of the unpacked bytes is here, and their checksum is right.
     pub fn finish(&mut self, what: &str) -> Result<()> {
-        let Inner::Inflated(reader) = &mut self.inner else {
+        let Inner::Unpacked(reader) = &mut self.inner else {
             return Ok(());
         };
         match reader.read(&mut [0]) {
-            Ok(0) => Ok(()),
+            Ok(0) if reader.get_ref().is_sound() => Ok(()),
+            Ok(0) => Err(self.error(
+                self.at,
+                format!("{what} ends here with another checksum than the file states; the file is damaged"),
+            )),
             Ok(_) => Err(self.error(
                 self.at,
                 format!("{what} ends here, but more came out; the file is damaged"),

@@ -1,0 +1,74 @@
+//! One file for each idea of an attack (`attacks/make.py`): each ends in an error with the words below, or is read for
+//! what it holds and no more.
+
+use std::path::Path;
+
+use signal_domains::{ReadOptions, SignalFile};
+
+/// File and what its error says; nothing where it is read.
+const ATTACKS: [(&str, &str); 28] = [
+    ("shape_beyond_the_file.npy", "needs 8000000000 bytes, but 80 follow"),
+    ("shape_beyond_64_bits.npy", "more than can be counted"),
+    ("shape_beyond_numbers.npy", "the file is damaged"),
+    ("shape_of_many_extents.npy", "the file is damaged"),
+    ("header_beyond_the_file.npy", "a header of 4294967295 bytes"),
+    ("header_of_brackets.npy", "the file is damaged"),
+    ("pickle.npy", "never read"),
+    ("inflates_to_more.npz", "more came out"),
+    ("names_elsewhere.npz", ""),
+    ("a_hundred_names.npz", ""),
+    ("list_beyond_the_file.npz", "is not in the file"),
+    ("objects_without_end.tdms", "needs 4 bytes, but only 0 are left"),
+    (
+        "name_beyond_the_file.tdms",
+        "the path of an object needs 4294967280 bytes",
+    ),
+    ("segment_beyond_64_bits.tdms", "cut short or damaged"),
+    ("values_beyond_64_bits.tdms", "that cannot be"),
+    ("texts_beyond_64_bits.tdms", "that cannot be"),
+    ("chunks_of_nothing.tdms", "belong to no channel"),
+    ("lists_that_multiply.tdms", "more arrays than are listed"),
+    ("one_line_packed.gz", "a line of more than 131072 bytes"),
+    ("gzip_in_gzip.gz", "is not UTF-8"),
+    ("five_thousand_columns.csv", "5000 columns"),
+    ("half_a_character.txt", "is not UTF-16"),
+    ("quote_without_end.csv", ""),
+    ("points_beyond_the_file.uff", "lines early"),
+    (
+        "bytes_beyond_the_file.uff",
+        "a function's values needs 7999999992 bytes",
+    ),
+    ("samples_beyond_the_file.flac", "68719476735 samples"),
+    ("zeros_for_frames.flac", "no frame starts"),
+    ("code_without_end.flac", "ends within a frame"),
+];
+
+#[test]
+fn each_attack_ends_as_it_should() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks");
+    for (name, words) in ATTACKS {
+        let path = folder.join(name);
+        let read = SignalFile::open(&path, &ReadOptions::default()).and_then(|file| {
+            let mut samples = 0;
+            for index in 0..file.variables().len() {
+                samples += file.read(index)?.concat().len();
+            }
+            Ok((samples, file.variables().len()))
+        });
+        match read {
+            Ok((samples, variables)) => {
+                assert!(
+                    words.is_empty(),
+                    "{name} was read: {variables} variables, {samples} samples"
+                );
+            }
+            Err(e) => assert!(!words.is_empty() && e.to_string().contains(words), "{e}"),
+        }
+    }
+    let files = std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(
+        files,
+        ATTACKS.len() + 1,
+        "each file but the script of the folder is named here"
+    );
+}

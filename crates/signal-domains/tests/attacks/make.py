@@ -1,0 +1,115 @@
+"""Makes one small file for each idea of an attack, beside this script. Needs nothing but Python. `attacks.rs` says what
+must come of each.
+"""
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+here = Path(__file__).parent
+
+
+def put(name, data):
+    (here / name).write_bytes(data)
+
+
+def npy(shape, data=b"", descr="'<f8'", version=1, length=None):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    size = len(header) if length is None else length
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", size) + header + data
+
+
+# extents whose product is beyond the file, beyond 64 bits, beyond a number
+put("shape_beyond_the_file.npy", npy("(1000000000,)", bytes(80)))
+put("shape_beyond_64_bits.npy", npy("(4294967296, 4294967296)", bytes(80)))
+put("shape_beyond_numbers.npy", npy("(" + "9" * 40 + ",)", bytes(80)))
+put("shape_of_many_extents.npy", npy("(" + "1," * 5000 + ")", bytes(8)))
+put("header_beyond_the_file.npy", npy("(10,)", bytes(80), version=2, length=0xFFFFFFFF))
+put("header_of_brackets.npy", npy("(" * 3000, bytes(80)))
+put("pickle.npy", npy("()", b"cos\nsystem\n(S'touch /tmp/pwned'\ntR.", descr="'|O'"))
+
+
+def npz(entries):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as f:
+        for name, data in entries:
+            f.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return bytearray(out.getvalue())
+
+
+# more comes out than the archive says; names that lead elsewhere; a hundred names for one member; a list beyond the file
+bomb = npz([("x.npy", npy("(10,)", bytes(80)) + bytes(1 << 20))])
+small = struct.pack("<I", len(npy("(10,)", bytes(80))))
+bomb = bomb.replace(struct.pack("<I", len(npy("(10,)", bytes(80))) + (1 << 20)), small)
+put("inflates_to_more.npz", bomb)
+put("names_elsewhere.npz", npz([("../../../etc/passwd.npy", npy("(2,)", bytes(16))), ("/etc/shadow.npy", npy("(2,)", bytes(16)))]))
+one = npz([("x.npy", npy("(2,)", bytes(16)))])
+at = one.index(b"PK\x01\x02")
+central, end = bytes(one[at : one.index(b"PK\x05\x06")]), one[one.index(b"PK\x05\x06") :]
+end[8:12] = struct.pack("<HH", 100, 100)
+end[12:16] = struct.pack("<I", 100 * len(central))
+put("a_hundred_names.npz", bytes(one[:at]) + central * 100 + bytes(end))
+put("list_beyond_the_file.npz", bytes(one[:-10]) + struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0) + bytes(2))
+
+
+def segment(mask, metadata, raw=b"", length=None, meta_length=None):
+    length = len(metadata) + len(raw) if length is None else length
+    meta_length = len(metadata) if meta_length is None else meta_length
+    return b"TDSm" + struct.pack("<IIQQ", mask, 4713, length, meta_length) + metadata + raw
+
+
+def text(s):
+    return struct.pack("<I", len(s)) + s
+
+
+path = text(b"/'g'/'a'")
+put("objects_without_end.tdms", segment(14, struct.pack("<I", 0xFFFFFFFF) + path + struct.pack("<II", 0xFFFFFFFF, 0)))
+put("name_beyond_the_file.tdms", segment(14, struct.pack("<II", 1, 0xFFFFFFF0) + b"/'g'"))
+put("segment_beyond_64_bits.tdms", segment(14, struct.pack("<I", 0), length=2**63, meta_length=2**63 - 1))
+index = struct.pack("<IIIQ", 20, 10, 1, 2**61)
+put("values_beyond_64_bits.tdms", segment(14, struct.pack("<I", 1) + path + index + struct.pack("<I", 0), bytes(8)))
+index = struct.pack("<IIIQQ", 28, 0x20, 1, 1, 2**63)
+put("texts_beyond_64_bits.tdms", segment(14, struct.pack("<I", 1) + path + index + struct.pack("<I", 0), bytes(8)))
+index = struct.pack("<IIIQ", 20, 10, 1, 0)
+put("chunks_of_nothing.tdms", segment(14, struct.pack("<I", 1) + path + index + struct.pack("<I", 0), bytes(64)))
+# a list of a hundred objects, and hundreds of segments that change one of them each
+index = struct.pack("<IIIQ", 20, 5, 1, 1)
+many = b"".join(text(b"/'g'/'%d'" % k) + index + struct.pack("<I", 0) for k in range(100))
+first = segment(14, struct.pack("<I", 100) + many, bytes(100))
+change = lambda n: segment(10, struct.pack("<I", 1) + text(b"/'g'/'0'") + struct.pack("<IIIQ", 20, 5, 1, n) + struct.pack("<I", 0), bytes(99 + n))
+put("lists_that_multiply.tdms", first + b"".join(change(1 + k % 2) for k in range(80)))
+
+put("one_line_packed.gz", gzip.compress(b"1" * (1 << 22), mtime=0))
+put("gzip_in_gzip.gz", gzip.compress(gzip.compress(b"1\n2\n3\n" * 100, mtime=0), mtime=0))
+put("five_thousand_columns.csv", b",".join(b"%d" % k for k in range(5000)) + b"\n")
+put("half_a_character.txt", b"\xff\xfe" + "x\n1\n".encode("utf-16-le") + b"\x00\xd8" + "\n2\n".encode("utf-16-le"))
+put("quote_without_end.csv", b'a,"b\n' + b"1,2\n" * 20)
+
+head = b"    -1\n    58" + b" " * 68 + b"\n" + b"NONE\n" * 5 + b"    1         0    0         0\n"
+form = b"         4%10d         1  0.00000e+00  1.00000e-03  0.00000e+00\n"
+axes = b"        17    0    0    0 NONE                 s\n" * 4
+put("points_beyond_the_file.uff", head + form % 9999999999 + axes + b"  1.00000000000e+00\n    -1\n")
+binary = head.replace(b"    58" + b" " * 68, b"    58b     1     2          11          80     0     0           0           0")
+put("bytes_beyond_the_file.uff", binary + form % 999999999 + axes + bytes(80) + b"    -1\n")
+
+info = lambda samples, bits=16: struct.pack(">HH", 4096, 4096) + bytes(6) + struct.pack(">Q", 8000 << 44 | (bits - 1) << 36 | samples) + bytes(16)
+flac = lambda samples: b"fLaC" + bytes([0x80, 0, 0, 34]) + info(samples)
+put("samples_beyond_the_file.flac", flac(2**36 - 1) + bytes(100))
+put("zeros_for_frames.flac", flac(1000) + bytes(2000))
+# a frame with a sound header and a code that never ends
+header = bytes([0xFF, 0xF8, 0xC4, 0x08, 0x00])
+
+
+def sum_8(data):
+    s = 0
+    for b in data:
+        s ^= b
+        for _ in range(8):
+            s = (s << 1 ^ 0x07 if s & 0x80 else s << 1) & 0xFF
+    return s
+
+
+put("code_without_end.flac", flac(1000) + header + bytes([sum_8(header), 0x10, 0x00]) + bytes(3000))
