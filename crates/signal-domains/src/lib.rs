@@ -56,6 +56,8 @@ mod dataset;
 mod error;
 mod formats;
 mod keyed;
+mod nearest;
+mod query;
 mod recording;
 mod sampler;
 mod scan;
@@ -68,6 +70,7 @@ pub use formats::{
     Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
     SignalFile, TextLayout, Variable, list_variables,
 };
+pub use query::Query;
 pub use recording::{Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 pub use scan::Scan;
