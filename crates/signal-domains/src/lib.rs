@@ -56,6 +56,7 @@ mod dataset;
 mod error;
 mod formats;
 mod keyed;
+mod leak;
 mod nearest;
 mod query;
 mod recording;
@@ -70,11 +71,12 @@ pub use formats::{
     Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
     SignalFile, TextLayout, Variable, list_variables,
 };
+pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
 pub use query::Query;
 pub use recording::{Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 pub use scan::Scan;
 pub use split::{
-    Fractions, Item, LabelledItem, Part, RecordingWindows, Split, SplitKind, SplitPlan, default_kind, split_source,
-    split_target,
+    Fold, Fractions, Item, LabelledItem, LeaveOut, Part, PartQueries, RecordingWindows, Split, SplitKind, SplitPlan,
+    default_kind, split_by_parts, split_source, split_target,
 };

@@ -75,7 +75,7 @@ fn groups_named_as_keys_are_the_keys() {
     let manifest = r#"
 [dataset]
 files = ["**/*.csv", "!**/old/*"]
-pattern = '(?<domain>rig\d)/(?<unit>(?<class>inner|outer)-\w+)_(?<rpm>\d+)(_(?<rate_hz>[\d.]+))?'
+pattern = '(?<domain>rig\d)/(?<unit>(?<class>inner|outer)-[a-z])_(?<rpm>\d+)(_(?<rate_hz>\d+\.\d+))?'
 "#;
     let files = [
         "rig1/inner-a_600_12000.5.csv",
