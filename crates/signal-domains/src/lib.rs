@@ -53,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 mod dataset;
+mod draft;
 mod error;
 mod formats;
 mod keyed;
@@ -66,6 +67,7 @@ mod select;
 mod split;
 
 pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
+pub use draft::draft_manifest;
 pub use error::{Error, Place, Result};
 pub use formats::{
     Decimal, Delimiter, Dialect, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,

@@ -14,6 +14,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use files::walk;
 pub use classes::{ClassComparison, Family};
 pub use entry::{Attribute, Channel, RecordingEntry};
 
