@@ -46,7 +46,11 @@ fn a_split_that_leaks_ends_with_1_an_honest_one_with_0_and_a_wrong_list_with_2()
 
     write(r#"{"root": "rec", "pieces": [["good0_0.csv", 0, 1000, "train"], ["good0_0.csv", 1000, 1000, "test"]]}"#);
     let honest = ok(f, "inspect --split s.json");
-    assert!(honest.stdout.contains("nothing leaks that was looked for"), "{}", honest.stdout);
+    assert!(
+        honest.stdout.contains("nothing leaks that was looked for"),
+        "{}",
+        honest.stdout
+    );
     assert!(honest.stdout.contains("units are not stated"), "{}", honest.stdout);
     assert_eq!(run(f, "inspect --split s.json --gap 100").code, 1);
 
@@ -60,7 +64,10 @@ fn a_split_that_leaks_ends_with_1_an_honest_one_with_0_and_a_wrong_list_with_2()
     for (text, words) in [
         ("[", "EOF while parsing"),
         ("3", "neither a list nor an object"),
-        (r#"[{"file": "a", "part": "train", "lenght": 3}]"#, "piece 1: unknown field `lenght`"),
+        (
+            r#"[{"file": "a", "part": "train", "lenght": 3}]"#,
+            "piece 1: unknown field `lenght`",
+        ),
         (r#"[["rec/good0_0.csv", -1, 1000, "train"]]"#, "piece 1: invalid value"),
         (r#"{"pieces": [], "rooot": "x"}"#, "and nothing else"),
         (r#"[["rec/good0_0.csv", 0, 1000, "train"]]"#, "at least two parts"),
@@ -79,7 +86,11 @@ fn a_split_that_leaks_ends_with_1_an_honest_one_with_0_and_a_wrong_list_with_2()
         assert!(ran.stderr.contains(words), "{text}\n{}", ran.stderr);
     }
     // the last of these is fine by name
-    assert!(ok(f, "inspect --split s.json --names-only").stdout.contains("copies: --names-only"));
+    assert!(
+        ok(f, "inspect --split s.json --names-only")
+            .stdout
+            .contains("copies: --names-only")
+    );
 }
 
 #[test]
@@ -112,10 +123,18 @@ fn folds_say_what_they_are_and_queries_choose_what_is_shown() {
     assert_eq!(json["folds"][0]["test"][1]["file"], "rec/good0_1.csv");
     let query = |text: &str| -> common::Ran {
         let mut command = common::crossrig(folder.path());
-        command.args(["inspect", "m.toml", "--where", text]).output().unwrap().into()
+        command
+            .args(["inspect", "m.toml", "--where", text])
+            .output()
+            .unwrap()
+            .into()
     };
     let shown = query("class == 'good' and load == 1");
-    assert!(shown.code == 0 && shown.stdout.contains("2 recordings, 2 here"), "{}", shown.stdout);
+    assert!(
+        shown.code == 0 && shown.stdout.contains("2 recordings, 2 here"),
+        "{}",
+        shown.stdout
+    );
     for (text, words) in [
         ("class = 'good'", "line 1, column 7"),
         ("lod == 1", "did you mean \"load\"?"),
@@ -134,10 +153,17 @@ fn a_drafted_manifest_can_be_inspected_and_is_never_written_over_another() {
     let f = folder.path();
     ok(f, "init rec --out new.toml");
     let text = fs::read_to_string(f.join("new.toml")).unwrap();
-    assert!(text.contains("root = 'rec'") && text.contains("PROBLEM: no file states a sampling rate"), "{text}");
+    assert!(
+        text.contains("root = 'rec'") && text.contains("PROBLEM: no file states a sampling rate"),
+        "{text}"
+    );
     ok(f, "inspect new.toml");
     let again = run(f, "init rec --out new.toml");
-    assert!(again.code == 2 && again.stderr.contains("is not overwritten"), "{}", again.stderr);
+    assert!(
+        again.code == 2 && again.stderr.contains("is not overwritten"),
+        "{}",
+        again.stderr
+    );
     assert_eq!(fs::read_to_string(f.join("new.toml")).unwrap(), text);
     assert_eq!(ok(f, "init rec").stdout, text);
     assert_eq!(run(f, "init gone").code, 2);

@@ -31,7 +31,11 @@ fn every_scenario_is_ready_to_train() {
             .unwrap()
             .into();
         assert_eq!(ran.code, 0, "{name}\n{}\n{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.contains("source") && ran.stdout.contains("target"), "{name}\n{}", ran.stdout);
+        assert!(
+            ran.stdout.contains("source") && ran.stdout.contains("target"),
+            "{name}\n{}",
+            ran.stdout
+        );
         assert!(!project().join("target/never-written").exists());
     }
 }

@@ -4,6 +4,10 @@
 //! [`Recording`] is looked over ([`Scan`]) and cut into training, validation and test windows ([`split_source`],
 //! [`split_target`]); a [`Sampler`] says which windows make up each step.
 //!
+//! A manifest names recordings one by one, or by globs and a pattern over their paths; a [`Query`] over what they state
+//! makes classes, domains and parts. [`draft_manifest`] writes a first manifest for a folder. [`check_leaks`] looks into
+//! anybody's split for samples, copies and units in two parts; [`Dataset::folds`] leaves one domain or unit out at a time.
+//!
 //! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
 //! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
 //! see a target's labels, because the functions for targets take none. For one table of independent rows, a CSV reader

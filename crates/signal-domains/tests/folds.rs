@@ -50,7 +50,11 @@ fn a_recording_of_several_domains_leaves_training_with_the_one_left_out() {
     let dataset = dataset("[domain.light]\nwhere = 'load < 2'");
     let folds = dataset.folds(LeaveOut::Domain).unwrap();
     let light = folds.iter().find(|f| f.name == "light").unwrap();
-    let trained: Vec<&str> = light.train.iter().map(|&i| dataset.recordings[i].domain.as_str()).collect();
+    let trained: Vec<&str> = light
+        .train
+        .iter()
+        .map(|&i| dataset.recordings[i].domain.as_str())
+        .collect();
     assert_eq!(trained, ["load2", "load2"], "load0 and load1 are the same files");
 }
 
@@ -81,13 +85,24 @@ fn a_split_by_queries_puts_whole_recordings_where_they_are_asked_for() {
         validation: validation.map(|v| v.parse().unwrap()),
         test: test.parse().unwrap(),
     };
-    let parts = queries("load == 0", Some("load == 1"), "load == 2 and unit == 'bearing 3'").parts(&dataset).unwrap();
+    let parts = queries("load == 0", Some("load == 1"), "load == 2 and unit == 'bearing 3'")
+        .parts(&dataset)
+        .unwrap();
     let (train, validation, test) = (Some(Part::Train), Some(Part::Validation), Some(Part::Test));
     assert_eq!(parts, [train, train, validation, validation, test, None]);
     for (queries, words) in [
-        (queries("load < 2", None, "load > 0"), "a1 of domain load1 is in two parts, training and test"),
-        (queries("load < 2", None, "load > 5"), "no recording is in the test part"),
-        (queries("class == 'inner'", None, "load > 0"), "must not depend on labels"),
+        (
+            queries("load < 2", None, "load > 0"),
+            "a1 of domain load1 is in two parts, training and test",
+        ),
+        (
+            queries("load < 2", None, "load > 5"),
+            "no recording is in the test part",
+        ),
+        (
+            queries("class == 'inner'", None, "load > 0"),
+            "must not depend on labels",
+        ),
         (queries("laod < 2", None, "load > 1"), "did you mean \"load\"?"),
     ] {
         let message = queries.parts(&dataset).unwrap_err().to_string();
@@ -116,7 +131,10 @@ fn a_split_by_queries_puts_whole_recordings_where_they_are_asked_for() {
     assert!(split.recordings[5].part(Part::Test).is_empty());
     plan.kind = SplitKind::Units;
     let message = split_by_parts("all", &items, &parts, &plan).unwrap_err().to_string();
-    assert!(message.contains("unit bearing 1 is in two parts, training and validation"), "{message}");
+    assert!(
+        message.contains("unit bearing 1 is in two parts, training and validation"),
+        "{message}"
+    );
     assert!(split_by_parts("all", &items, &parts[1..], &plan).is_err());
     assert!(split_by_parts("all", &[items[0], items[0]], &parts[..2], &plan).is_err());
 }

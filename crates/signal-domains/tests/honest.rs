@@ -17,7 +17,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % n
     }
 
@@ -85,10 +88,13 @@ fn split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan) -> Vec<Spli
         .map(|(&item, (.., class))| LabelledItem { item, class: *class })
         .collect();
     let domain = &entries[0].domain;
-    [split_source(domain, &labelled, plan), split_target(domain, &items, plan)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        split_source(domain, &labelled, plan),
+        split_target(domain, &items, plan),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn check_split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan, split: &Split) {
@@ -101,10 +107,18 @@ fn check_split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan, split
             assert!(start + plan.window <= made.samples[&entry.file]);
             assert!(seen.insert((i, start)), "a window in two parts");
             if plan.kind == SplitKind::Units {
-                assert_eq!(*part_of_unit.entry(&entry.unit).or_insert(part), part, "a unit on both sides");
+                assert_eq!(
+                    *part_of_unit.entry(&entry.unit).or_insert(part),
+                    part,
+                    "a unit on both sides"
+                );
             }
             if matches!(plan.kind, SplitKind::Units | SplitKind::Recordings) {
-                assert_eq!(*part_of_file.entry(&entry.file).or_insert(part), part, "a torn recording");
+                assert_eq!(
+                    *part_of_file.entry(&entry.file).or_insert(part),
+                    part,
+                    "a torn recording"
+                );
             }
         }
     }
@@ -116,7 +130,10 @@ fn check_split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan, split
         for (i, before) in Part::ALL.into_iter().enumerate() {
             for after in Part::ALL.into_iter().skip(i + 1) {
                 if let (Some(last), Some(first)) = (windows.part(before).last(), windows.part(after).first()) {
-                    assert!(last + plan.window + plan.window <= *first, "less than a window between parts");
+                    assert!(
+                        last + plan.window + plan.window <= *first,
+                        "less than a window between parts"
+                    );
                 }
             }
         }
@@ -124,7 +141,13 @@ fn check_split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan, split
 }
 
 /// What training would see: the windows of the first steps, by name, of every domain.
-fn batches(dataset: &Dataset, made: &Made, plan: &SplitPlan, batch: usize, balance: Balance) -> Option<Vec<Vec<String>>> {
+fn batches(
+    dataset: &Dataset,
+    made: &Made,
+    plan: &SplitPlan,
+    batch: usize,
+    balance: Balance,
+) -> Option<Vec<Vec<String>>> {
     let mut named: Vec<Vec<(String, usize)>> = Vec::new();
     for domain in dataset.domains() {
         let entries = dataset.domain(domain);
@@ -149,17 +172,28 @@ fn batches(dataset: &Dataset, made: &Made, plan: &SplitPlan, batch: usize, balan
         })
         .collect();
     let kinds = classes.iter().collect::<BTreeSet<_>>().len();
-    let batch = if balance == Balance::Class { batch * kinds } else { batch };
+    let batch = if balance == Balance::Class {
+        batch * kinds
+    } else {
+        batch
+    };
     let mut sampler = Sampler::new(plan.seed, batch, balance, &[source], &targets).unwrap();
     let mut drawn: Vec<Vec<String>> = vec![Vec::new(); named.len()];
     for _ in 0..6 {
         let rows = sampler.next_batch();
         for (d, rows) in rows.sources.iter().chain(&rows.targets).enumerate() {
-            assert_eq!(rows.len(), batch, "every domain gives the same number of rows to every step");
+            assert_eq!(
+                rows.len(),
+                batch,
+                "every domain gives the same number of rows to every step"
+            );
             if d == 0 && balance == Balance::Class {
                 let mut counts = BTreeMap::new();
                 rows.iter().for_each(|&r| *counts.entry(classes[r]).or_insert(0) += 1);
-                assert!(counts.len() == kinds && counts.values().all(|&n| n == batch / kinds), "{counts:?}");
+                assert!(
+                    counts.len() == kinds && counts.values().all(|&n| n == batch / kinds),
+                    "{counts:?}"
+                );
             }
             drawn[d].extend(rows.iter().map(|&r| named[d][r].0.clone()));
         }
@@ -182,7 +216,11 @@ fn batches(dataset: &Dataset, made: &Made, plan: &SplitPlan, batch: usize, balan
         };
         for (size, drawn) in passes {
             for pass in drawn.chunks(size) {
-                assert_eq!(pass.iter().collect::<BTreeSet<_>>().len(), pass.len(), "a window twice before all were used");
+                assert_eq!(
+                    pass.iter().collect::<BTreeSet<_>>().len(),
+                    pass.len(),
+                    "a window twice before all were used"
+                );
             }
         }
     }
@@ -198,7 +236,10 @@ fn two_thousand_random_manifests_keep_every_law() {
     for seed in 0..MANIFESTS {
         let made = manifest(&mut random);
         let [dataset, other] = [0, 1].map(|i| open(&path, &made.texts[i]));
-        assert_eq!(dataset.recordings, other.recordings, "the order of files decides nothing");
+        assert_eq!(
+            dataset.recordings, other.recordings,
+            "the order of files decides nothing"
+        );
         let window = 5 + random.below(20);
         let fractions = ["0.6,0.2,0.2", "0.5,0,0.5", "0.34,0.33,0.33"][random.below(3)];
         for kind in SplitKind::ALL {
@@ -221,9 +262,17 @@ fn two_thousand_random_manifests_keep_every_law() {
                     check_split(&entries, &made, &plan, one);
                     let by_file = |entries: &[&RecordingEntry], split: &Split| -> BTreeMap<String, Vec<Vec<usize>>> {
                         let parts = |i: usize| Part::ALL.map(|p| split.recordings[i].part(p).to_vec()).to_vec();
-                        entries.iter().enumerate().map(|(i, e)| (e.file.clone(), parts(i))).collect()
+                        entries
+                            .iter()
+                            .enumerate()
+                            .map(|(i, e)| (e.file.clone(), parts(i)))
+                            .collect()
                     };
-                    assert_eq!(by_file(&entries, one), by_file(&turned, two), "order alone changed a split");
+                    assert_eq!(
+                        by_file(&entries, one),
+                        by_file(&turned, two),
+                        "order alone changed a split"
+                    );
                 }
             }
             let (batch, balance) = (1 + random.below(12), [Balance::None, Balance::Class][random.below(2)]);
@@ -263,7 +312,10 @@ fn folds_of_random_manifests_leave_everything_out_once_and_no_file_or_unit_on_bo
                     side.iter().map(|&i| what(&dataset.recordings[i])).collect()
                 };
                 let both = |what: fn(&RecordingEntry) -> String| -> Vec<String> {
-                    of(&fold.train, what).intersection(&of(&fold.test, what)).cloned().collect()
+                    of(&fold.train, what)
+                        .intersection(&of(&fold.test, what))
+                        .cloned()
+                        .collect()
                 };
                 assert!(both(|r| r.file.clone()).is_empty());
                 let units = both(|r| r.unit.clone().unwrap());

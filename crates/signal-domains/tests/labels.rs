@@ -126,7 +126,10 @@ domain = "rig1"
         ]
     );
     assert_eq!(dataset.recordings[0].rpm, Some(605.0));
-    assert_eq!(dataset.recordings[0].attributes["note"], Attribute::Text("mislabelled".into()));
+    assert_eq!(
+        dataset.recordings[0].attributes["note"],
+        Attribute::Text("mislabelled".into())
+    );
 }
 
 #[test]
@@ -145,7 +148,13 @@ where = 'rig == "mfs" and rpm > 800'
     let files = ["mfs/a_600.csv", "mfs/a_900.csv", "own/a_600.csv", "own/a_900.csv"];
     let (_folder, opened) = lab(&files, manifest);
     let dataset = opened.unwrap();
-    let files = |domain| dataset.domain(domain).iter().map(|r| r.file.as_str()).collect::<Vec<_>>();
+    let files = |domain| {
+        dataset
+            .domain(domain)
+            .iter()
+            .map(|r| r.file.as_str())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(files("mfs"), ["mfs/a_600.csv", "mfs/a_900.csv"]);
     assert_eq!(files("fast"), ["mfs/a_900.csv", "own/a_900.csv"]);
     assert_eq!(files("mfs-fast"), ["mfs/a_900.csv"]);
@@ -164,7 +173,11 @@ fn mistakes_of_patterns_and_queries_are_named_with_their_line() {
         ("pattern = '(?<class>[a-z'", 3, "unclosed character class"),
         ("pattern = '[a-z]+'", 3, "no named group"),
         ("pattern = '(?<file>.*)'", 3, "cannot come from a file's name"),
-        ("pattern = '(?<domain>gears)/(?<rpm>[hb])'", 3, "group \"rpm\" of gears/b30hz0.csv is \"b\", no number"),
+        (
+            "pattern = '(?<domain>gears)/(?<rpm>[hb])'",
+            3,
+            "group \"rpm\" of gears/b30hz0.csv is \"b\", no number",
+        ),
         ("pattern = '(?<class>[hb])'", 2, "gears/b30hz0.csv states no domain"),
         (
             "pattern = '(?<domain>gears)/(?<class>[hb])'\nclasses = ['h']",
@@ -218,16 +231,25 @@ fn mistakes_of_patterns_and_queries_are_named_with_their_line() {
     }
     let (_folder, opened) = lab(&GEARBOX, "[dataset]\nfiles = '*.csv'");
     let message = opened.unwrap_err().to_string();
-    assert!(message.contains("line 2") && message.contains("no file below"), "{message}");
+    assert!(
+        message.contains("line 2") && message.contains("no file below"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_hidden_file_is_no_recording_and_digits_are_numbers() {
     let manifest = "[dataset]\nfiles='**/*'\npattern='(?<domain>d)/(?<size>[^_]+)_(?<kind>[^.]+)'";
-    let (_folder, opened) = lab(&["d/007_a.csv", "d/0.5_1e5.csv", "d/.hidden_1.csv", "d/-3_nan.csv"], manifest);
+    let (_folder, opened) = lab(
+        &["d/007_a.csv", "d/0.5_1e5.csv", "d/.hidden_1.csv", "d/-3_nan.csv"],
+        manifest,
+    );
     let dataset = opened.unwrap();
-    let values: Vec<(&Attribute, &Attribute)> =
-        dataset.recordings.iter().map(|r| (&r.attributes["size"], &r.attributes["kind"])).collect();
+    let values: Vec<(&Attribute, &Attribute)> = dataset
+        .recordings
+        .iter()
+        .map(|r| (&r.attributes["size"], &r.attributes["kind"]))
+        .collect();
     let text = |t: &str| Attribute::Text(t.into());
     assert_eq!(
         values,

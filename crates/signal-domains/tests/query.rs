@@ -122,11 +122,12 @@ fn values_of_different_kinds_are_never_compared_quietly() {
         ("rpm", 1, "neither true nor false"),
         ("rpm like '9*'", 5, "`like` needs a text"),
     ] {
-        let error = query.parse::<Query>().unwrap().truth(|name| recording().get(name).cloned());
+        let error = query
+            .parse::<Query>()
+            .unwrap()
+            .truth(|name| recording().get(name).cloned());
         match error {
-            Err(Error::Query {
-                column: c, message, ..
-            }) => {
+            Err(Error::Query { column: c, message, .. }) => {
                 assert!(message.contains(words), "{query}: {message}");
                 assert_eq!(c, column, "{query}: {message}");
             }
@@ -141,23 +142,34 @@ fn an_unknown_name_is_told_with_the_nearest_known() {
     let query: Query = "rig == 'a' and\n sise > 3".parse().unwrap();
     assert_eq!(query.names(), ["rig", "sise"]);
     let message = query.check_names(&known).unwrap_err().to_string();
-    assert!(message.contains("line 2, column 2") && message.contains("did you mean \"size\"?"), "{message}");
+    assert!(
+        message.contains("line 2, column 2") && message.contains("did you mean \"size\"?"),
+        "{message}"
+    );
     let far: Query = "temperature > 3".parse().unwrap();
     let message = far.check_names(&known).unwrap_err().to_string();
     assert!(message.contains("names are rig, rpm, size"), "{message}");
-    assert!("size > 3 or rig == `rig`".parse::<Query>().unwrap().check_names(&known).is_ok());
+    assert!(
+        "size > 3 or rig == `rig`"
+            .parse::<Query>()
+            .unwrap()
+            .check_names(&known)
+            .is_ok()
+    );
 }
 
 /// No text makes the reader of queries fail in any other way than by an error.
 #[test]
 fn any_text_is_a_query_or_an_error() {
     let words = [
-        "rpm", "(", ")", "[", "]", "and", "or", "not", "in", "like", "==", "<", "=", "'", "\"", "`", "\\", "1", "-", ".", "e",
-        "é", "\n", " ", ",", "true", "'a'", "[1]",
+        "rpm", "(", ")", "[", "]", "and", "or", "not", "in", "like", "==", "<", "=", "'", "\"", "`", "\\", "1", "-",
+        ".", "e", "é", "\n", " ", ",", "true", "'a'", "[1]",
     ];
     let mut state = 7u64;
     let mut next = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
     let mut read = 0;

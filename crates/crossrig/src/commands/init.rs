@@ -46,9 +46,15 @@ pub fn run(args: &InitArgs, _context: &Context) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(out)),
         Err(e) => return Err(write(e)),
     };
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(write)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(write)?;
     let open = text.matches("CORRECT").count() + text.matches("PROBLEM").count();
-    eprintln!("{}: {open} places to look at; then crossrig inspect {}", out.display(), out.display());
+    eprintln!(
+        "{}: {open} places to look at; then crossrig inspect {}",
+        out.display(),
+        out.display()
+    );
     Ok(())
 }
 

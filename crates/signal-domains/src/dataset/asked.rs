@@ -49,7 +49,10 @@ impl Dataset {
 
 /// Names that a query can ask for.
 fn names(recordings: &[RecordingEntry]) -> Vec<&str> {
-    let attributes: BTreeSet<&str> = recordings.iter().flat_map(|r| r.attributes.keys().map(String::as_str)).collect();
+    let attributes: BTreeSet<&str> = recordings
+        .iter()
+        .flat_map(|r| r.attributes.keys().map(String::as_str))
+        .collect();
     KEYS.into_iter().chain(attributes).collect()
 }
 
@@ -60,7 +63,9 @@ pub(super) fn classify(
     classes: &[String],
     recordings: &mut [RecordingEntry],
 ) -> Result<()> {
-    let asked = tables.iter().filter_map(|(name, table)| Some((name, table.query.as_ref()?)));
+    let asked = tables
+        .iter()
+        .filter_map(|(name, table)| Some((name, table.query.as_ref()?)));
     let mut found: Vec<Option<usize>> = vec![None; recordings.len()];
     for (name, text) in asked {
         let query = source.query(text)?;
@@ -114,7 +119,10 @@ pub(super) fn assign_domains(
             }
         }
         if !any {
-            let message = format!("where: domain {:?} has no recording: of none is this true", name.as_ref());
+            let message = format!(
+                "where: domain {:?} has no recording: of none is this true",
+                name.as_ref()
+            );
             return Err(source.error(Some(table.query.span()), message));
         }
     }

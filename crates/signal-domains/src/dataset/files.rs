@@ -23,7 +23,11 @@ pub(super) fn with_chosen_files(
     walk(base, "", &mut files)?;
     files.retain(|file| chosen.has(file));
     if files.is_empty() {
-        let message = format!("files: no file below {} fits {}", base.display(), globs.as_ref().list().join(", "));
+        let message = format!(
+            "files: no file below {} fits {}",
+            base.display(),
+            globs.as_ref().list().join(", ")
+        );
         return Err(source.error(Some(globs.span()), message));
     }
     for table in &mut stated {
@@ -62,7 +66,10 @@ impl Chosen {
                 None => (&mut chosen.include, text),
             };
             let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|e| {
-                source.error(Some(globs.span()), format!("files: {pattern:?} is no glob: {}", e.kind()))
+                source.error(
+                    Some(globs.span()),
+                    format!("files: {pattern:?} is no glob: {}", e.kind()),
+                )
             })?;
             list.push(glob.compile_matcher());
         }
@@ -83,7 +90,9 @@ pub(crate) fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> Resu
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         // a name that is no text cannot be written in a manifest
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         if name.starts_with('.') {
             continue;
         }

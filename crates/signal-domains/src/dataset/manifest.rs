@@ -41,7 +41,10 @@ impl Source<'_> {
         let rows = std::mem::take(&mut manifest.recording);
         manifest.recording = self.rows(&manifest.dataset, &base, rows, &mut warnings)?;
         if manifest.recording.is_empty() {
-            return Err(self.error(None, "no [[recording]] and no `files`: a data set needs at least one recording"));
+            return Err(self.error(
+                None,
+                "no [[recording]] and no `files`: a data set needs at least one recording",
+            ));
         }
         let table = &manifest.dataset;
         let classes = self.classes(&manifest)?;
@@ -70,7 +73,11 @@ impl Source<'_> {
         for recording in &manifest.recording {
             let domain = recording.domain.as_ref().map_or("", |d| d.as_ref().as_str());
             if !seen.insert((domain, recording.file.as_ref().as_str())) {
-                let place = if domain.is_empty() { String::new() } else { format!(" in domain {domain}") };
+                let place = if domain.is_empty() {
+                    String::new()
+                } else {
+                    format!(" in domain {domain}")
+                };
                 let message = format!("{} is listed twice{place}", recording.file.as_ref());
                 return Err(self.error(Some(recording.file.span()), message));
             }
@@ -127,7 +134,9 @@ impl Source<'_> {
         if let Some(globs) = &table.files {
             stated = with_chosen_files(self, globs, base, stated)?;
         }
-        let Some(pattern) = &table.pattern else { return Ok(stated) };
+        let Some(pattern) = &table.pattern else {
+            return Ok(stated);
+        };
         let pattern = Pattern::new(self, pattern)?;
         let (mut rows, mut passed) = (Vec::with_capacity(stated.len()), Vec::new());
         for (i, mut row) in stated.into_iter().enumerate() {

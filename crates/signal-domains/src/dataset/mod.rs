@@ -14,9 +14,9 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(crate) use files::walk;
 pub use classes::{ClassComparison, Family};
 pub use entry::{Attribute, Channel, RecordingEntry};
+pub(crate) use files::walk;
 
 use crate::error::{Error, Result};
 

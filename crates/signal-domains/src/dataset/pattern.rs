@@ -22,14 +22,25 @@ impl<'a> Pattern<'a> {
         let error = |message: String| source.error(Some(text.span()), format!("pattern: {message}"));
         let regex = Regex::new(text.as_ref()).map_err(|e| {
             // the last line says what is wrong, those before it draw the place
-            error(e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
+            error(
+                e.to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .to_owned(),
+            )
         })?;
         let names: Vec<&str> = regex.capture_names().flatten().collect();
         if names.is_empty() {
-            return Err(error("no named group; write (?<class>..), (?<domain>..), (?<unit>..) or (?<ANY>..)".into()));
+            return Err(error(
+                "no named group; write (?<class>..), (?<domain>..), (?<unit>..) or (?<ANY>..)".into(),
+            ));
         }
         if let Some(wrong) = names.iter().find(|name| NO_LABELS.contains(name)) {
-            return Err(error(format!("{wrong:?} cannot come from a file's name; call the group otherwise")));
+            return Err(error(format!(
+                "{wrong:?} cannot come from a file's name; call the group otherwise"
+            )));
         }
         Ok(Self { source, regex, text })
     }
@@ -37,7 +48,9 @@ impl<'a> Pattern<'a> {
     /// Fills in what the table does not state itself. `false`: the file's path does not fit.
     pub fn fill(&self, table: &mut RecordingTable) -> Result<bool> {
         let file = table.file.as_ref().clone();
-        let Some(groups) = self.regex.captures(&file) else { return Ok(false) };
+        let Some(groups) = self.regex.captures(&file) else {
+            return Ok(false);
+        };
         let text = |name: &str| self.group(&groups, name);
         let number = |name: &str| {
             let Some(text) = text(name) else { return Ok(None) };
@@ -80,7 +93,8 @@ impl<'a> Pattern<'a> {
 /// A number where it is written as one (`007` is 7, `0.5`, `-3`), else a text; `1e5`, `inf` and `nan` are texts.
 fn attribute(text: String) -> Attribute {
     let digits = text.strip_prefix('-').unwrap_or(&text);
-    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.starts_with(|c: char| c.is_ascii_digit());
+    let plain =
+        digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.starts_with(|c: char| c.is_ascii_digit());
     match text.parse::<f64>() {
         Ok(number) if plain => Attribute::Number(number),
         _ => Attribute::Text(text),

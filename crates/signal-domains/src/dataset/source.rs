@@ -64,6 +64,8 @@ impl Source<'_> {
 
     /// A query of the manifest.
     pub fn query(&self, text: &toml::Spanned<String>) -> Result<Query> {
-        text.as_ref().parse().map_err(|e| self.error(Some(text.span()), format!("where: {e}")))
+        text.as_ref()
+            .parse()
+            .map_err(|e| self.error(Some(text.span()), format!("where: {e}")))
     }
 }

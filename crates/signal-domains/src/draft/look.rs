@@ -22,7 +22,11 @@ pub(super) struct Looked {
 pub(super) fn look(folder: &Path, file: &str) -> Result<Looked> {
     let open = SignalFile::open(&folder.join(file), &ReadOptions::default())?;
     let time = |name: &str| ["time", "t", "timestamp", "date", "datetime"].contains(&&*name.to_lowercase());
-    let signals: Vec<_> = open.variables().iter().filter(|v| v.is_signal() && !time(&v.name)).collect();
+    let signals: Vec<_> = open
+        .variables()
+        .iter()
+        .filter(|v| v.is_signal() && !time(&v.name))
+        .collect();
     let samples = signals.iter().map(|v| v.samples()).max().unwrap_or(0);
     let longest = signals.iter().filter(|v| v.samples() == samples);
     Ok(Looked {
@@ -52,10 +56,17 @@ pub(super) fn rates(looked: &[Looked]) -> Rates {
         }
         all
     });
-    let silent: Vec<&str> = looked.iter().filter(|l| l.rate_hz.is_none()).map(|l| l.file.as_str()).collect();
+    let silent: Vec<&str> = looked
+        .iter()
+        .filter(|l| l.rate_hz.is_none())
+        .map(|l| l.file.as_str())
+        .collect();
     let mut remarks = Vec::new();
     if stated.len() > 1 {
-        let list: Vec<String> = stated.iter().map(|(rate, of)| format!("{rate} Hz in {} ({} ..)", of.len(), of[0])).collect();
+        let list: Vec<String> = stated
+            .iter()
+            .map(|(rate, of)| format!("{rate} Hz in {} ({} ..)", of.len(), of[0]))
+            .collect();
         remarks.push(format!("files state different rates: {}", list.join(", ")));
     }
     let line = match stated.keys().next() {
@@ -65,7 +76,11 @@ pub(super) fn rates(looked: &[Looked]) -> Rates {
         }
         Some(rate) if silent.is_empty() => format!("# every file looked at states its rate ({rate} Hz ..)\n"),
         Some(rate) => {
-            remarks.push(format!("{} files state no rate ({} ..), others do", silent.len(), silent[0]));
+            remarks.push(format!(
+                "{} files state no rate ({} ..), others do",
+                silent.len(),
+                silent[0]
+            ));
             format!("# CORRECT: rate_hz = {rate}\n")
         }
     };
@@ -87,24 +102,52 @@ pub(super) fn channels(looked: &[Looked]) -> Channels {
     let different: BTreeSet<&Vec<String>> = looked.iter().map(|l| &l.signals).collect();
     let mut keys = if same.is_empty() { alike } else { same };
     if keys.is_empty() {
-        if looked.iter().any(|l| l.signals.len() > 1) {
-            let first = looked.iter().take(3).map(|l| format!("{}: {}", l.file, shorten(&l.signals)));
+        // what fits the most: one of the keys, or the only signal there is
+        let only = looked.iter().filter(|l| l.signals.len() == 1).count();
+        let mut fits: BTreeMap<String, usize> = BTreeMap::new();
+        for l in looked {
+            let of: Vec<String> = l.signals.iter().map(|name| glob(name)).collect();
+            for key in of.iter().filter(|key| of.iter().filter(|k| k == key).count() == 1) {
+                *fits.entry(key.clone()).or_default() += 1;
+            }
+        }
+        let best = fits.into_iter().max_by_key(|(_, n)| *n).filter(|(_, n)| *n > only);
+        let (chosen, n) = best.map_or_else(|| (any(), only), |(key, n)| (vec![(key.clone(), key)], n));
+        if n < looked.len() {
+            let first = looked
+                .iter()
+                .take(3)
+                .map(|l| format!("{}: {}", l.file, shorten(&l.signals)));
             remarks.push(format!(
-                "no variable is in all files, so the key below fits some only; {}",
+                "no variable is in all files; the key below fits {n} of {}, the others need `channels` of their own; {}",
+                looked.len(),
                 first.collect::<Vec<_>>().join("; ")
             ));
         }
-        return Channels { chosen: any(), remarks };
+        return Channels { chosen, remarks };
     }
     if different.len() > 1 && looked.iter().any(|l| l.signals.len() > keys.len()) {
         let more = looked.iter().find(|l| l.signals.len() > keys.len());
-        remarks.extend(more.map(|l| format!("some files hold more than the channels below; {}: {}", l.file, shorten(&l.signals))));
+        remarks.extend(more.map(|l| {
+            format!(
+                "some files hold more than the channels below; {}: {}",
+                l.file,
+                shorten(&l.signals)
+            )
+        }));
     }
     if keys.len() > CHANNELS {
-        remarks.push(format!("{} channels are in all files, the first {CHANNELS} are taken", keys.len()));
+        remarks.push(format!(
+            "{} channels are in all files, the first {CHANNELS} are taken",
+            keys.len()
+        ));
         keys.truncate(CHANNELS);
     }
-    let name = |key: &str| key.replace('*', "").trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    let name = |key: &str| {
+        key.replace('*', "")
+            .trim_matches(|c: char| !c.is_alphanumeric())
+            .to_owned()
+    };
     let mut chosen: Vec<(String, String)> = keys.iter().map(|key| (name(key), key.clone())).collect();
     let distinct: BTreeSet<&String> = chosen.iter().map(|(name, _)| name).collect();
     if distinct.len() < chosen.len() || distinct.iter().any(|name| name.is_empty()) {

@@ -53,8 +53,18 @@ pub fn draft_manifest(folder: &Path, root: &str) -> Result<String> {
         }
     }
     if recordings.is_empty() {
-        let have: Vec<String> = other.iter().map(|(ending, files)| format!("{} .{ending}", files.len())).collect();
-        let message = format!("no file in it can be read as a recording ({})", if have.is_empty() { "it is empty".into() } else { have.join(", ") });
+        let have: Vec<String> = other
+            .iter()
+            .map(|(ending, files)| format!("{} .{ending}", files.len()))
+            .collect();
+        let message = format!(
+            "no file in it can be read as a recording ({})",
+            if have.is_empty() {
+                "it is empty".into()
+            } else {
+                have.join(", ")
+            }
+        );
         return Err(Error::Missing {
             path: folder.to_owned(),
             message,
@@ -65,7 +75,7 @@ pub fn draft_manifest(folder: &Path, root: &str) -> Result<String> {
     let mut looked = Vec::new();
     for file in spread(&recordings, LOOKED_AT) {
         match look(folder, file) {
-            Ok(l) if l.signals.is_empty() => problems.add("holds no signal", file),
+            Ok(l) if l.signals.is_empty() => problems.add("no signal in it", file),
             Ok(l) => looked.push(l),
             Err(e) if e.is_machine() => return Err(e),
             Err(e) => problems.add("cannot be read", &e.to_string()),
@@ -75,11 +85,14 @@ pub fn draft_manifest(folder: &Path, root: &str) -> Result<String> {
     for (ending, files) in &other {
         for file in files {
             let kind = if ending.is_empty() { "no ending" } else { ending };
-            problems.add(&format!("is passed over: no .{kind} file looked at can be read as a recording"), file);
+            problems.add(
+                &format!("no .{kind} file looked at can be read as a recording, so passed over"),
+                file,
+            );
         }
     }
     for file in &naming.others {
-        problems.add("does not fit `pattern`, and is passed over", file);
+        problems.add("`pattern` does not fit, so passed over", file);
     }
     Ok(write(root, &recordings, &endings, &looked, &naming, problems))
 }
@@ -96,7 +109,10 @@ struct Problems(BTreeMap<String, Vec<String>>);
 impl Problems {
     fn add(&mut self, what: &str, whom: &str) {
         // a message of several lines would end the comment
-        self.0.entry(what.into()).or_default().push(whom.replace(['\n', '\r'], " "));
+        self.0
+            .entry(what.into())
+            .or_default()
+            .push(whom.replace(['\n', '\r'], " "));
     }
 }
 
@@ -112,9 +128,16 @@ fn write(
     let mut line = |text: &str| {
         let _ = writeln!(head, "# {text}");
     };
-    line(&format!("A draft of what {} files seem to be. Read it, correct it, then: crossrig inspect THIS_FILE", recordings.len()));
+    line(&format!(
+        "A draft of what {} files seem to be. Read it, correct it, then: crossrig inspect THIS_FILE",
+        recordings.len()
+    ));
     if looked.len() < recordings.len() {
-        line(&format!("{} of the {} files were opened for it.", looked.len(), recordings.len()));
+        line(&format!(
+            "{} of the {} files were opened for it.",
+            looked.len(),
+            recordings.len()
+        ));
     }
     let (lengths, rates) = (range(looked.iter().map(|l| l.samples as f64)), look::rates(looked));
     line(&format!("Samples in a recording: {lengths}."));
@@ -123,7 +146,7 @@ fn write(
         line(&format!("PROBLEM: {}", remark.replace(['\n', '\r'], " ")));
     }
     for (what, whom) in &problems.0 {
-        line(&format!("PROBLEM: {} {what}:", if whom.len() == 1 { "1 file".into() } else { format!("{} files", whom.len()) }));
+        line(&format!("PROBLEM: {what} ({}):", whom.len()));
         whom.iter().take(LINES).for_each(|w| line(&format!("    {w}")));
         if whom.len() > LINES {
             line(&format!("    and {} more", whom.len() - LINES));
@@ -134,7 +157,13 @@ fn write(
     out += &rates.line;
     let globs: Vec<String> = endings
         .iter()
-        .map(|e| quoted(&if e.is_empty() { "**/*".into() } else { format!("**/*.{}", escape_glob(e)) }))
+        .map(|e| {
+            quoted(&if e.is_empty() {
+                "**/*".into()
+            } else {
+                format!("**/*.{}", escape_glob(e))
+            })
+        })
         .collect();
     let _ = writeln!(out, "files = [{}]", globs.join(", "));
     out += "# named groups are labels: class, domain, unit, rpm, rate_hz; any other name is an attribute to ask for\n";
@@ -172,7 +201,11 @@ fn describe(group: &Group) -> String {
     let shown: Vec<&str> = group.values.iter().take(6).map(String::as_str).collect();
     let more = group.values.len().saturating_sub(shown.len());
     let list = shown.join(", ");
-    let guess = if group.guess { " (a guess: CORRECT the group's name)" } else { "" };
+    let guess = if group.guess {
+        " (a guess: CORRECT the group's name)"
+    } else {
+        ""
+    };
     match more {
         0 => format!("{list}{guess}"),
         more => format!("{list} and {more} more{guess}"),
@@ -181,7 +214,11 @@ fn describe(group: &Group) -> String {
 
 fn range(values: impl Iterator<Item = f64>) -> String {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    if low >= high { low.to_string() } else { format!("{low} to {high}") }
+    if low >= high {
+        low.to_string()
+    } else {
+        format!("{low} to {high}")
+    }
 }
 
 /// A TOML string; a literal one where the text allows it.

@@ -62,7 +62,10 @@ impl Naming {
             return Self::nothing();
         };
         let mine: BTreeSet<usize> = members.iter().map(|(i, _)| *i).collect();
-        let others = (0..files.len()).filter(|i| !mine.contains(i)).map(|i| files[i].clone()).collect();
+        let others = (0..files.len())
+            .filter(|i| !mine.contains(i))
+            .map(|i| files[i].clone())
+            .collect();
         let names: Vec<&[Piece]> = members.iter().map(|(_, pieces)| pieces.as_slice()).collect();
         let places = places(&names);
         if places.iter().all(|p| !p.varies()) {
@@ -88,7 +91,11 @@ impl Naming {
             }
         }
         if naming.others.len() > members.len() {
-            let remark = format!("files are named in {} ways; `pattern` is that of {} of them", shapes.len(), members.len());
+            let remark = format!(
+                "files are named in {} ways; `pattern` is that of {} of them",
+                shapes.len(),
+                members.len()
+            );
             naming.remarks.push(remark);
         }
         naming
@@ -174,7 +181,11 @@ fn v_runs(text: &str) -> Vec<&str> {
 }
 
 fn kind(run: &str) -> Kind {
-    if run.starts_with(|c: char| c.is_ascii_digit()) { Kind::Digits } else { Kind::Letters }
+    if run.starts_with(|c: char| c.is_ascii_digit()) {
+        Kind::Digits
+    } else {
+        Kind::Letters
+    }
 }
 
 impl Place<'_> {
@@ -233,7 +244,19 @@ fn roles(places: &[Place<'_>], files: usize) -> Vec<Option<Role>> {
                     ("rpm_number".into(), true)
                 }
                 // a key of a recording may not be an attribute's name
-                Some(text) if ["file", "class", "domain", "unit", "geometry", "channels", "bytes", "attributes"].contains(&&*text) => {
+                Some(text)
+                    if [
+                        "file",
+                        "class",
+                        "domain",
+                        "unit",
+                        "geometry",
+                        "channels",
+                        "bytes",
+                        "attributes",
+                    ]
+                    .contains(&&*text) =>
+                {
                     (format!("{text}_number"), true)
                 }
                 Some(text) => (text, true),
@@ -247,9 +270,10 @@ fn roles(places: &[Place<'_>], files: usize) -> Vec<Option<Role>> {
             names: vec![(free(name.0), name.1)],
         });
     }
-    // without a text for the domain, a number that few files share
+    // without a text for the domain, a number that several files share
     if domain.is_none() {
-        domain = (0..places.len()).find(|&i| places[i].kind == Kind::Digits && few(&places[i]));
+        domain = (0..places.len())
+            .find(|&i| places[i].kind == Kind::Digits && few(&places[i]) && places[i].distinct() < files);
         if let Some(role) = domain.and_then(|i| roles[i].as_mut()) {
             role.names.insert(0, (free("domain".into()), true));
         }
@@ -270,9 +294,12 @@ fn pattern(places: &[Place<'_>], roles: &[Option<Role>]) -> String {
             Kind::Letters => r"[^\d\W_]+",
             Kind::Mixed | Kind::Between => r"[^\W_]+",
         };
-        let (open, close): (String, String) = role.names.iter().fold((String::new(), String::new()), |(open, close), (name, _)| {
-            (format!("{open}(?<{name}>"), format!("{close})"))
-        });
+        let (open, close): (String, String) = role
+            .names
+            .iter()
+            .fold((String::new(), String::new()), |(open, close), (name, _)| {
+                (format!("{open}(?<{name}>"), format!("{close})"))
+            });
         out += &format!("{open}{inner}{close}");
     }
     out + r"\.?[^./]*$"

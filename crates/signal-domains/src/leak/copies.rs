@@ -55,7 +55,7 @@ pub enum Likeness {
 /// A file that holds samples of another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Copied {
-    /// The files.
+    /// The files. Of files with equal bytes the first by name stands for all.
     pub files: [String; 2],
     /// In what they are alike.
     pub likeness: Likeness,
@@ -107,16 +107,14 @@ pub(super) fn find_copies(files: &BTreeSet<&str>, find: &dyn Fn(&str) -> Option<
     groups.sort();
     for group in groups {
         let (first, path) = &group[0];
-        for (i, (one, _)) in group.iter().enumerate() {
-            for (other, _) in &group[i + 1..] {
-                found.copies.push(Copied {
-                    files: [(*one).into(), (*other).into()],
-                    likeness: Likeness::Bytes,
-                    channels: Vec::new(),
-                    shift: 0,
-                    samples: None,
-                });
-            }
+        for (other, _) in &group[1..] {
+            found.copies.push(Copied {
+                files: [(*first).into(), (*other).into()],
+                likeness: Likeness::Bytes,
+                channels: Vec::new(),
+                shift: 0,
+                samples: None,
+            });
         }
         match read(first, path, &mut channels, &mut marks) {
             Ok(samples) => {
@@ -125,13 +123,17 @@ pub(super) fn find_copies(files: &BTreeSet<&str>, find: &dyn Fn(&str) -> Option<
                 }
             }
             Err(e) if e.is_machine() => return Err(e),
-            Err(e) => found.unread.extend(group.iter().map(|(file, _)| ((*file).to_owned(), e.to_string()))),
+            Err(e) => found
+                .unread
+                .extend(group.iter().map(|(file, _)| ((*file).to_owned(), e.to_string()))),
         }
     }
     let mut alike: BTreeMap<[&str; 2], Copied> = BTreeMap::new();
     for (pair, shifts) in votes(&mut marks, &channels) {
         let [a, b] = pair.map(|i| &channels[i as usize]);
-        let Some(copied) = compare(a, b, &shifts)? else { continue };
+        let Some(copied) = compare(a, b, &shifts)? else {
+            continue;
+        };
         match alike.get_mut(&[a.file.as_str(), b.file.as_str()]) {
             // several channels of two files
             Some(known) if known.shift == copied.shift => known.channels.extend(copied.channels),
@@ -145,7 +147,12 @@ pub(super) fn find_copies(files: &BTreeSet<&str>, find: &dyn Fn(&str) -> Option<
 }
 
 /// Landmarks of every signal of a file; the number of samples, where all have the same.
-fn read(file: &str, path: &PathBuf, channels: &mut Vec<Channel>, marks: &mut Vec<(u32, u32, u64)>) -> Result<Option<u64>> {
+fn read(
+    file: &str,
+    path: &PathBuf,
+    channels: &mut Vec<Channel>,
+    marks: &mut Vec<(u32, u32, u64)>,
+) -> Result<Option<u64>> {
     let open = SignalFile::open(path, &ReadOptions::default())?;
     let mut lengths = BTreeSet::new();
     for (variable, v) in open.variables().iter().enumerate().filter(|(_, v)| v.is_signal()) {
@@ -181,7 +188,10 @@ struct Shift {
 fn votes(marks: &mut [(u32, u32, u64)], channels: &[Channel]) -> BTreeMap<[u32; 2], Vec<Shift>> {
     marks.sort_unstable();
     let mut shifts: HashMap<([u32; 2], i64), Shift> = HashMap::new();
-    for alike in marks.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() <= FREQUENT) {
+    for alike in marks
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|alike| alike.len() <= FREQUENT)
+    {
         for (i, &(_, a, at)) in alike.iter().enumerate() {
             for &(_, b, in_b) in &alike[i + 1..] {
                 if channels[a as usize].file == channels[b as usize].file {
@@ -248,7 +258,11 @@ fn compare(a: &Channel, b: &Channel, shifts: &[Shift]) -> Result<Option<Copied>>
             samples.0.max(next.by.max(0) as u64),
             samples.1.min(a.samples.min(b.samples.saturating_add_signed(next.by))),
         );
-        let other = if from < to { likeness((from, to), next.by)? } else { None };
+        let other = if from < to {
+            likeness((from, to), next.by)?
+        } else {
+            None
+        };
         if other.is_some_and(|(other, _)| residual * STANDS_OUT > 1.0 - other.abs()) {
             return Ok(None);
         }
@@ -256,7 +270,11 @@ fn compare(a: &Channel, b: &Channel, shifts: &[Shift]) -> Result<Option<Copied>>
     Ok(Some(Copied {
         files: [a.file.clone(), b.file.clone()],
         likeness: Likeness::Samples { gain, correlation: r },
-        channels: vec![if a.name == b.name { a.name.clone() } else { format!("{} = {}", a.name, b.name) }],
+        channels: vec![if a.name == b.name {
+            a.name.clone()
+        } else {
+            format!("{} = {}", a.name, b.name)
+        }],
         shift: best.by,
         samples: Some(samples),
     }))

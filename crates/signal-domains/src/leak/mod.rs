@@ -151,9 +151,16 @@ fn parts(pieces: &[Piece]) -> Result<BTreeMap<String, (usize, usize)>> {
 
 /// Overlaps inside each file, and from each file to its copies.
 fn sample_leaks(pieces: &[Piece], copies: &[Copied], options: LeakOptions) -> Vec<Leak> {
+    // files with equal bytes are one file
+    let equal = copies.iter().filter(|c| c.likeness == Likeness::Bytes);
+    let same: BTreeMap<&str, &str> = equal.map(|c| (c.files[1].as_str(), c.files[0].as_str())).collect();
     let mut of_file: BTreeMap<&str, Vec<Stretch<'_>>> = BTreeMap::new();
     for piece in pieces {
-        of_file.entry(&piece.file).or_default().push(Stretch::of(piece));
+        let file = piece.file.as_str();
+        of_file
+            .entry(same.get(file).copied().unwrap_or(file))
+            .or_default()
+            .push(Stretch::of(piece));
     }
     let mut leaks = Vec::new();
     let mut tell = |stretches: Vec<Stretch<'_>>, shift: i128| {
@@ -175,9 +182,11 @@ fn sample_leaks(pieces: &[Piece], copies: &[Copied], options: LeakOptions) -> Ve
     for stretches in of_file.values() {
         tell(stretches.clone(), 0);
     }
-    for copied in copies {
+    for copied in copies.iter().filter(|c| c.likeness != Likeness::Bytes) {
         let [first, second] = copied.files.each_ref().map(|f| of_file.get(f.as_str()));
-        let (Some(first), Some(second)) = (first, second) else { continue };
+        let (Some(first), Some(second)) = (first, second) else {
+            continue;
+        };
         let shift = i128::from(copied.shift);
         let within = copied.samples.map(|(from, to)| (i128::from(from), i128::from(to)));
         let shifted = second.iter().map(|s| s.as_copy(shift));
@@ -223,7 +232,10 @@ impl fmt::Display for Leak {
                 };
                 let (one, two) = (range(one), range(two));
                 if file == other {
-                    write!(f, "{file}: {pieces} pieces of {b} overlap {a} or lie too near; first {one} and {two}")
+                    write!(
+                        f,
+                        "{file}: {pieces} pieces of {b} overlap {a} or lie too near; first {one} and {two}"
+                    )
                 } else {
                     write!(
                         f,

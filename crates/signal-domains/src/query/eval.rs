@@ -36,13 +36,11 @@ pub(super) fn truth(expr: &Expr, values: Values<'_>) -> Result<Option<bool>, Fau
                 "==" => order(&a, &b, words, *spot)? == Some(Ordering::Equal),
                 "!=" => order(&a, &b, words, *spot)? != Some(Ordering::Equal),
                 sign => {
-                    let Some(order) = order(&a, &b, words, *spot)? else { return Ok(Some(false)) };
+                    let Some(order) = order(&a, &b, words, *spot)? else {
+                        return Ok(Some(false));
+                    };
                     if !matches!(a, Attribute::Number(_)) {
-                        return Err(spot.fault(format!(
-                            "{sign:?} needs numbers, {} is {}",
-                            name(left),
-                            describe(&a)
-                        )));
+                        return Err(spot.fault(format!("{sign:?} needs numbers, {} is {}", name(left), describe(&a))));
                     }
                     match sign {
                         "<" => order.is_lt(),
@@ -69,11 +67,7 @@ pub(super) fn truth(expr: &Expr, values: Values<'_>) -> Result<Option<bool>, Fau
         Expr::Like { left, glob, spot } => match value(left, values) {
             None => Ok(None),
             Some(Attribute::Text(text)) => Ok(Some(glob.is_match(text))),
-            Some(other) => Err(spot.fault(format!(
-                "`like` needs a text, {} is {}",
-                name(left),
-                describe(&other)
-            ))),
+            Some(other) => Err(spot.fault(format!("`like` needs a text, {} is {}", name(left), describe(&other)))),
         },
     }
 }
@@ -114,7 +108,11 @@ fn order(
             let (left, right) = words();
             let plain = |name: String, value: &Attribute| {
                 let described = describe(value);
-                if name == described { name } else { format!("{name} is {described}") }
+                if name == described {
+                    name
+                } else {
+                    format!("{name} is {described}")
+                }
             };
             Err(spot.fault(format!(
                 "values of different kinds cannot be compared: {}, {}",

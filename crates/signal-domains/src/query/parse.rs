@@ -30,7 +30,10 @@ pub(super) enum Expr {
         spot: Spot,
     },
     /// An attribute that is true or false, or the word itself.
-    Flag { operand: Operand, spot: Spot },
+    Flag {
+        operand: Operand,
+        spot: Spot,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -236,7 +239,9 @@ fn literal(word: Word, spot: Spot) -> Result<Attribute, Fault> {
         Word::Text(text) => Ok(Attribute::Text(text)),
         Word::Name(name) if name == "true" => Ok(Attribute::Flag(true)),
         Word::Name(name) if name == "false" => Ok(Attribute::Flag(false)),
-        Word::Name(name) => Err(spot.fault(format!("expected a value, found {name:?}; a text stands between quotes"))),
+        Word::Name(name) => Err(spot.fault(format!(
+            "expected a value, found {name:?}; a text stands between quotes"
+        ))),
         other => Err(spot.fault(format!("expected a value, found {}", other.describe()))),
     }
 }

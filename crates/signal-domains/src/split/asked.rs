@@ -34,7 +34,9 @@ impl PartQueries {
             query.refuse("class", "a split must not depend on labels")?;
             let chosen = dataset.select(query)?;
             if chosen.is_empty() {
-                return Err(Error::Argument(format!("no recording is in the {part} part: of none is {query} true")));
+                return Err(Error::Argument(format!(
+                    "no recording is in the {part} part: of none is {query} true"
+                )));
             }
             for i in chosen {
                 if let Some(other) = parts[i].replace(part) {
@@ -56,7 +58,11 @@ impl PartQueries {
 /// where `plan.kind` is [`SplitKind::Units`](super::SplitKind::Units).
 pub fn split_by_parts(domain: &str, items: &[Item<'_>], parts: &[Option<Part>], plan: &SplitPlan) -> Result<Split> {
     if items.len() != parts.len() {
-        return Err(Error::Argument(format!("{} parts for {} recordings", parts.len(), items.len())));
+        return Err(Error::Argument(format!(
+            "{} parts for {} recordings",
+            parts.len(),
+            items.len()
+        )));
     }
     check_files(domain, items)?;
     if plan.kind == super::SplitKind::Units {

@@ -44,7 +44,8 @@ pub(super) fn run(dataset: &Dataset, folds: Folds, json: bool) -> Result<()> {
                 })
             })
             .collect();
-        let text = serde_json::json!({"schema": 1, "name": dataset.name, "leave_out": leave_out.to_string(), "folds": list});
+        let text =
+            serde_json::json!({"schema": 1, "name": dataset.name, "leave_out": leave_out.to_string(), "folds": list});
         output::print(&format!("{text:#}\n"));
         return Ok(());
     }

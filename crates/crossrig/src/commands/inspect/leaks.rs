@@ -41,7 +41,13 @@ struct List {
 /// # Errors
 /// [`Error::Refused`] where something leaks; the user's input where the list cannot be read, or nothing leaks as far as
 /// can be seen and files could not be looked into.
-pub(super) fn run(args: &LeakArgs, path: &Path, root: Option<&Path>, dataset: Option<&Dataset>, json: bool) -> Result<()> {
+pub(super) fn run(
+    args: &LeakArgs,
+    path: &Path,
+    root: Option<&Path>,
+    dataset: Option<&Dataset>,
+    json: bool,
+) -> Result<()> {
     let mut list = read(path)?;
     let beside = path.parent().unwrap_or(Path::new("")).to_owned();
     let base = root
@@ -76,11 +82,18 @@ pub(super) fn run(args: &LeakArgs, path: &Path, root: Option<&Path>, dataset: Op
         output::print(&screen(&report, args.names_only));
     }
     if !report.leaks.is_empty() {
-        return Err(Error::Refused(format!("{} leaks in {}", report.leaks.len(), path.display())));
+        return Err(Error::Refused(format!(
+            "{} leaks in {}",
+            report.leaks.len(),
+            path.display()
+        )));
     }
     if !report.unread.is_empty() && !args.names_only {
         return Err(Error::input_with_hint(
-            format!("{} files could not be looked into, so copies among them would not be seen", report.unread.len()),
+            format!(
+                "{} files could not be looked into, so copies among them would not be seen",
+                report.unread.len()
+            ),
             "give their folder with --root, or check names alone with --names-only",
         ));
     }
@@ -116,7 +129,11 @@ fn read(path: &Path) -> Result<List> {
             };
             match map.remove("pieces") {
                 Some(serde_json::Value::Array(rows)) if map.is_empty() => (root, rows),
-                _ => return Err(at(r#"an object needs the list "pieces", may have a "root", and nothing else"#.into())),
+                _ => {
+                    return Err(at(
+                        r#"an object needs the list "pieces", may have a "root", and nothing else"#.into(),
+                    ));
+                }
             }
         }
         _ => return Err(at("neither a list nor an object".into())),
@@ -151,7 +168,10 @@ fn screen(report: &LeakReport, names_only: bool) -> String {
             return;
         }
         let _ = writeln!(out, "\n{title}");
-        lines.iter().take(LINES).for_each(|line| drop(writeln!(out, "  {line}")));
+        lines
+            .iter()
+            .take(LINES)
+            .for_each(|line| drop(writeln!(out, "  {line}")));
         if lines.len() > LINES {
             let _ = writeln!(out, "  and {} more: see --json", lines.len() - LINES);
         }
@@ -168,7 +188,10 @@ fn screen(report: &LeakReport, names_only: bool) -> String {
             ),
         }
     });
-    section("Copies (a leak only where two parts hold the same samples)", copies.collect());
+    section(
+        "Copies (a leak only where two parts hold the same samples)",
+        copies.collect(),
+    );
     if names_only {
         section("Not looked for", vec!["copies: --names-only".into()]);
     } else {
