@@ -103,7 +103,7 @@ fn a_copy_with_another_gain_is_found_by_the_program() {
     let ran = run(folder.path(), "inspect --split s.json");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
-        ran.stdout.contains("rec/renamed.txt is a copy of rec/good0_0.csv") && ran.stdout.contains("times -2.5000"),
+        ran.stdout.contains("rec/good0_0.csv is a copy of rec/renamed.txt") && ran.stdout.contains("times -2.5000"),
         "{}",
         ran.stdout
     );

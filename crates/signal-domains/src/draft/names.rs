@@ -21,11 +21,12 @@ pub(super) struct Naming {
     pub remarks: Vec<String>,
 }
 
-/// A piece of a path: `word` or what stands between words.
+/// A piece of a path: a word, what stands between words, or a folder whose names are not built alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Piece {
     Between(String),
     Word(String),
+    Folder(String),
 }
 
 /// One place in all names: what is there in each.
@@ -40,27 +41,25 @@ enum Kind {
     Letters,
     Digits,
     Mixed,
+    Folder,
 }
 
 impl Naming {
     /// The naming that most of the files follow.
     pub fn of(files: &[String]) -> Self {
-        let mut shapes: BTreeMap<Vec<Option<String>>, Vec<(usize, Vec<Piece>)>> = BTreeMap::new();
+        // files of one shape: as many folders, and names that are built alike
+        let mut shapes: BTreeMap<(usize, Vec<Option<String>>), Vec<usize>> = BTreeMap::new();
         for (i, file) in files.iter().enumerate() {
-            let pieces = pieces(stem(file));
-            let shape = pieces
-                .iter()
-                .map(|p| match p {
-                    Piece::Between(text) => Some(text.clone()),
-                    Piece::Word(_) => None,
-                })
-                .collect();
-            shapes.entry(shape).or_default().push((i, pieces));
+            let (folders, name) = stem(file).rsplit_once('/').unwrap_or(("", stem(file)));
+            let depth = folders.split('/').filter(|f| !f.is_empty()).count();
+            shapes.entry((depth, shape(&pieces(name)))).or_default().push(i);
         }
         let most = shapes.values().map(Vec::len).max().unwrap_or(0);
         let Some(members) = shapes.values().find(|members| members.len() == most) else {
             return Self::nothing();
         };
+        let paths: Vec<&str> = members.iter().map(|&i| stem(&files[i])).collect();
+        let members: Vec<(usize, Vec<Piece>)> = members.iter().copied().zip(all_pieces(&paths)).collect();
         let mine: BTreeSet<usize> = members.iter().map(|(i, _)| *i).collect();
         let others = (0..files.len())
             .filter(|i| !mine.contains(i))
@@ -111,6 +110,36 @@ impl Naming {
     }
 }
 
+/// What stands between the words.
+fn shape(pieces: &[Piece]) -> Vec<Option<String>> {
+    let between = |p: &Piece| match p {
+        Piece::Between(text) => Some(text.clone()),
+        Piece::Word(_) | Piece::Folder(_) => None,
+    };
+    pieces.iter().map(between).collect()
+}
+
+/// The pieces of paths of one shape. Folders of one level that are not built alike are one piece each.
+fn all_pieces(paths: &[&str]) -> Vec<Vec<Piece>> {
+    let split: Vec<Vec<&str>> = paths.iter().map(|p| p.split('/').collect()).collect();
+    let mut all: Vec<Vec<Piece>> = vec![Vec::new(); paths.len()];
+    for level in 0..split[0].len() {
+        let here: Vec<Vec<Piece>> = split.iter().map(|s| pieces(s[level])).collect();
+        let alike = here.iter().all(|p| shape(p) == shape(&here[0]));
+        for ((all, here), names) in all.iter_mut().zip(here).zip(&split) {
+            if level > 0 {
+                all.push(Piece::Between("/".into()));
+            }
+            if alike {
+                all.extend(here);
+            } else {
+                all.push(Piece::Folder(names[level].into()));
+            }
+        }
+    }
+    all
+}
+
 /// A path without its ending.
 fn stem(file: &str) -> &str {
     let name = file.rfind('/').map_or(0, |at| at + 1);
@@ -136,13 +165,20 @@ fn places<'a>(names: &[&'a [Piece]]) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for at in 0..names.first().map_or(0, |n| n.len()) {
         let text = |name: &&'a [Piece]| match &name[at] {
-            Piece::Between(text) | Piece::Word(text) => text.as_str(),
+            Piece::Between(text) | Piece::Word(text) | Piece::Folder(text) => text.as_str(),
         };
         let values: Vec<&str> = names.iter().map(text).collect();
         if matches!(names[0][at], Piece::Between(_)) {
             places.push(Place {
                 values,
                 kind: Kind::Between,
+            });
+            continue;
+        }
+        if matches!(names[0][at], Piece::Folder(_)) {
+            places.push(Place {
+                values,
+                kind: Kind::Folder,
             });
             continue;
         }
@@ -218,7 +254,7 @@ fn roles(places: &[Place<'_>], files: usize) -> Vec<Option<Role>> {
     };
     let few = |p: &Place<'_>| p.varies() && (p.distinct() <= files / 2 || files <= 4) && p.distinct() <= 50;
     let texts: Vec<usize> = (0..places.len())
-        .filter(|&i| matches!(places[i].kind, Kind::Letters | Kind::Mixed) && few(&places[i]))
+        .filter(|&i| matches!(places[i].kind, Kind::Letters | Kind::Mixed | Kind::Folder) && few(&places[i]))
         .collect();
     let class = texts.last().copied();
     let mut domain = texts.first().copied().filter(|first| Some(*first) != class);
@@ -293,6 +329,7 @@ fn pattern(places: &[Place<'_>], roles: &[Option<Role>]) -> String {
             Kind::Digits => r"\d+",
             Kind::Letters => r"[^\d\W_]+",
             Kind::Mixed | Kind::Between => r"[^\W_]+",
+            Kind::Folder => "[^/]+",
         };
         let (open, close): (String, String) = role
             .names

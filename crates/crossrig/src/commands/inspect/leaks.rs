@@ -168,10 +168,9 @@ fn screen(report: &LeakReport, names_only: bool) -> String {
             return;
         }
         let _ = writeln!(out, "\n{title}");
-        lines
-            .iter()
-            .take(LINES)
-            .for_each(|line| drop(writeln!(out, "  {line}")));
+        for line in lines.iter().take(LINES) {
+            let _ = writeln!(out, "  {line}");
+        }
         if lines.len() > LINES {
             let _ = writeln!(out, "  and {} more: see --json", lines.len() - LINES);
         }
