@@ -260,3 +260,69 @@ fn a_hidden_file_is_no_recording_and_digits_are_numbers() {
         ]
     );
 }
+
+/// Manifests of a few lines say of real folders what the committed ones say recording by recording.
+#[test]
+fn a_few_lines_describe_real_folders_as_the_listed_manifests_do() {
+    let Some(data) = std::env::var_os("CROSSRIG_DATA").map(std::path::PathBuf::from) else {
+        assert!(std::env::var_os("CROSSRIG_REQUIRE_DATA").is_none());
+        return;
+    };
+    let gearbox = r#"
+[dataset]
+root = "gearbox"
+files = "*.csv"
+pattern = '(?<code>[hb])30hz(?<load>\d+)'
+rpm = 1800
+[class.broken]
+where = 'code == "b"'
+[class.healthy]
+where = 'code == "h"'
+[domain.load-0]
+where = 'load == 0'
+[domain.load-30]
+where = 'load == 30'
+[domain.load-60]
+where = 'load == 60'
+[domain.load-90]
+where = 'load == 90'
+"#;
+    let digits = "[dataset]\nroot = 'spoken_digits'\nfiles = '**/*.wav'\npattern = '(?<class>\\d)_(?<domain>[a-z]+)_(?<take>\\d+)'\n";
+    let rigs = r#"
+[dataset]
+root = "hit_sm"
+files = "*/*.mat"
+pattern = '(?<domain>mfs|self_built)/(?<code>Normal|IR|OR)\d*_(?<rpm>\d+)'
+rate_hz = 51200
+[class.inner]
+where = 'code == "IR"'
+[class.normal]
+where = 'code == "Normal"'
+[class.outer]
+where = 'code == "OR"'
+"#;
+    let options = OpenOptions {
+        data_root: Some(data),
+        ..OpenOptions::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("gearbox", gearbox), ("spoken-digits", digits), ("hit-sm", rigs)] {
+        assert!(text.trim().lines().count() < 20);
+        let path = folder.path().join("m.toml");
+        fs::write(&path, text).unwrap();
+        let short = Dataset::open(&path, &options).unwrap();
+        let listed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../datasets/{name}.toml"));
+        let listed = Dataset::open(&listed, &options).unwrap();
+        let told = |d: &Dataset| -> Vec<(String, std::path::PathBuf, Option<String>, Option<f64>)> {
+            let class = |c: usize| d.classes[c].clone();
+            let mut told: Vec<_> = d
+                .recordings
+                .iter()
+                .map(|r| (r.domain.clone(), r.path.clone().unwrap(), r.class.map(class), r.rpm))
+                .collect();
+            told.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+            told
+        };
+        assert_eq!(told(&short), told(&listed), "{name}");
+    }
+}

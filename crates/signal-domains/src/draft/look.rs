@@ -97,7 +97,7 @@ pub(super) struct Channels {
 pub(super) fn channels(looked: &[Looked]) -> Channels {
     let any = || vec![("signal".to_owned(), "*".to_owned())];
     let mut remarks = Vec::new();
-    let same = common(looked, |name| name.to_owned());
+    let same = common(looked, str::to_owned);
     let alike = common(looked, glob);
     let different: BTreeSet<&Vec<String>> = looked.iter().map(|l| &l.signals).collect();
     let mut keys = if same.is_empty() { alike } else { same };

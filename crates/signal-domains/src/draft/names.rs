@@ -182,7 +182,7 @@ fn places<'a>(names: &[&'a [Piece]]) -> Vec<Place<'a>> {
             });
             continue;
         }
-        let runs: Vec<Vec<&str>> = values.iter().map(|v| v_runs(v)).collect();
+        let runs: Vec<Vec<&str>> = values.iter().map(|v| runs_of(v)).collect();
         let kinds = |runs: &[&str]| runs.iter().map(|r| kind(r)).collect::<Vec<_>>();
         let first = kinds(&runs[0]);
         if runs.iter().any(|r| kinds(r) != first) {
@@ -203,7 +203,7 @@ fn places<'a>(names: &[&'a [Piece]]) -> Vec<Place<'a>> {
 }
 
 /// Runs of digits and of other characters.
-fn v_runs(text: &str) -> Vec<&str> {
+fn runs_of(text: &str) -> Vec<&str> {
     let mut runs = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

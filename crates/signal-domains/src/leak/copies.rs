@@ -15,7 +15,7 @@
 //! (a few hundred samples).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -78,7 +78,8 @@ struct Channel {
     file: String,
     path: PathBuf,
     variable: usize,
-    channel: usize,
+    /// Number of the channel in the variable, from 0.
+    number: usize,
     name: String,
     samples: u64,
 }
@@ -147,12 +148,7 @@ pub(super) fn find_copies(files: &BTreeSet<&str>, find: &dyn Fn(&str) -> Option<
 }
 
 /// Landmarks of every signal of a file; the number of samples, where all have the same.
-fn read(
-    file: &str,
-    path: &PathBuf,
-    channels: &mut Vec<Channel>,
-    marks: &mut Vec<(u32, u32, u64)>,
-) -> Result<Option<u64>> {
+fn read(file: &str, path: &Path, channels: &mut Vec<Channel>, marks: &mut Vec<(u32, u32, u64)>) -> Result<Option<u64>> {
     let open = SignalFile::open(path, &ReadOptions::default())?;
     let mut lengths = BTreeSet::new();
     for (variable, v) in open.variables().iter().enumerate().filter(|(_, v)| v.is_signal()) {
@@ -163,9 +159,9 @@ fn read(
             marks.extend(found.into_iter().map(|l| (l.mark, number, l.sample)));
             channels.push(Channel {
                 file: file.into(),
-                path: path.clone(),
+                path: path.to_owned(),
                 variable,
-                channel,
+                number: channel,
                 name: format!("{}#{}", v.name, channel + 1),
                 samples: v.samples() as u64,
             });
@@ -236,8 +232,8 @@ fn compare(a: &Channel, b: &Channel, shifts: &[Shift]) -> Result<Option<Copied>>
     let (file_a, file_b) = (open(a)?, open(b)?);
     let likeness = |(from, to): (u64, u64), by: i64| -> Result<Option<(f64, f64)>> {
         let n = to.saturating_sub(from).min(COMPARED) as usize;
-        let x = file_a.read_range(a.variable, a.channel, from as usize, n)?;
-        let y = file_b.read_range(b.variable, b.channel, (from as i64 - by) as usize, n)?;
+        let x = file_a.read_range(a.variable, a.number, from as usize, n)?;
+        let y = file_b.read_range(b.variable, b.number, (from as i64 - by) as usize, n)?;
         Ok(fit(&x, &y))
     };
     let mut samples = overlap;

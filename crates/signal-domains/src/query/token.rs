@@ -69,7 +69,7 @@ pub(super) fn words(text: &str) -> Result<Vec<(Word, Spot)>, Fault> {
     };
     let mut words = Vec::new();
     loop {
-        reader.take(|c| c.is_whitespace());
+        reader.take(char::is_whitespace);
         let spot = reader.spot;
         let word = reader.word()?;
         let end = word == Word::End;

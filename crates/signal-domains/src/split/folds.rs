@@ -57,7 +57,7 @@ impl fmt::Display for Fold {
         )?;
         match self.units_on_both_sides.len() {
             _ if self.units_unknown => {
-                f.write_str("; units are not stated for all, so bearings may be on both sides")?
+                f.write_str("; units are not stated for all, so bearings may be on both sides")?;
             }
             0 => f.write_str("; no unit on both sides")?,
             n => write!(f, "; {n} units ON BOTH SIDES: {}", self.units_on_both_sides.join(", "))?,
