@@ -22,6 +22,9 @@ pub enum Error {
     /// The machine, or this program, failed.
     #[error("{0}")]
     Machine(String),
+    /// A check that the user asked for said no; what it found is printed.
+    #[error("{0}")]
+    Refused(String),
     /// The user interrupted the run; a checkpoint was saved where one could be.
     #[error("interrupted{}", .checkpoint.as_ref().map_or_else(String::new, |c| format!("; the run goes on from {} with --resume", c.display())))]
     Interrupted {
@@ -58,11 +61,11 @@ impl Error {
         }
     }
 
-    /// The exit code of the program: 1 the machine failed, 2 the user's input, 130 interrupted.
+    /// The exit code of the program: 1 the machine failed or a check said no, 2 the user's input, 130 interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Input { .. } | Self::SomeFiles { .. } => 2,
-            Self::Write { .. } | Self::Machine(_) => 1,
+            Self::Write { .. } | Self::Machine(_) | Self::Refused(_) => 1,
             Self::Interrupted { .. } => 130,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_convnet1d::InstructionSet;
 use clap::{Parser, Subcommand};
 use crossrig::Error;
-use crossrig::commands::{Context, demo, evaluate, inspect, predict, train};
+use crossrig::commands::{Context, demo, evaluate, init, inspect, predict, train};
 
 // A training step frees and allocates hundreds of megabytes; the system's allocator hands them back to the kernel and
 // pays for fresh pages each time.
@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Simulate two machines and carry the diagnosis from one to the other (under 3 minutes)
     Demo(demo::DemoArgs),
+    /// Write a first manifest for a folder of recordings, to be corrected
+    Init(init::InitArgs),
     /// Show what a manifest, a folder or a file holds, and what is wrong with it
     Inspect(inspect::InspectArgs),
     /// Train on labelled and unlabelled recordings; score beside simple methods; save models and a report
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     let instructions = InstructionSet::in_use().map_err(|e| Error::input(e.to_string()));
     let result = instructions.and_then(|_| match command {
         Command::Demo(args) => demo::run(&args, &context),
+        Command::Init(args) => init::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Train(args) => train::run(&args, &context),
         Command::Evaluate(args) => evaluate::run(&args, &context),

@@ -75,6 +75,18 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
+    /// A query cannot be read, or asks what cannot be answered.
+    #[error("query {query:?}, line {line}, column {column}: {message}")]
+    Query {
+        /// The query.
+        query: String,
+        /// Line of the query, counted from 1.
+        line: usize,
+        /// Character on that line, counted from 1.
+        column: usize,
+        /// What was found and what was expected.
+        message: String,
+    },
     /// A domain cannot be split as asked.
     #[error("domain {domain}: {message}")]
     Split {

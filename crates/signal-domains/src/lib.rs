@@ -4,6 +4,10 @@
 //! [`Recording`] is looked over ([`Scan`]) and cut into training, validation and test windows ([`split_source`],
 //! [`split_target`]); a [`Sampler`] says which windows make up each step.
 //!
+//! A manifest names recordings one by one, or by globs and a pattern over their paths; a [`Query`] over what they state
+//! makes classes, domains and parts. [`draft_manifest`] writes a first manifest for a folder. [`check_leaks`] looks into
+//! anybody's split for samples, copies and units in two parts; [`Dataset::folds`] leaves one domain or unit out at a time.
+//!
 //! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
 //! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
 //! see a target's labels, because the functions for targets take none. For one table of independent rows, a CSV reader
@@ -70,9 +74,13 @@
 #![forbid(unsafe_code)]
 
 mod dataset;
+mod draft;
 mod error;
 mod formats;
 mod keyed;
+mod leak;
+mod nearest;
+mod query;
 mod recording;
 mod sampler;
 mod scan;
@@ -80,15 +88,18 @@ mod select;
 mod split;
 
 pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
+pub use draft::draft_manifest;
 pub use error::{Error, Place, Result};
 pub use formats::{
     Decimal, Delimiter, Dialect, Encoding, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
     SignalFile, TextLayout, Variable, list_variables,
 };
+pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
+pub use query::Query;
 pub use recording::{Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 pub use scan::Scan;
 pub use split::{
-    Fractions, Item, LabelledItem, Part, RecordingWindows, Split, SplitKind, SplitPlan, default_kind, split_source,
-    split_target,
+    Fold, Fractions, Item, LabelledItem, LeaveOut, Part, PartQueries, RecordingWindows, Split, SplitKind, SplitPlan,
+    default_kind, split_by_parts, split_source, split_target,
 };

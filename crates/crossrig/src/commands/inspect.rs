@@ -1,4 +1,7 @@
-//! `crossrig inspect`: what a manifest, a folder or a file holds, and what is wrong with it.
+//! `crossrig inspect`: what a manifest, a folder or a file holds, and what is wrong with it; what a split leaks.
+
+mod folds;
+mod leaks;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,8 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rayon::prelude::*;
 use serde::Serialize;
-use signal_domains::{Dataset, RecordingEntry, list_variables};
+use signal_domains::{Dataset, Query, RecordingEntry, list_variables};
 
+pub use self::folds::Folds;
+pub use self::leaks::LeakArgs;
 use super::Context;
 use crate::corpus::{self, data_error};
 use crate::error::{Error, Result};
@@ -21,8 +26,8 @@ const MOST_PROBLEMS: usize = 12;
 #[derive(Clone, Debug, Args)]
 pub struct InspectArgs {
     /// Manifest (TOML), folder laid out as FOLDER/<domain>/<class>/<files>, or one recording
-    #[arg(value_name = "PATH")]
-    pub path: PathBuf,
+    #[arg(value_name = "PATH", required_unless_present = "split")]
+    pub path: Option<PathBuf>,
     /// Folder that holds the recordings [default: $CROSSRIG_DATA/<root>, else beside the manifest]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -32,6 +37,15 @@ pub struct InspectArgs {
     /// Samples in a window, for the counts
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub window: usize,
+    /// Recordings to show, by a query such as 'rig == "mfs" and rpm > 800'
+    #[arg(long = "where", value_name = "QUERY")]
+    pub query: Option<Query>,
+    /// List what leaving each domain or unit out once would train on and test
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "split")]
+    pub folds: Option<Folds>,
+    /// The check of a split
+    #[command(flatten)]
+    pub leaks: LeakArgs,
     /// Print everything as JSON
     #[arg(long)]
     pub json: bool,
@@ -64,10 +78,28 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     if args.window == 0 {
         return Err(Error::input("--window must be at least 1"));
     }
-    if args.path.is_file() && args.path.extension().is_none_or(|e| e != "toml") {
-        return one_file(&args.path, args.json);
+    let open = |path: &Path| corpus::open(path, args.root.as_deref(), args.key.as_deref(), None);
+    if let Some(split) = &args.leaks.split {
+        let dataset = args.path.as_deref().map(open).transpose()?;
+        return leaks::run(&args.leaks, split, args.root.as_deref(), dataset.as_ref(), args.json);
     }
-    let dataset = corpus::open(&args.path, args.root.as_deref(), args.key.as_deref(), None)?;
+    let Some(path) = &args.path else {
+        return Err(Error::input("what is to be inspected? a manifest, a folder or a file"));
+    };
+    if path.is_file() && path.extension().is_none_or(|e| e != "toml") {
+        return one_file(path, args.json);
+    }
+    let mut dataset = open(path)?;
+    if let Some(query) = &args.query {
+        let chosen = dataset.select(query).map_err(data_error)?;
+        if chosen.is_empty() {
+            return Err(Error::input(format!("of no recording is {query} true")));
+        }
+        dataset.recordings = chosen.into_iter().map(|i| dataset.recordings[i].clone()).collect();
+    }
+    if let Some(what) = args.folds {
+        return folds::run(&dataset, what, args.json);
+    }
     let found: Vec<Found> = dataset
         .recordings
         .par_iter()

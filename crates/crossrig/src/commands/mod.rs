@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod evaluate;
+pub mod init;
 pub mod inspect;
 pub mod predict;
 pub mod train;

@@ -29,7 +29,11 @@ pub(super) fn base(manifest: &Path, root: Option<&str>, options: &OpenOptions) -
             return Ok(folder);
         }
     }
-    let beside = manifest.parent().unwrap_or(Path::new(""));
+    // a bare file name has the empty path as its folder, which no system call takes
+    let beside = manifest
+        .parent()
+        .filter(|p| *p != Path::new(""))
+        .unwrap_or(Path::new("."));
     Ok(if root == "." {
         beside.to_owned()
     } else {

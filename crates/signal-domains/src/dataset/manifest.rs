@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 
 use signal_conditioning::Geometry;
 
+use super::asked::{assign_domains, classify};
+use super::files::with_chosen_files;
 use super::lookup::{Finder, base};
+use super::pattern::Pattern;
 use super::schema::{DatasetTable, Manifest, RecordingTable};
+use super::source::Source;
 use super::{Channel, Dataset, OpenOptions, RecordingEntry};
 use crate::error::{Error, Result};
 
@@ -27,43 +30,24 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     source.check(manifest, options)
 }
 
-/// The manifest's text, to turn byte ranges into lines.
-struct Source<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
 impl Source<'_> {
-    fn error(&self, span: Option<Range<usize>>, message: impl Into<String>) -> Error {
-        let line = span.map(|s| self.text.get(..s.start).unwrap_or_default().matches('\n').count() + 1);
-        Error::Manifest {
-            path: self.path.to_owned(),
-            line,
-            message: message.into(),
+    fn check(&self, mut manifest: Manifest, options: &OpenOptions) -> Result<Dataset> {
+        let mut warnings = Vec::new();
+        let base = base(self.path, manifest.dataset.root.as_deref(), options)?;
+        if !base.is_dir() {
+            let hint = "give the folder that holds the recordings as root";
+            warnings.push(format!("{}: no such folder; {hint}", base.display()));
         }
-    }
-
-    fn parse_error(&self, error: &toml::de::Error) -> Error {
-        let mut message = error.message().replace('\n', ", ");
-        // serde's words for a key that is not there, then the names between backticks
-        if let Some(rest) = message
-            .strip_prefix("unknown field `")
-            .or_else(|| message.strip_prefix("unknown variant `"))
-        {
-            let mut names = rest.split('`').step_by(2);
-            let unknown = names.next().unwrap_or_default().to_owned();
-            if let Some(near) = nearest(&unknown, rest.split('`').skip(2).step_by(2)) {
-                message = format!("{message}; did you mean `{near}`?");
-            }
+        let rows = std::mem::take(&mut manifest.recording);
+        manifest.recording = self.rows(&manifest.dataset, &base, rows, &mut warnings)?;
+        if manifest.recording.is_empty() {
+            return Err(self.error(
+                None,
+                "no [[recording]] and no `files`: a data set needs at least one recording",
+            ));
         }
-        self.error(error.span(), message)
-    }
-
-    fn check(&self, manifest: Manifest, options: &OpenOptions) -> Result<Dataset> {
         let table = &manifest.dataset;
-        let base = base(self.path, table.root.as_deref(), options)?;
         let classes = self.classes(&manifest)?;
-        let default_rate = self.positive(table.rate_hz.as_ref(), "rate_hz")?;
         let declared = self.channels(table.channels.as_ref())?;
         let mut families = vec![None; classes.len()];
         for (name, class) in &manifest.class {
@@ -71,33 +55,30 @@ impl Source<'_> {
                 families[number] = class.family;
             }
         }
-        if manifest.recording.is_empty() {
-            return Err(self.error(None, "no [[recording]]: a data set needs at least one"));
-        }
-        let context = Context {
+        let mut context = Context {
             source: self,
             finder: Finder::new(&base),
             table,
             classes: &classes,
             geometries: &manifest.geometry,
-            default_rate: default_rate.or(options.rate_hz),
+            geometry: None,
+            rpm: self.positive(table.rpm.as_ref(), "rpm")?,
+            rate_hz: self.positive(table.rate_hz.as_ref(), "rate_hz")?.or(options.rate_hz),
             declared,
             options,
         };
-        let mut warnings = Vec::new();
-        if !base.is_dir() {
-            let hint = "give the folder that holds the recordings as root";
-            warnings.push(format!("{}: no such folder; {hint}", base.display()));
-        }
+        context.geometry = context.geometry(table.geometry.as_ref())?;
         let mut seen = BTreeSet::new();
         let mut recordings = Vec::with_capacity(manifest.recording.len());
         for recording in &manifest.recording {
-            if !seen.insert((recording.domain.as_ref().as_str(), recording.file.as_ref().as_str())) {
-                let message = format!(
-                    "{} is listed twice in domain {}",
-                    recording.file.as_ref(),
-                    recording.domain.as_ref()
-                );
+            let domain = recording.domain.as_ref().map_or("", |d| d.as_ref().as_str());
+            if !seen.insert((domain, recording.file.as_ref().as_str())) {
+                let place = if domain.is_empty() {
+                    String::new()
+                } else {
+                    format!(" in domain {domain}")
+                };
+                let message = format!("{} is listed twice{place}", recording.file.as_ref());
                 return Err(self.error(Some(recording.file.span()), message));
             }
             let entry = context.entry(recording)?;
@@ -111,6 +92,23 @@ impl Source<'_> {
             }
             recordings.push(entry);
         }
+        classify(self, &manifest.class, &classes, &mut recordings)?;
+        let (recordings, of_none) = assign_domains(self, &manifest.domain, &classes, recordings)?;
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = recordings.iter().find(|r| !seen.insert((&r.domain, &r.file))) {
+            return Err(self.error(None, format!("{} is twice in domain {}", twice.file, twice.domain)));
+        }
+        if let Some(first) = of_none.first() {
+            if manifest.domain.is_empty() {
+                let row = manifest.recording.iter().find(|r| r.file.as_ref() == first);
+                let message = format!(
+                    "{first} states no domain; give it `domain`, or the data set a group (?<domain>..) in `pattern`, or \
+                     a [domain.NAME] whose `where` is true of it"
+                );
+                return Err(self.error(row.map(|r| r.file.span()), message));
+            }
+            warnings.push(format!("in no domain, and so left out: {}", shorten(&of_none)));
+        }
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Dataset {
             name: manifest.dataset.name.unwrap_or(stem),
@@ -122,6 +120,39 @@ impl Source<'_> {
             recordings,
             warnings,
         })
+    }
+
+    /// The stated recordings and those that `files` chooses, with what `pattern` says of each.
+    fn rows(
+        &self,
+        table: &DatasetTable,
+        base: &Path,
+        mut stated: Vec<RecordingTable>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<RecordingTable>> {
+        let count = stated.len();
+        if let Some(globs) = &table.files {
+            stated = with_chosen_files(self, globs, base, stated)?;
+        }
+        let Some(pattern) = &table.pattern else {
+            return Ok(stated);
+        };
+        let pattern = Pattern::new(self, pattern)?;
+        let (mut rows, mut passed) = (Vec::with_capacity(stated.len()), Vec::new());
+        for (i, mut row) in stated.into_iter().enumerate() {
+            if pattern.fill(&mut row)? || i < count {
+                rows.push(row);
+            } else {
+                passed.push(row.file.into_inner());
+            }
+        }
+        if !passed.is_empty() {
+            warnings.push(format!(
+                "`pattern` does not fit, and so passed over: {}; list them as [[recording]] to use them",
+                shorten(&passed)
+            ));
+        }
+        Ok(rows)
     }
 
     /// Classes as stated, else all that occur, in alphabetical order.
@@ -151,29 +182,6 @@ impl Source<'_> {
         Ok(classes)
     }
 
-    fn known(&self, what: &str, name: &str, span: Range<usize>, names: &[String]) -> Result<usize> {
-        names.iter().position(|n| n == name).ok_or_else(|| {
-            let hint = match nearest(name, names.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None if names.is_empty() => format!("the manifest defines no {what}"),
-                None => format!("expected one of {}", names.join(", ")),
-            };
-            self.error(Some(span), format!("unknown {what} {name:?}; {hint}"))
-        })
-    }
-
-    fn positive(&self, value: Option<&toml::Spanned<f64>>, key: &str) -> Result<Option<f64>> {
-        let Some(spanned) = value else { return Ok(None) };
-        let number = *spanned.as_ref();
-        if number.is_finite() && number > 0.0 {
-            return Ok(Some(number));
-        }
-        Err(self.error(
-            Some(spanned.span()),
-            format!("{key} is {number}: expected a number above 0, or no {key} at all"),
-        ))
-    }
-
     fn channels(&self, channels: Option<&toml::Spanned<Vec<Channel>>>) -> Result<Option<Vec<Channel>>> {
         let Some(spanned) = channels else { return Ok(None) };
         let channels = spanned.as_ref();
@@ -193,16 +201,26 @@ struct Context<'a> {
     table: &'a DatasetTable,
     classes: &'a [String],
     geometries: &'a BTreeMap<String, Geometry>,
-    default_rate: Option<f64>,
+    /// Of recordings that state none.
+    geometry: Option<Geometry>,
+    rpm: Option<f64>,
+    rate_hz: Option<f64>,
     declared: Option<Vec<Channel>>,
     options: &'a OpenOptions,
 }
 
 impl Context<'_> {
+    fn geometry(&self, name: Option<&toml::Spanned<String>>) -> Result<Option<Geometry>> {
+        let Some(name) = name else { return Ok(None) };
+        let names: Vec<String> = self.geometries.keys().cloned().collect();
+        let number = self.source.known("geometry", name.as_ref(), name.span(), &names)?;
+        Ok(Some(self.geometries[&names[number]]))
+    }
+
     fn entry(&self, table: &RecordingTable) -> Result<RecordingEntry> {
         let source = self.source;
-        for (key, text) in [("file", &table.file), ("domain", &table.domain)] {
-            if text.as_ref().is_empty() {
+        for (key, text) in [("file", Some(&table.file)), ("domain", table.domain.as_ref())] {
+            if let Some(text) = text.filter(|text| text.as_ref().is_empty()) {
                 return Err(source.error(Some(text.span()), format!("{key} is empty")));
             }
         }
@@ -210,14 +228,7 @@ impl Context<'_> {
             Some(class) => Some(source.known("class", class.as_ref(), class.span(), self.classes)?),
             None => None,
         };
-        let geometry = match &table.geometry {
-            Some(name) => {
-                let names: Vec<String> = self.geometries.keys().cloned().collect();
-                let number = source.known("geometry", name.as_ref(), name.span(), &names)?;
-                Some(self.geometries[&names[number]])
-            }
-            None => None,
-        };
+        let geometry = self.geometry(table.geometry.as_ref())?.or(self.geometry);
         let sha256 = table.sha256.as_ref().map_or(Vec::new(), |s| s.as_ref().list());
         if let Some(wrong) = sha256
             .iter()
@@ -238,14 +249,13 @@ impl Context<'_> {
         Ok(RecordingEntry {
             file: table.file.as_ref().clone(),
             path,
-            domain: table.domain.as_ref().clone(),
+            // empty until the queries of domains are asked
+            domain: table.domain.as_ref().map_or(String::new(), |d| d.as_ref().clone()),
             class,
             unit: table.unit.clone(),
-            rpm: source.positive(table.rpm.as_ref(), "rpm")?,
+            rpm: source.positive(table.rpm.as_ref(), "rpm")?.or(self.rpm),
             geometry,
-            rate_hz: source
-                .positive(table.rate_hz.as_ref(), "rate_hz")?
-                .or(self.default_rate),
+            rate_hz: source.positive(table.rate_hz.as_ref(), "rate_hz")?.or(self.rate_hz),
             sha256,
             bytes: table.bytes.clone().map_or(Vec::new(), super::schema::Sizes::list),
             channels,
@@ -304,11 +314,11 @@ pub(super) fn take_channels(declared: Option<&Vec<Channel>>, options: &OpenOptio
     Ok(asked.iter().map(keyed).collect())
 }
 
-/// The name most like `wanted`, if one is like it at all.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
-        .min()
-        .map(|(_, name)| name)
+/// The first of a list, and how many more there are.
+fn shorten(list: &[String]) -> String {
+    let shown = list[..list.len().min(5)].join(", ");
+    match list.len() - list.len().min(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

@@ -1,17 +1,22 @@
 //! A data set: recordings of several domains, listed by a manifest or found by the folder convention.
 
+mod asked;
 mod classes;
 mod entry;
+mod files;
 mod folder;
 mod lookup;
 mod manifest;
+mod pattern;
 mod schema;
+mod source;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use classes::{ClassComparison, Family};
 pub use entry::{Attribute, Channel, RecordingEntry};
+pub(crate) use files::walk;
 
 use crate::error::{Error, Result};
 

@@ -16,6 +16,8 @@ pub(super) struct Manifest {
     #[serde(default)]
     pub class: BTreeMap<Spanned<String>, ClassTable>,
     #[serde(default)]
+    pub domain: BTreeMap<Spanned<String>, DomainTable>,
+    #[serde(default)]
     pub geometry: BTreeMap<String, Geometry>,
     #[serde(default)]
     pub recording: Vec<RecordingTable>,
@@ -29,6 +31,10 @@ pub(super) struct DatasetTable {
     pub licence: Option<String>,
     pub root: Option<String>,
     pub rate_hz: Option<Spanned<f64>>,
+    pub rpm: Option<Spanned<f64>>,
+    pub geometry: Option<Spanned<String>>,
+    pub files: Option<Spanned<Globs>>,
+    pub pattern: Option<Spanned<String>>,
     pub classes: Option<Vec<Spanned<String>>>,
     pub channels: Option<Spanned<Vec<Channel>>>,
     #[serde(default)]
@@ -40,13 +46,22 @@ pub(super) struct DatasetTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassTable {
     pub family: Option<Family>,
+    #[serde(rename = "where")]
+    pub query: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DomainTable {
+    #[serde(rename = "where")]
+    pub query: Spanned<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordingTable {
     pub file: Spanned<String>,
-    pub domain: Spanned<String>,
+    pub domain: Option<Spanned<String>>,
     pub class: Option<Spanned<String>>,
     pub rate_hz: Option<Spanned<f64>>,
     pub rpm: Option<Spanned<f64>>,
@@ -57,6 +72,41 @@ pub(super) struct RecordingTable {
     pub unit: Option<String>,
     #[serde(default)]
     pub attributes: BTreeMap<String, Attribute>,
+}
+
+impl RecordingTable {
+    /// A recording of which nothing is known but its file.
+    pub fn of(file: Spanned<String>) -> Self {
+        Self {
+            file,
+            domain: None,
+            class: None,
+            rate_hz: None,
+            rpm: None,
+            geometry: None,
+            channels: None,
+            sha256: None,
+            bytes: None,
+            unit: None,
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a glob, or a list of globs")]
+pub(super) enum Globs {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Globs {
+    pub fn list(&self) -> Vec<&str> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Several(several) => several.iter().map(String::as_str).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]

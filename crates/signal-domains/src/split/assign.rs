@@ -69,7 +69,7 @@ pub(super) fn assign(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan:
 }
 
 /// Starts of the windows that lie wholly inside `from..to`.
-fn starts(from: usize, to: usize, plan: &SplitPlan) -> Result<Vec<usize>> {
+pub(super) fn starts(from: usize, to: usize, plan: &SplitPlan) -> Result<Vec<usize>> {
     let windowing = Windowing {
         length: plan.window,
         hop: plan.hop,

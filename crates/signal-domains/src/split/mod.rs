@@ -3,12 +3,17 @@
 //! A split is a pure function of the seed, the domain's name, the recordings' file names (and units, and for sources
 //! classes) and their lengths: neither the order of the recordings nor a target's labels can change it. Sources are
 //! split class by class ([`split_source`]); a target's items carry no class, so a label has no way in
-//! ([`split_target`]).
+//! ([`split_target`]). [`PartQueries`] choose parts by what recordings state, [`Dataset::folds`](crate::Dataset::folds)
+//! leave a domain or a unit out at a time.
 
 mod apportion;
+mod asked;
 mod assign;
+mod folds;
 mod kind;
 
+pub use asked::{PartQueries, split_by_parts};
+pub use folds::{Fold, LeaveOut};
 pub use kind::{Fractions, Part, SplitKind};
 
 use self::assign::{Stratum, assign, strata_of_source};
@@ -158,6 +163,12 @@ pub fn default_kind(sources: &[&[LabelledItem<'_>]], targets: &[&[Item<'_>]], fr
 }
 
 fn split_items(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &SplitPlan) -> Result<Split> {
+    check_files(domain, items)?;
+    assign(domain, items, strata, plan)
+}
+
+/// A recording that is there twice could be on both sides.
+fn check_files(domain: &str, items: &[Item<'_>]) -> Result<()> {
     let mut files: Vec<&str> = items.iter().map(|i| i.file).collect();
     files.sort_unstable();
     if let Some((twice, _)) = files.iter().zip(files.iter().skip(1)).find(|(a, b)| a == b) {
@@ -166,7 +177,7 @@ fn split_items(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &Spli
             message: format!("recording {twice} is there twice"),
         });
     }
-    assign(domain, items, strata, plan)
+    Ok(())
 }
 
 /// Every part with a share must have a window, or a score would silently be of nothing.
