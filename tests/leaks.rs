@@ -41,8 +41,13 @@ fn a_split_that_leaks_ends_with_1_an_honest_one_with_0_and_a_wrong_list_with_2()
     write(r#"[["rec/good0_0.csv", 0, 1000, "train"], ["rec/good0_0.csv", 999, 1000, "test"]]"#);
     let ran = run(f, "inspect --split s.json");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("1 pieces of test overlap train"), "{}", ran.stdout);
-    assert!(ran.stderr.contains("1 leaks in s.json"), "{}", ran.stderr);
+    assert!(
+        ran.stdout
+            .contains("pieces of test that overlap train or lie too near: 1"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stderr.contains("leaks in s.json: 1"), "{}", ran.stderr);
 
     write(r#"{"root": "rec", "pieces": [["good0_0.csv", 0, 1000, "train"], ["good0_0.csv", 1000, 1000, "test"]]}"#);
     let honest = ok(f, "inspect --split s.json");
@@ -77,7 +82,7 @@ fn a_split_that_leaks_ends_with_1_an_honest_one_with_0_and_a_wrong_list_with_2()
         ),
         (
             r#"[["gone.csv", 0, 9000, "train"], ["rec/good1_0.csv", 0, 1, "test"]]"#,
-            "1 files could not be looked into",
+            "could not be looked into: 1 file",
         ),
     ] {
         write(text);
@@ -114,7 +119,7 @@ fn folds_say_what_they_are_and_queries_choose_what_is_shown() {
     let folder = lab();
     let domains = ok(folder.path(), "inspect m.toml --folds domain").stdout;
     assert!(
-        domains.contains("without domain idle: train on 4 recordings, test on 4; 4 units ON BOTH SIDES"),
+        domains.contains("without domain idle: train on 4 recordings, test on 4; units ON BOTH SIDES (4)"),
         "{domains}"
     );
     let units = ok(folder.path(), "inspect m.toml --folds unit --json").stdout;

@@ -32,8 +32,8 @@ fn a_fold_says_what_it_is() {
     assert_eq!(
         words,
         [
-            "without domain load0: train on 4 recordings, test on 2; 2 units ON BOTH SIDES: bearing 1, bearing 2",
-            "without domain load1: train on 4 recordings, test on 2; 2 units ON BOTH SIDES: bearing 1, bearing 2",
+            "without domain load0: train on 4 recordings, test on 2; units ON BOTH SIDES (2): bearing 1, bearing 2",
+            "without domain load1: train on 4 recordings, test on 2; units ON BOTH SIDES (2): bearing 1, bearing 2",
             "without domain load2: train on 4 recordings, test on 2; no unit on both sides; not trained: ball",
         ]
     );

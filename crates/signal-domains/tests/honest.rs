@@ -189,7 +189,9 @@ fn batches(
             );
             if d == 0 && balance == Balance::Class {
                 let mut counts = BTreeMap::new();
-                rows.iter().for_each(|&r| *counts.entry(classes[r]).or_insert(0) += 1);
+                for &r in rows {
+                    *counts.entry(classes[r]).or_insert(0) += 1;
+                }
                 assert!(
                     counts.len() == kinds && counts.values().all(|&n| n == batch / kinds),
                     "{counts:?}"

@@ -100,7 +100,7 @@ fn samples_in_two_parts_leak_and_touching_parts_do_not() {
     assert_eq!(by_name(&touching, 0), Vec::<String>::new());
     assert_eq!(
         by_name(&touching, 1),
-        ["a: 1 pieces of test overlap train or lie too near; first 0..100 and 100..200"]
+        ["a: pieces of test that overlap train or lie too near: 1; first 0..100 and 100..200"]
     );
     // windows that overlap by half, dealt out in turn
     let dealt: Vec<Piece> = (0..10)
@@ -109,7 +109,7 @@ fn samples_in_two_parts_leak_and_touching_parts_do_not() {
     let found = by_name(&dealt, 0);
     assert_eq!(
         found,
-        ["a: 9 pieces of test overlap train or lie too near; first 0..100 and 50..150"]
+        ["a: pieces of test that overlap train or lie too near: 9; first 0..100 and 50..150"]
     );
     // a long piece that started earlier is not forgotten behind a short one
     let long = [
@@ -126,7 +126,7 @@ fn samples_in_two_parts_leak_and_touching_parts_do_not() {
     assert_eq!(
         by_name(&whole, 0),
         [format!(
-            "a: 1 pieces of validation overlap train or lie too near; first 0 to the end and {} to the end",
+            "a: pieces of validation that overlap train or lie too near: 1; first 0 to the end and {} to the end",
             1u64 << 40
         )]
     );

@@ -234,12 +234,12 @@ impl fmt::Display for Leak {
                 if file == other {
                     write!(
                         f,
-                        "{file}: {pieces} pieces of {b} overlap {a} or lie too near; first {one} and {two}"
+                        "{file}: pieces of {b} that overlap {a} or lie too near: {pieces}; first {one} and {two}"
                     )
                 } else {
                     write!(
                         f,
-                        "{other} is a copy of {file}: {pieces} pieces of {b} overlap {a} or lie too near; first {one} and {two}"
+                        "{other} is a copy of {file}: pieces of {b} that overlap {a} or lie too near: {pieces}; first {one} and {two}"
                     )
                 }
             }

@@ -60,7 +60,11 @@ impl fmt::Display for Fold {
                 f.write_str("; units are not stated for all, so bearings may be on both sides")?;
             }
             0 => f.write_str("; no unit on both sides")?,
-            n => write!(f, "; {n} units ON BOTH SIDES: {}", self.units_on_both_sides.join(", "))?,
+            n => write!(
+                f,
+                "; units ON BOTH SIDES ({n}): {}",
+                self.units_on_both_sides.join(", ")
+            )?,
         }
         if !self.classes_not_trained.is_empty() {
             write!(f, "; not trained: {}", self.classes_not_trained.join(", "))?;

@@ -83,15 +83,15 @@ pub(super) fn run(
     }
     if !report.leaks.is_empty() {
         return Err(Error::Refused(format!(
-            "{} leaks in {}",
-            report.leaks.len(),
-            path.display()
+            "leaks in {}: {}",
+            path.display(),
+            report.leaks.len()
         )));
     }
     if !report.unread.is_empty() && !args.names_only {
         return Err(Error::input_with_hint(
             format!(
-                "{} files could not be looked into, so copies among them would not be seen",
+                "could not be looked into: {} file(s), so copies among them would not be seen",
                 report.unread.len()
             ),
             "give their folder with --root, or check names alone with --names-only",
