@@ -166,6 +166,34 @@ pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
     out
 }
 
+/// `rows` rows of `width` elements each. `make` is handed the number of a row and returns its elements; what it leaves
+/// out at the end is 0.
+pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
+    rows: usize,
+    width: usize,
+    make: impl Fn(usize) -> I + Sync,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(rows * width);
+    if rows * width == 0 {
+        return out;
+    }
+    let spare = &mut out.spare_capacity_mut()[..rows * width];
+    let rows_per_task = (TASK / width).max(1);
+    let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
+        for (i, row) in chunk.chunks_mut(width).enumerate() {
+            write_all(row, make(number * rows_per_task + i));
+        }
+    };
+    if rows <= rows_per_task {
+        task((0, spare));
+    } else {
+        spare.par_chunks_mut(rows_per_task * width).enumerate().for_each(task);
+    }
+    // SAFETY: the chunks of all tasks make up the first `rows * width` elements, and `write_all` wrote all of each row.
+    unsafe { out.set_len(rows * width) };
+    out
+}
+
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
 /// A task first calls `prepare` with its channels, then `make` with what that returned, the row

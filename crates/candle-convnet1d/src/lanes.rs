@@ -16,7 +16,7 @@ const STRETCH: usize = 1024;
 )]
 #[inline(always)]
 fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
-    let mut total = 0.0;
+    let mut sum = 0.0;
     for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let mut lanes = [T::zero(); LANES];
@@ -28,15 +28,9 @@ fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
         for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
             *lane += f(a, b);
         }
-        for half in [LANES / 2, LANES / 4] {
-            for i in 0..half {
-                let upper = lanes[i + half];
-                lanes[i] += upper;
-            }
-        }
-        total += lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum::<f64>();
+        sum += total(lanes);
     }
-    total
+    sum
 }
 
 /// Sum of a row.
@@ -49,14 +43,50 @@ pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
     fold2(a, b, |a, b| a * b)
 }
 
-/// Sum of `a[i] (x[i] - centre)`.
-pub(crate) fn centred_dot<T: Float>(a: &[T], x: &[T], centre: T) -> f64 {
-    fold2(a, x, |a, x| a * (x - centre))
-}
-
 /// Sum of squared distances from `centre`.
 pub(crate) fn squares_about<T: Float>(row: &[T], centre: T) -> f64 {
     fold2(row, row, |x, _| (x - centre) * (x - centre))
+}
+
+/// Sums of `g[i]` and of `g[i] (x[i] - centre)`, `g[i]` being `f(dy[i], x[i])`.
+#[allow(
+    clippy::inline_always,
+    reason = "a loop over a closure: without inlining it is no vector loop"
+)]
+#[inline(always)]
+pub(crate) fn sum_and_centred_dot<T: Float>(dy: &[T], x: &[T], centre: T, f: impl Fn(T, T) -> T) -> (f64, f64) {
+    let mut totals = (0.0, 0.0);
+    for (dy, x) in dy.chunks(STRETCH).zip(x.chunks(STRETCH)) {
+        let ((dy, dy_rest), (x, x_rest)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+        let (mut sums, mut dots) = ([T::zero(); LANES], [T::zero(); LANES]);
+        for (dy, x) in dy.iter().zip(x) {
+            for i in 0..LANES {
+                let g = f(dy[i], x[i]);
+                sums[i] += g;
+                dots[i] += g * (x[i] - centre);
+            }
+        }
+        for (i, (&dy, &x)) in dy_rest.iter().zip(x_rest).enumerate() {
+            let g = f(dy, x);
+            sums[i] += g;
+            dots[i] += g * (x - centre);
+        }
+        totals.0 += total(sums);
+        totals.1 += total(dots);
+    }
+    totals
+}
+
+/// Sum of partial sums, the last four in f64.
+#[inline]
+fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
+    for half in [LANES / 2, LANES / 4] {
+        for i in 0..half {
+            let upper = lanes[i + half];
+            lanes[i] += upper;
+        }
+    }
+    lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum()
 }
 
 /// The largest value of a row that is not empty; NaN where it holds NaN.

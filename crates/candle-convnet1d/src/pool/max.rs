@@ -10,7 +10,7 @@ use super::windows::Windows;
 use crate::buffer::{Float, Reader, for_float, output, values, write_rows_and};
 use crate::lanes;
 
-pub(super) struct MaxPool {
+pub(crate) struct MaxPool {
     pub windows: Windows,
 }
 
