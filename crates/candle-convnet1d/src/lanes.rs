@@ -5,6 +5,7 @@
 //! of an f32 sum is thus that of some 64 additions, however long the row.
 
 use crate::buffer::Float;
+use crate::vectorised::vectorised;
 
 const LANES: usize = 16;
 const STRETCH: usize = 1024;
@@ -33,19 +34,25 @@ fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
     sum
 }
 
-/// Sum of a row.
-pub(crate) fn sum<T: Float>(row: &[T]) -> f64 {
-    fold2(row, row, |x, _| x)
+vectorised! {
+    /// Sum of a row.
+    pub(crate) fn sum<T>(row: &[T]) -> f64 {
+        fold2(row, row, |x, _| x)
+    }
 }
 
-/// Sum of products of two rows of the same length.
-pub(crate) fn dot<T: Float>(a: &[T], b: &[T]) -> f64 {
-    fold2(a, b, |a, b| a * b)
+vectorised! {
+    /// Sum of products of two rows of the same length.
+    pub(crate) fn dot<T>(a: &[T], b: &[T]) -> f64 {
+        fold2(a, b, |a, b| a * b)
+    }
 }
 
-/// Sum of squared distances from `centre`.
-pub(crate) fn squares_about<T: Float>(row: &[T], centre: T) -> f64 {
-    fold2(row, row, |x, _| (x - centre) * (x - centre))
+vectorised! {
+    /// Sum of squared distances from `centre`.
+    pub(crate) fn squares_about<T>(row: &[T], centre: T) -> f64 {
+        fold2(row, row, |x, _| (x - centre) * (x - centre))
+    }
 }
 
 /// Sums of `g[i]` and of `g[i] (x[i] - centre)`, `g[i]` being `f(dy[i], x[i])`.
@@ -78,7 +85,8 @@ pub(crate) fn sum_and_centred_dot<T: Float>(dy: &[T], x: &[T], centre: T, f: imp
 }
 
 /// Sum of partial sums, the last four in f64.
-#[inline]
+#[allow(clippy::inline_always, reason = "part of vector loops")]
+#[inline(always)]
 fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
     for half in [LANES / 2, LANES / 4] {
         for i in 0..half {

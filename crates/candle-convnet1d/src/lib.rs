@@ -80,6 +80,7 @@ mod norm;
 mod padding;
 mod pool;
 mod signal;
+mod vectorised;
 
 pub use activation::relu;
 pub use conv::{Conv1d, Conv1dConfig, Conv1dParams, conv1d};

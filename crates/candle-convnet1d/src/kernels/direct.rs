@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -52,6 +53,10 @@ struct Strides {
 const RESIDENT: usize = 256 * 1024;
 /// Positions that make reading all the weights worth while.
 const POSITIONS: usize = 256;
+/// Bytes of a panel that stay in the first-level cache while all outputs are computed from them.
+const NEAR: usize = 24 * 1024;
+/// The least number of positions of such a stripe; stripes are multiples of it, and whole tiles.
+const STRIPE: usize = 64;
 
 impl<T: Real> Plan<T> {
     /// `phases`: first output, number of outputs, taps.
@@ -140,71 +145,91 @@ impl<T: Real> Plan<T> {
                     .pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
             }
             let bias = bias.map_or(&[][..], |bias| &bias[g * self.outputs..(g + 1) * self.outputs]);
+            // weights that do not stay in the cache serve all samples before the next block of them
+            let together = samples > 1;
             for phase in &self.phases {
-                let count = phase.offsets.len();
-                let mut weights = &phase.weights[g * padded(self.outputs) * count..];
-                for span in spans(self.outputs) {
-                    let (these, others) = weights.split_at(span.height * count);
-                    weights = others;
-                    for (sample, panel) in panels.chunks_exact(size).enumerate() {
-                        let from = (sample * self.groups + g) * group_out + span.first * self.length;
-                        let out = &mut out[from..from + span.rows * self.length];
-                        let bias = if bias.is_empty() {
-                            bias
-                        } else {
-                            &bias[span.first..span.first + span.rows]
-                        };
-                        let terms = Terms {
-                            weights: these,
-                            offsets: &phase.offsets,
-                            count,
-                            panel,
-                            bias,
-                        };
-                        self.block(isa, span, phase, &terms, out, strided);
+                let stripes = self.stripes(phase.length);
+                if together {
+                    for span in spans(self.outputs) {
+                        for (sample, panel) in panels.chunks_exact(size).enumerate() {
+                            let out = &mut out[(sample * self.groups + g) * group_out..][..group_out];
+                            self.block(isa, (g, span), phase, panel, bias, 0..phase.length, out, strided);
+                        }
+                    }
+                    continue;
+                }
+                let out = &mut out[g * group_out..][..group_out];
+                for at in (0..phase.length).step_by(stripes) {
+                    for span in spans(self.outputs) {
+                        let positions = at..(at + stripes).min(phase.length);
+                        self.block(isa, (g, span), phase, panels, bias, positions, out, strided);
                     }
                 }
             }
         }
     }
 
-    /// A block of output rows of one sample; `out` holds these rows alone.
+    /// Positions whose part of a panel stays near.
+    fn stripes(&self, length: usize) -> usize {
+        let fit = NEAR / (self.rows.channels * self.rows.residues() * size_of::<T>()).max(1);
+        if length <= fit { length.max(1) } else { (fit / STRIPE).max(1) * STRIPE }
+    }
+
+    /// Some positions of a block of output rows of one group of one sample. `out` is that group.
+    #[allow(clippy::too_many_arguments, reason = "the five loops around it")]
     fn block(
         &self,
         isa: InstructionSet,
-        span: Span,
+        (g, span): (usize, Span),
         phase: &Phase<T>,
-        terms: &Terms<'_, T>,
+        panel: &[T],
+        bias: &[T],
+        positions: Range<usize>,
         out: &mut [MaybeUninit<T>],
         strided: &mut Scratch<T>,
     ) {
-        assert!(out.len() == span.rows * self.length && phase.length <= self.length);
+        assert!(out.len() == self.outputs * self.length && phase.length <= self.length);
+        assert!(positions.end <= phase.length && span.first + span.rows <= self.outputs);
+        let count = phase.offsets.len();
+        // all blocks before the last one of a group are full
+        let weights = &phase.weights[(g * padded(self.outputs) + span.first) * count..][..span.height * count];
+        let terms = Terms {
+            weights,
+            offsets: &phase.offsets,
+            count,
+            panel: panel.get(positions.start..).unwrap_or(&[]),
+            bias: bias.get(span.first..span.first + span.rows).unwrap_or(&[]),
+        };
+        let width = positions.len();
         if self.phases.len() == 1 {
-            let first = out.as_mut_ptr().cast::<T>();
+            let out = &mut out[span.first * self.length + positions.start..];
+            assert!(out.len() >= (span.rows - 1) * self.length + width);
             let place = Place {
-                first,
+                first: out.as_mut_ptr().cast::<T>(),
                 stride: self.length,
-                width: phase.length,
+                width,
                 add: false,
             };
             // SAFETY: `out` is borrowed exclusively and holds all rows; the machine has `isa`
-            unsafe { block(isa, span, terms, &place) };
+            unsafe { block(isa, span, &terms, &place) };
             return;
         }
-        let rows = strided.take(span.rows * phase.length);
+        if width == 0 {
+            return;
+        }
+        let rows = strided.take(span.rows * width);
         let place = Place {
             first: rows.as_mut_ptr(),
-            stride: phase.length,
-            width: phase.length,
+            stride: width,
+            width,
             add: false,
         };
         // SAFETY: as above, `rows` in place of `out`
-        unsafe { block(isa, span, terms, &place) };
-        if phase.length == 0 {
-            return;
-        }
-        for (out, row) in out.chunks_exact_mut(self.length).zip(rows.chunks_exact(phase.length)) {
-            for (out, &value) in out[phase.first..].iter_mut().step_by(self.step).zip(row) {
+        unsafe { block(isa, span, &terms, &place) };
+        let out = out[span.first * self.length..].chunks_exact_mut(self.length);
+        for (out, row) in out.zip(rows.chunks_exact(width)) {
+            let out = &mut out[phase.first + positions.start * self.step..];
+            for (out, &value) in out.iter_mut().step_by(self.step).zip(row) {
                 out.write(value);
             }
         }

@@ -9,8 +9,9 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::buffer::{Float, write_channels, write_rows};
+use crate::buffer::{Float, Place, write_channels, write_rows};
 use crate::lanes;
+use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
 const CACHE: usize = 512 * 1024;
@@ -111,7 +112,8 @@ impl<T: Float> Affine<T> {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     fn of(self, x: T) -> T {
         (x - self.mean) * self.scale + self.bias
     }
@@ -131,13 +133,15 @@ impl<T: Float> Floor<T> {
     }
 
     /// NaN stays.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn of(self, y: T) -> T {
         if y <= self.0 { self.0 } else { y }
     }
 
     /// The gradient before, given that behind.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn gradient(self, y: T, dy: T) -> T {
         if y <= self.0 { T::zero() } else { dy }
     }
@@ -150,6 +154,12 @@ pub(super) struct Gradient<'a, T> {
     pub values: &'a [T],
     pub factor: Option<&'a [T]>,
     pub shift: Option<&'a [T]>,
+}
+
+vectorised! {
+    fn normalise<T>(x: &[T], affine: Affine<T>, floor: Floor<T>, place: Place<'_, T>) {
+        place.fill(x, x, |x, _| floor.of(affine.of(x)));
+    }
 }
 
 /// Normalises by the batch's own statistics and returns them, by range, then channel.
@@ -189,9 +199,9 @@ pub(super) fn forward_train<T: Float>(
                 affines,
             }
         },
-        |block, row, channel| {
+        |block, row, channel, place| {
             let affine = block.affines[(channel - block.first) * count + range_of_row[row]];
-            affine.apply(plan.row(x, row, channel), floor)
+            normalise(plan.row(x, row, channel), affine, floor, place);
         },
     );
     let by_channel: Vec<Moment> = blocks.into_iter().flat_map(|block| block.moments).collect();
@@ -230,6 +240,40 @@ pub(super) struct Gradients<T> {
     pub bias: Vec<T>,
 }
 
+/// `dx = scale (g - offset - (x - mean) slope)`, `g` being the gradient behind the batch norm.
+#[derive(Clone, Copy)]
+struct Line<T> {
+    affine: Affine<T>,
+    offset: T,
+    slope: T,
+}
+
+vectorised! {
+    /// Sums of the gradient behind the batch norm and of its products with the centred input. `line`: factor and shift.
+    fn sums<T>(dy: &[T], x: &[T], affine: Affine<T>, floor: Floor<T>, line: (T, T)) -> (f64, f64) {
+        lanes::sum_and_centred_dot(dy, x, affine.mean, |dy, x| {
+            floor.gradient(affine.of(x), dy * line.0 + line.1)
+        })
+    }
+}
+
+vectorised! {
+    fn input_gradient<T>(
+        dy: &[T],
+        x: &[T],
+        of_channel: Line<T>,
+        floor: Floor<T>,
+        line: (T, T),
+        place: Place<'_, T>,
+    ) {
+        let Line { affine, offset, slope } = of_channel;
+        place.fill(dy, x, |dy, x| {
+            let g = floor.gradient(affine.of(x), dy * line.0 + line.1);
+            affine.scale * (g - offset - (x - affine.mean) * slope)
+        });
+    }
+}
+
 /// What the forward pass was.
 #[derive(Clone, Copy)]
 pub(super) struct Passed<'a> {
@@ -249,13 +293,6 @@ pub(super) fn backward<T: Float>(
     dy: Gradient<'_, T>,
     passed: Passed<'_>,
 ) -> Gradients<T> {
-    /// `dx = scale (g - offset - (x - mean) slope)`, `g` being the gradient behind the batch norm.
-    #[derive(Clone, Copy)]
-    struct Line<T> {
-        affine: Affine<T>,
-        offset: T,
-        slope: T,
-    }
     struct Block<T> {
         first: usize,
         /// By channel of the block, then range.
@@ -293,9 +330,7 @@ pub(super) fn backward<T: Float>(
                     for row in range.clone() {
                         let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
                         let (factor, shift) = line(row, channel);
-                        let of_row = lanes::sum_and_centred_dot(dy, x, affine.mean, |dy, x| {
-                            floor.gradient(affine.of(x), dy * factor + shift)
-                        });
+                        let of_row = sums(dy, x, affine, floor, (factor, shift));
                         sum += of_row.0;
                         with_x += of_row.1;
                     }
@@ -318,14 +353,10 @@ pub(super) fn backward<T: Float>(
             }
             block
         },
-        |block, row, channel| {
-            let Line { affine, offset, slope } = block.lines[(channel - block.first) * count + range_of_row[row]];
+        |block, row, channel, place| {
+            let of_channel = block.lines[(channel - block.first) * count + range_of_row[row]];
             let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
-            let (factor, shift) = line(row, channel);
-            x.iter().zip(dy).map(move |(&x, &dy)| {
-                let g = floor.gradient(affine.of(x), dy * factor + shift);
-                affine.scale * (g - offset - (x - affine.mean) * slope)
-            })
+            input_gradient(dy, x, of_channel, floor, line(row, channel), place);
         },
     );
     let mut gradients = Gradients {
