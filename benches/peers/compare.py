@@ -72,7 +72,8 @@ class Program:
 def programs(args, case: dict) -> dict[str, tuple[list[str], dict[str, str]]]:
     """Command and environment of each side of a case."""
     threads = ["--threads", str(args.threads), "--serve"]
-    ours_environment = {"RAYON_NUM_THREADS": str(args.threads)}
+    # both sides keep their heap: mimalloc would hand freed pages back after 10 ms
+    ours_environment = {"RAYON_NUM_THREADS": str(args.threads), "MIMALLOC_PURGE_DELAY": "-1"}
     peers = pathlib.Path(args.peers)
     python = args.python
 

@@ -3,6 +3,7 @@
 
 pub mod networks;
 pub mod resnet18;
+pub mod serve;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -97,19 +97,26 @@ fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
     lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum()
 }
 
-/// The largest value of a row that is not empty; NaN where it holds NaN.
-pub(crate) fn max<T: Float>(row: &[T]) -> T {
-    // without an early exit, so that it is a vector loop
-    if row.iter().fold(false, |found, x| found | x.is_nan()) {
-        return T::from_f64(f64::NAN);
-    }
-    let larger = |a: T, b: T| if b > a { b } else { a };
-    let mut lanes = [row[0]; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] = larger(lanes[i], chunk[i]);
+vectorised! {
+    /// The largest value of a row that is not empty; NaN where it holds NaN.
+    pub(crate) fn max<T>(row: &[T]) -> T {
+        // once NaN, always NaN
+        let larger = |a: T, b: T| if b > a || b.is_nan() { b } else { a };
+        let mut lanes = [row[0]; LANES];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let mut nan = [T::zero(); LANES];
+        for chunk in chunks {
+            for i in 0..LANES {
+                lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+                // 0, or NaN from the first NaN or infinity on: no early exit, so that it is a vector loop
+                nan[i] += chunk[i] - chunk[i];
+            }
         }
+        let found = lanes.iter().chain(rest).copied().fold(row[0], larger);
+        if nan.iter().all(|x| !x.is_nan()) {
+            return found;
+        }
+        // infinities are no NaN
+        row.iter().copied().fold(row[0], larger)
     }
-    lanes.iter().chain(rest).copied().fold(row[0], larger)
 }

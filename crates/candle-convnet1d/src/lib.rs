@@ -46,9 +46,14 @@
 //!   of equal values, and adaptive pools have the same edges.
 //! - What goes wrong is an [`Error`], inside [`candle_core::Error::Wrapped`].
 //!
+//! # Networks
+//!
+//! Inside a network, layers hand [`Signal`]s to each other: their gradients pass beside candle's graph, which would add
+//! each of them to a tensor of zeros.
+//!
 //! # Limits
 //!
-//! One sample is one task for the convolution's forward pass, so a batch of 1 uses one core.
+//! A backward pass that ended in an error must not be repeated on the same graph where it holds a [`Signal`].
 //!
 //! CUDA: compiled, not run. The kernels are tested on a CPU, compiled as C++, and so are the
 //! compositions; what a GPU makes of them is unknown.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::buffer::{Float, Place, write_channels, write_rows};
+use crate::buffer::{Float, Place, write_channels};
 use crate::lanes;
 use crate::vectorised::vectorised;
 
@@ -117,10 +117,6 @@ impl<T: Float> Affine<T> {
     fn of(self, x: T) -> T {
         (x - self.mean) * self.scale + self.bias
     }
-
-    fn apply(self, x: &[T], floor: Floor<T>) -> impl Iterator<Item = T> {
-        x.iter().map(move |&x| floor.of(self.of(x)))
-    }
 }
 
 /// The `ReLU` behind a layer, or none: what is not above the floor is put there. A floor of NaN lies below everything.
@@ -225,12 +221,16 @@ pub(super) fn forward_eval<T: Float>(
     let affines: Vec<_> = (0..plan.channels)
         .map(|c| Affine::new(moments[c], eps, weight[c], bias[c]))
         .collect();
-    write_rows(plan.rows * plan.channels, plan.length, |row, y: &mut [T]| {
-        let x = affines[row % plan.channels].apply(&x[row * plan.length..][..plan.length], floor);
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = x;
-        }
-    })
+    // by sample, so that rows are written in the order in which they lie
+    write_channels(
+        (1, plan.rows * plan.channels, plan.length),
+        (SIDE_BY_SIDE * 16).div_ceil((plan.length * size_of::<T>()).max(1)),
+        |_| (),
+        |(), _, row, place| {
+            normalise(&x[row * plan.length..][..plan.length], affines[row % plan.channels], floor, place);
+        },
+    )
+    .0
 }
 
 /// Gradients of input, weight and bias.
