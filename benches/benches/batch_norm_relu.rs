@@ -2,7 +2,7 @@
 //! same bytes. Throughput counts two passes over the input forwards and three backwards; that of the copy its read and write.
 
 use benches::{devices, elapsed, name};
-use candle_convnet1d::{BatchNorm1d, Pass, Signal};
+use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Pass, Signal};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -26,7 +26,7 @@ fn batch_norm_relu(c: &mut Criterion) {
             let shape_name = format!("{n}x{channels}x{length}");
             let map = VarMap::new();
             let vb = VarBuilder::from_varmap(&map, DType::F32, &device);
-            let norm = BatchNorm1d::new(channels, Default::default(), vb).unwrap();
+            let norm = BatchNorm1d::new(channels, BatchNormConfig::default(), vb).unwrap();
             let x = Var::randn(0f32, 1., shape, &device).unwrap();
             let rows = [n];
             let pass = Pass::Train {

@@ -163,7 +163,9 @@ impl Training {
 
     /// The same with the domain head, on all rows.
     pub fn adversarial_step(&mut self) -> Result<f32> {
-        let losses = self.network.adversarial_step(&self.batch, self.reversal, 0, self.step)?;
+        let losses = self
+            .network
+            .adversarial_step(&self.batch, self.reversal, 0, self.step)?;
         self.descend(&losses.total)
     }
 

@@ -105,7 +105,7 @@ fn time(step: &mut impl FnMut() -> Result<()>, count: usize, inner: usize) -> Re
 }
 
 fn say(event: &str, parts: &[&Value]) -> io::Result<()> {
-    let mut line = Map::from_iter([("event".to_owned(), event.into())]);
+    let mut line: Map<String, Value> = [("event".to_owned(), event.into())].into_iter().collect();
     for part in parts {
         line.extend(part.as_object().cloned().unwrap_or_default());
     }

@@ -232,7 +232,15 @@ pub(crate) fn write_channels<T: Float, P: Send>(
                     std::slice::from_raw_parts_mut(begin.cast::<MaybeUninit<T>>(), length)
                 };
                 let written = Cell::new(0);
-                fill(&prepared, row, channel, Place { place, written: &written });
+                fill(
+                    &prepared,
+                    row,
+                    channel,
+                    Place {
+                        place,
+                        written: &written,
+                    },
+                );
                 assert_eq!(written.get(), length, "a row is written in full");
             }
         }

@@ -355,7 +355,10 @@ impl Conv1dOp {
         &self,
         x: &Tensor,
         w: &Tensor,
-        #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "its gradient needs no values"))]
+        #[cfg_attr(
+            not(feature = "cuda"),
+            expect(unused_variables, reason = "its gradient needs no values")
+        )]
         b: Option<&Tensor>,
         dy: &Tensor,
         wanted: [bool; 3],

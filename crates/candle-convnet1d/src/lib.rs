@@ -100,7 +100,7 @@ pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
 pub use padding::Padding;
-pub use signal::Signal;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };
+pub use signal::Signal;

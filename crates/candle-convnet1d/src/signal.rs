@@ -166,7 +166,12 @@ impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> Node<F> {
     }
 
     /// Gradients of the token, which only tells candle to go on, and of the others.
-    fn gradients(&self, token: &Tensor, others: &[&Tensor], dy: &Tensor) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> {
+    fn gradients(
+        &self,
+        token: &Tensor,
+        others: &[&Tensor],
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> {
         let others = (self.backward)(dy, others)?;
         Ok((Some(token.zeros_like()?), others))
     }
@@ -309,7 +314,13 @@ impl Signal {
 
     /// The signal `values`, computed from this one and up to two parameters. `backward` turns its gradient and the
     /// parameters into the gradient of this signal and those of the parameters.
-    pub(crate) fn then<F>(&self, name: &'static str, values: Tensor, parameters: &[&Tensor], backward: F) -> Result<Self>
+    pub(crate) fn then<F>(
+        &self,
+        name: &'static str,
+        values: Tensor,
+        parameters: &[&Tensor],
+        backward: F,
+    ) -> Result<Self>
     where
         F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
     {
@@ -318,13 +329,19 @@ impl Signal {
         };
         let gradient = Arc::<Slot>::default();
         let (input, output) = (link.gradient.clone(), gradient.clone());
-        let token = node(name, one_element(&values)?, &link.token, parameters, move |_, parameters| {
-            let (dx, others) = backward(output.take()?, parameters)?;
-            if let Some(dx) = dx {
-                input.add(dx.into())?;
-            }
-            Ok(others)
-        })?;
+        let token = node(
+            name,
+            one_element(&values)?,
+            &link.token,
+            parameters,
+            move |_, parameters| {
+                let (dx, others) = backward(output.take()?, parameters)?;
+                if let Some(dx) = dx {
+                    input.add(dx.into())?;
+                }
+                Ok(others)
+            },
+        )?;
         Ok(Self {
             values,
             link: Some(Link { token, gradient }),
@@ -480,35 +497,41 @@ impl Signal {
         let (slots, output) = ([link.gradient.clone(), other.gradient.clone()], gradient.clone());
         let tracked = [link.token.track_op(), other.token.track_op()];
         let (x, y, gated) = (self.values.clone(), out.clone(), scale.is_some());
-        let mut others = Vec::from_iter(&scale);
+        let mut others: Vec<&Tensor> = scale.iter().collect();
         others.push(&other.token);
-        let token = node("residual", one_element(&out)?, &link.token, &others, move |_, others| {
-            let dy = output.take()?.materialised()?;
-            let (dy, dscale) = match (relu_behind, gated) {
-                (false, false) => (dy, None),
-                (false, true) => {
-                    let dscale = gate_gradient(&x, &dy)?;
-                    (dy, Some(dscale))
+        let token = node(
+            "residual",
+            one_element(&out)?,
+            &link.token,
+            &others,
+            move |_, others| {
+                let dy = output.take()?.materialised()?;
+                let (dy, dscale) = match (relu_behind, gated) {
+                    (false, false) => (dy, None),
+                    (false, true) => {
+                        let dscale = gate_gradient(&x, &dy)?;
+                        (dy, Some(dscale))
+                    }
+                    (true, gated) => end_gradients(&y, gated.then_some(&x), &dy)?,
+                };
+                if tracked[0] {
+                    let factor = gated.then(|| others[0].detach());
+                    slots[0].add(Gradient {
+                        factor,
+                        ..dy.clone().into()
+                    })?;
                 }
-                (true, gated) => end_gradients(&y, gated.then_some(&x), &dy)?,
-            };
-            if tracked[0] {
-                let factor = gated.then(|| others[0].detach());
-                slots[0].add(Gradient {
-                    factor,
-                    ..dy.clone().into()
-                })?;
-            }
-            if tracked[1] {
-                slots[1].add(dy.into())?;
-            }
-            let mut gradients = Vec::with_capacity(2);
-            if gated {
-                gradients.push(dscale);
-            }
-            gradients.push(Some(one_element(&y)?));
-            Ok(gradients)
-        })?;
+                if tracked[1] {
+                    slots[1].add(dy.into())?;
+                }
+                let mut gradients = Vec::with_capacity(2);
+                if gated {
+                    gradients.push(dscale);
+                }
+                gradients.push(Some(one_element(&y)?));
+                Ok(gradients)
+            },
+        )?;
         Ok(Self {
             values: out,
             link: Some(Link { token, gradient }),

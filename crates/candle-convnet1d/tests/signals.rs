@@ -56,7 +56,10 @@ impl Network {
 
     fn by_signals(&self, x: &Tensor, pass: Pass) -> Result<[Tensor; 2]> {
         let x = Signal::enter(x)?;
-        let x = x.conv(&self.stem)?.norm_relu(&self.stem_norm, pass)?.max_pool(3, 1, 1)?;
+        let x = x
+            .conv(&self.stem)?
+            .norm_relu(&self.stem_norm, pass)?
+            .max_pool(3, 1, 1)?;
         let y = x.conv(&self.inner)?.norm(&self.inner_norm, pass)?;
         let y = y.gated_plus_relu(&self.gate, &x)?;
         let part = y.channels(1, 2)?.conv(&self.projection)?;
@@ -92,7 +95,9 @@ impl Network {
 /// A scalar that depends on every value of both outputs in another way.
 fn loss([pooled, mean]: &[Tensor; 2]) -> Result<Tensor> {
     let weights = |x: &Tensor| {
-        let weights: Vec<f64> = (0..x.elem_count()).map(|i| ((i * 37 + 11) % 17) as f64 / 8.0 - 1.0).collect();
+        let weights: Vec<f64> = (0..x.elem_count())
+            .map(|i| ((i * 37 + 11) % 17) as f64 / 8.0 - 1.0)
+            .collect();
         Tensor::from_vec(weights, x.shape(), &Device::Cpu)?.to_dtype(x.dtype())
     };
     (pooled * weights(pooled)?)?.sum_all()? + (mean.sqr()? * weights(mean)?)?.sum_all()?
@@ -114,7 +119,8 @@ fn cases() -> impl Iterator<Item = (usize, usize, usize, Statistics, Vec<usize>)
     let shapes = [(2, 1, 16), (5, 2, 33), (3, 3, 100), (7, 1, 9)];
     shapes.into_iter().flat_map(|(n, c, l)| {
         let split = vec![1, n - 1];
-        [(Statistics::Joint, vec![n]), (Statistics::PerDomain(2), split)].map(|(statistics, rows)| (n, c, l, statistics, rows))
+        [(Statistics::Joint, vec![n]), (Statistics::PerDomain(2), split)]
+            .map(|(statistics, rows)| (n, c, l, statistics, rows))
     })
 }
 
@@ -166,7 +172,12 @@ fn a_signal_that_no_gradient_is_wanted_of_gets_none_and_a_second_backward_pass_g
     let loss = loss(&network.by_signals(&x, train)?)?;
     let (first, second) = (loss.backward()?, loss.backward()?);
     assert!(first.get(&x).is_none());
-    for name in ["stem.weight", "inner_norm.bias", "gate.reduce.weight", "projection.bias"] {
+    for name in [
+        "stem.weight",
+        "inner_norm.bias",
+        "gate.reduce.weight",
+        "projection.bias",
+    ] {
         let var = &network.variables()[name];
         let values = gradient(&first, var);
         assert!(values.iter().any(|&x| x != 0.0), "{name}");

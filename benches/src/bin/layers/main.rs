@@ -8,7 +8,7 @@ use std::error::Error;
 use std::hint::black_box;
 
 use benches::serve::Timing;
-use candle_convnet1d::{BatchNorm1d, Conv1dParams, Pass, conv1d, max_pool1d};
+use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1dParams, Pass, conv1d, max_pool1d};
 use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
 use clap::Parser;
@@ -58,7 +58,7 @@ fn layer(key: &str) -> CandleResult<Option<((usize, usize, usize), Forward)>> {
         "bn-relu-c256-l256" => {
             let map = VarMap::new();
             let vb = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
-            let norm = BatchNorm1d::new(256, Default::default(), vb)?;
+            let norm = BatchNorm1d::new(256, BatchNormConfig::default(), vb)?;
             let forward: Forward = Box::new(move |x| {
                 let pass = Pass::Train {
                     seed: 0,

@@ -163,7 +163,16 @@ impl<T: Real> Plan<T> {
                     for at in (0..phase.length).step_by(stripes) {
                         for span in spans(self.outputs).filter(|span| (*first..end).contains(&span.first)) {
                             let positions = at..(at + stripes).min(phase.length);
-                            self.block(isa, (g, span), phase, panel, bias, positions, (*first, &mut **out), strided);
+                            self.block(
+                                isa,
+                                (g, span),
+                                phase,
+                                panel,
+                                bias,
+                                positions,
+                                (*first, &mut **out),
+                                strided,
+                            );
                         }
                     }
                 }
@@ -225,7 +234,11 @@ impl<T: Real> Plan<T> {
     /// Positions whose part of a panel stays near.
     fn stripes(&self, length: usize) -> usize {
         let fit = NEAR / (self.rows.channels * self.rows.residues() * size_of::<T>()).max(1);
-        if length <= fit { length.max(1) } else { (fit / STRIPE).max(1) * STRIPE }
+        if length <= fit {
+            length.max(1)
+        } else {
+            (fit / STRIPE).max(1) * STRIPE
+        }
     }
 
     /// Some positions of a block of output rows of one group of one sample. `out` holds rows of that group from

@@ -227,7 +227,12 @@ pub(super) fn forward_eval<T: Float>(
         (SIDE_BY_SIDE * 16).div_ceil((plan.length * size_of::<T>()).max(1)),
         |_| (),
         |(), _, row, place| {
-            normalise(&x[row * plan.length..][..plan.length], affines[row % plan.channels], floor, place);
+            normalise(
+                &x[row * plan.length..][..plan.length],
+                affines[row % plan.channels],
+                floor,
+                place,
+            );
         },
     )
     .0

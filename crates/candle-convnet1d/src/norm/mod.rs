@@ -301,15 +301,17 @@ impl BatchNorm1d {
     fn forward3(&self, route: Route, x: &Tensor, pass: Pass, relu_behind: bool) -> Result<Tensor> {
         let relu_of = |y: Tensor| if relu_behind { relu(&y) } else { Ok(y) };
         match route {
-            Route::Kernels => self.by_kernels(x, pass, relu_behind, |norm| {
-                norm.of_tensor(x, &self.weight, &self.bias)
-            }),
+            Route::Kernels => self.by_kernels(x, pass, relu_behind, |norm| norm.of_tensor(x, &self.weight, &self.bias)),
             #[cfg(feature = "cuda")]
             Route::Cuda => self.elsewhere(
                 x,
                 pass,
-                |ranges| crate::cuda::batch_norm_train(x, &self.weight, &self.bias, ranges, self.config.eps, relu_behind),
-                |moments| crate::cuda::batch_norm_eval(x, &self.weight, &self.bias, moments, self.config.eps, relu_behind),
+                |ranges| {
+                    crate::cuda::batch_norm_train(x, &self.weight, &self.bias, ranges, self.config.eps, relu_behind)
+                },
+                |moments| {
+                    crate::cuda::batch_norm_eval(x, &self.weight, &self.bias, moments, self.config.eps, relu_behind)
+                },
             ),
             Route::Composed => relu_of(self.elsewhere(
                 x,
