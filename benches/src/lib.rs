@@ -1,6 +1,10 @@
 //! What the benches share: the devices they run on, the clock, the allocator.
 #![forbid(unsafe_code)]
 
+pub mod networks;
+pub mod resnet18;
+pub mod serve;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -45,4 +49,12 @@ pub fn elapsed<T>(device: &Device, calls: u64, mut f: impl FnMut() -> Result<T>)
     }
     device.synchronize()?;
     Ok(start.elapsed())
+}
+
+/// The middle of the sorted values, the mean of the two middle ones of an even number; none of none.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len().checked_sub(1)? / 2;
+    Some(f64::midpoint(sorted[middle], sorted[sorted.len() / 2]))
 }

@@ -4,6 +4,7 @@
 //! whatever the number of threads: results never depend on it.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -166,16 +167,44 @@ pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
     out
 }
 
+/// `rows` rows of `width` elements each. `make` is handed the number of a row and returns its elements; what it leaves
+/// out at the end is 0.
+pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
+    rows: usize,
+    width: usize,
+    make: impl Fn(usize) -> I + Sync,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(rows * width);
+    if rows * width == 0 {
+        return out;
+    }
+    let spare = &mut out.spare_capacity_mut()[..rows * width];
+    let rows_per_task = (TASK / width).max(1);
+    let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
+        for (i, row) in chunk.chunks_mut(width).enumerate() {
+            write_all(row, make(number * rows_per_task + i));
+        }
+    };
+    if rows <= rows_per_task {
+        task((0, spare));
+    } else {
+        spare.par_chunks_mut(rows_per_task * width).enumerate().for_each(task);
+    }
+    // SAFETY: the chunks of all tasks make up the first `rows * width` elements, and `write_all` wrote all of each row.
+    unsafe { out.set_len(rows * width) };
+    out
+}
+
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
-/// A task first calls `prepare` with its channels, then `make` with what that returned, the row
+/// A task first calls `prepare` with its channels, then `fill` with what that returned, the row
 /// and the channel, for `length` elements. Returns the buffer and what `prepare` returned, in the
 /// order of the channels.
-pub(crate) fn write_channels<T: Float, P: Send, I: Iterator<Item = T>>(
+pub(crate) fn write_channels<T: Float, P: Send>(
     (rows, channels, length): (usize, usize, usize),
     block: usize,
     prepare: impl Fn(Range<usize>) -> P + Sync,
-    make: impl Fn(&P, usize, usize) -> I + Sync,
+    fill: impl Fn(&P, usize, usize, Place<'_, T>) + Sync,
 ) -> (Vec<T>, Vec<P>) {
     /// The start of the buffer, shared between tasks.
     struct Start<T>(*mut T);
@@ -202,7 +231,17 @@ pub(crate) fn write_channels<T: Float, P: Send, I: Iterator<Item = T>>(
                     let begin = start.get().add((row * channels + channel) * length);
                     std::slice::from_raw_parts_mut(begin.cast::<MaybeUninit<T>>(), length)
                 };
-                write_all(place, make(&prepared, row, channel));
+                let written = Cell::new(0);
+                fill(
+                    &prepared,
+                    row,
+                    channel,
+                    Place {
+                        place,
+                        written: &written,
+                    },
+                );
+                assert_eq!(written.get(), length, "a row is written in full");
             }
         }
         prepared
@@ -213,10 +252,30 @@ pub(crate) fn write_channels<T: Float, P: Send, I: Iterator<Item = T>>(
     } else {
         (0..tasks).into_par_iter().map(task).collect()
     };
-    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and `write_all`
-    // wrote all of each place.
+    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each place says that all of it was
+    // written.
     unsafe { out.set_len(total) };
     (out, prepared)
+}
+
+/// Room for the elements of a row, which the one that is handed it fills.
+pub(crate) struct Place<'a, T> {
+    place: &'a mut [MaybeUninit<T>],
+    written: &'a Cell<usize>,
+}
+
+impl<T: Float> Place<'_, T> {
+    /// Writes `f(a[i], b[i])`; `a` and `b` are at least as long as the row.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) {
+        let length = self.place.len();
+        let (a, b) = (&a[..length], &b[..length]);
+        for (slot, (&a, &b)) in self.place.iter_mut().zip(a.iter().zip(b)) {
+            slot.write(f(a, b));
+        }
+        self.written.set(length);
+    }
 }
 
 /// Writes all of `place`: what `values` yields, and zeros should it yield too few.

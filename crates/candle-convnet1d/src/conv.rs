@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::kernels::{self, Sizes};
 use crate::padding::Padding;
 use crate::pool::dims3;
+use crate::signal::Signal;
 
 /// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,20 +139,7 @@ impl Conv1d {
 
 impl Module for Conv1d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Conv1dConfig {
-            stride,
-            padding,
-            dilation,
-            groups,
-            ..
-        } = self.config;
-        let params = Conv1dParams {
-            stride,
-            padding,
-            dilation,
-            groups,
-        };
-        conv1d(x, &self.weight, self.bias.as_ref(), params)
+        conv1d(x, &self.weight, self.bias.as_ref(), self.params())
     }
 }
 
@@ -183,6 +171,52 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1d
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
         None => x.apply_op2(&weight, op),
+    }
+}
+
+impl Conv1d {
+    /// The layer on a signal that has kernels.
+    pub(crate) fn forward_signal(&self, x: &Signal) -> Result<Signal> {
+        let (input, weight, bias) = (x.values().clone(), &self.weight, self.bias.as_ref());
+        let op = Conv1dOp {
+            sizes: sizes(&input, weight, bias, self.params())?,
+            isa: InstructionSet::in_use()?,
+        };
+        let tracked = x.is_tracked();
+        let weight = weight.contiguous()?;
+        if let Some(bias) = bias {
+            let bias = bias.contiguous()?;
+            let y = input.apply_op3_no_bwd(&weight, &bias, &op)?;
+            return x.then(LAYER, y, &[&weight, &bias], move |dy, parameters| {
+                let dy = dy.materialised()?;
+                let (weight, bias) = (parameters[0], parameters[1]);
+                let wanted = [tracked, weight.track_op(), bias.track_op()];
+                let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy, wanted)?;
+                Ok((dx, vec![dw, db]))
+            });
+        }
+        let y = input.apply_op2_no_bwd(&weight, &op)?;
+        x.then(LAYER, y, &[&weight], move |dy, parameters| {
+            let wanted = [tracked, parameters[0].track_op(), false];
+            let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
+            Ok((dx, vec![dw]))
+        })
+    }
+
+    fn params(&self) -> Conv1dParams {
+        let Conv1dConfig {
+            stride,
+            padding,
+            dilation,
+            groups,
+            ..
+        } = self.config;
+        Conv1dParams {
+            stride,
+            padding,
+            dilation,
+            groups,
+        }
     }
 }
 
@@ -316,8 +350,19 @@ impl Conv1dOp {
         })
     }
 
-    /// Gradients of input, weight and bias, each where something is derived from it.
-    fn backward(&self, x: &Tensor, w: &Tensor, b: Option<&Tensor>, dy: &Tensor) -> Result<[Option<Tensor>; 3]> {
+    /// Gradients of input, weight and bias, each where it is wanted.
+    fn backward(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        #[cfg_attr(
+            not(feature = "cuda"),
+            expect(unused_variables, reason = "its gradient needs no values")
+        )]
+        b: Option<&Tensor>,
+        dy: &Tensor,
+        wanted: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
         let dy = dy.contiguous()?;
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() {
@@ -325,12 +370,11 @@ impl Conv1dOp {
         }
         let (s, device) = (&self.sizes, x.device());
         let (xs, ws, dys) = (Reader::new(x), Reader::new(w), Reader::new(&dy));
-        let wanted = |x: Option<&Tensor>| x.is_some_and(Tensor::track_op);
         for_float!(x.dtype(), T => {
             let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
-            let dx = wanted(Some(x)).then(|| kernels::input_gradient(s, self.isa, ws, dys));
-            let dw = wanted(Some(w)).then(|| kernels::weight_gradient(s, self.isa, xs, dys));
-            let db = wanted(b).then(|| kernels::bias_gradient(s, dys));
+            let dx = wanted[0].then(|| kernels::input_gradient(s, self.isa, ws, dys));
+            let dw = wanted[1].then(|| kernels::weight_gradient(s, self.isa, xs, dys));
+            let db = wanted[2].then(|| kernels::bias_gradient(s, dys));
             Ok([
                 dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
                 dw.map(|dw| Tensor::from_vec(dw, w.shape(), device)).transpose()?,
@@ -355,7 +399,7 @@ impl CustomOp2 for Conv1dOp {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, _] = self.backward(x, w, None, dy)?;
+        let [dx, dw, _] = self.backward(x, w, None, dy, [x.track_op(), w.track_op(), false])?;
         Ok((dx, dw))
     }
 }
@@ -398,7 +442,7 @@ impl CustomOp3 for Conv1dOp {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, db] = self.backward(x, w, Some(b), dy)?;
+        let [dx, dw, db] = self.backward(x, w, Some(b), dy, [x, w, b].map(Tensor::track_op))?;
         Ok((dx, dw, db))
     }
 }

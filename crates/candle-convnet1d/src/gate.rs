@@ -50,9 +50,14 @@ impl SeGate {
     }
 
     /// The factor of each channel, `(N, C)`, by the means of all.
-    fn scale(&self, means: &Tensor) -> Result<Tensor> {
+    pub(crate) fn scale(&self, means: &Tensor) -> Result<Tensor> {
         let hidden = relu(&self.reduce.forward(means)?)?;
         candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)
+    }
+
+    /// `x` times the factors.
+    pub(crate) fn scaled(&self, x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+        scale_channels(x, scale)
     }
 }
 

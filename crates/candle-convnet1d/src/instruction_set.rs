@@ -16,8 +16,8 @@ const VARIABLE: &str = "CROSSRIG_ISA";
 /// processor lacks, makes every convolution return [`Error::InstructionSet`]. Sets differ in the last bits of their
 /// results, since they add in another order: pin one to compare runs of different machines.
 ///
-/// Everything else that this crate computes in its own kernels is compiled for the baseline of the target and does not depend
-/// on it. What candle computes does not either: `gemm`, the matrix product behind [`linear`](crate::linear) and the compositions, picks
+/// Everything else that this crate computes in its own kernels has the same bits on each of them. What candle computes does not depend on it
+/// either: `gemm`, the matrix product behind [`linear`](crate::linear) and the compositions, picks
 /// its own instructions, which nothing pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstructionSet {

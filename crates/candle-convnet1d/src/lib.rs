@@ -46,9 +46,14 @@
 //!   of equal values, and adaptive pools have the same edges.
 //! - What goes wrong is an [`Error`], inside [`candle_core::Error::Wrapped`].
 //!
+//! # Networks
+//!
+//! Inside a network, layers hand [`Signal`]s to each other: their gradients pass beside candle's graph, which would add
+//! each of them to a tensor of zeros.
+//!
 //! # Limits
 //!
-//! One sample is one task for the convolution's forward pass, so a batch of 1 uses one core.
+//! A backward pass that ended in an error must not be repeated on the same graph where it holds a [`Signal`].
 //!
 //! CUDA: compiled, not run. The kernels are tested on a CPU, compiled as C++, and so are the
 //! compositions; what a GPU makes of them is unknown.
@@ -79,6 +84,8 @@ mod loss;
 mod norm;
 mod padding;
 mod pool;
+mod signal;
+mod vectorised;
 
 pub use activation::relu;
 pub use conv::{Conv1d, Conv1dConfig, Conv1dParams, conv1d};
@@ -96,3 +103,4 @@ pub use padding::Padding;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };
+pub use signal::Signal;

@@ -1,5 +1,5 @@
-use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Pass, conv1d};
-use candle_core::{Module, Result, Tensor};
+use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Pass, Signal, conv1d};
+use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 /// A convolution and the batch norm after it: `(N, c_in, L) -> (N, c_out, L')`.
@@ -46,7 +46,12 @@ impl ConvNorm {
         self.norm.eval_channels(&y, first, domain)
     }
 
-    pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        self.norm.forward(&self.conv.forward(x)?, pass)
+    pub(crate) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
+        x.conv(&self.conv)?.norm(&self.norm, pass)
+    }
+
+    /// [`relu`](candle_convnet1d::relu) of [`forward`](Self::forward).
+    pub(crate) fn forward_relu(&self, x: &Signal, pass: Pass) -> Result<Signal> {
+        x.conv(&self.conv)?.norm_relu(&self.norm, pass)
     }
 }

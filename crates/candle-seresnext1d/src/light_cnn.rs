@@ -1,4 +1,4 @@
-use candle_convnet1d::{BatchNormConfig, Conv1dConfig, Extractor, Pass, adaptive_max_pool1d, max_pool1d, relu};
+use candle_convnet1d::{BatchNormConfig, Conv1dConfig, Extractor, Pass, Signal};
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
@@ -119,14 +119,14 @@ impl Extractor for LightCnn {
     /// Features `(N, 128 bins)` of windows `(N, in_channels, L)`, L >= 26.
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         input::check(NETWORK, x, self.in_channels, Self::MIN_LENGTH)?;
-        let mut x = x.clone();
+        let mut x = Signal::enter(x)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            x = relu(&layer.forward(&x, pass)?)?;
+            x = layer.forward_relu(&x, pass)?;
             if index == 1 {
-                x = max_pool1d(&x, POOL, POOL, 0)?;
+                x = x.max_pool(POOL, POOL, 0)?;
             }
         }
-        adaptive_max_pool1d(&x, self.bins)?.flatten_from(1)
+        x.adaptive_max_pool(self.bins)?.leave()?.flatten_from(1)
     }
 
     fn feature_len(&self, _length: usize) -> usize {

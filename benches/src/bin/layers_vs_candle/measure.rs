@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use benches::elapsed;
+use benches::{elapsed, median};
 use candle_core::{Device, Result, Tensor};
 use serde::Serialize;
 
@@ -109,11 +109,4 @@ fn agree(ours: &Tensor, candle: &Tensor) -> Result<()> {
         candle_core::bail!("the two differ by {difference} on values up to {scale}");
     }
     Ok(())
-}
-
-pub fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len().checked_sub(1)? / 2;
-    Some(f64::midpoint(sorted[middle], sorted[sorted.len() / 2]))
 }

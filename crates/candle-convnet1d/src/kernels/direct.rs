@@ -3,12 +3,13 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Rows, Scratch};
-use super::tile::{Offsets, Place, Real, Span, Terms, block, padded, spans};
+use super::tile::{Offsets, Place, Real, Span, TALL, Terms, block, padded, spans};
 use crate::InstructionSet;
 
 /// A tap of the kernel, and how far from the position of the output it reads.
@@ -52,6 +53,13 @@ struct Strides {
 const RESIDENT: usize = 256 * 1024;
 /// Positions that make reading all the weights worth while.
 const POSITIONS: usize = 256;
+/// Below so many tasks, the outputs of a sample are shared out as well, into at least so many pieces.
+const FEW: usize = 4;
+const PIECES: usize = 8;
+/// Bytes of a panel that stay in the first-level cache while all outputs are computed from them.
+const NEAR: usize = 24 * 1024;
+/// The least number of positions of such a stripe; stripes are multiples of it, and whole tiles.
+const STRIPE: usize = 64;
 
 impl<T: Real> Plan<T> {
     /// `phases`: first output, number of outputs, taps.
@@ -103,6 +111,12 @@ impl<T: Real> Plan<T> {
             return out;
         }
         let batch = self.batch();
+        if samples.div_ceil(batch) < FEW {
+            self.run_few(isa, &mut out.spare_capacity_mut()[..samples * sample], x, bias);
+            // SAFETY: each piece of the buffer is written in full
+            unsafe { out.set_len(samples * sample) };
+            return out;
+        }
         out.spare_capacity_mut()[..samples * sample]
             .par_chunks_mut(batch * sample)
             .enumerate()
@@ -117,6 +131,53 @@ impl<T: Real> Plan<T> {
         // SAFETY: the chunks make up the whole buffer, and each task writes all of its chunk
         unsafe { out.set_len(samples * sample) };
         out
+    }
+
+    /// So few samples that tasks share the outputs of one: each packs its input anew.
+    fn run_few(&self, isa: InstructionSet, out: &mut [MaybeUninit<T>], x: &[T], bias: Option<&[T]>) {
+        let group_in = self.rows.channels * self.rows.length;
+        let group_out = self.outputs * self.length;
+        let groups = out.len() / group_out;
+        let parts = PIECES.div_ceil(groups);
+        let rows = self.outputs.div_ceil(parts).next_multiple_of(TALL);
+        let mut pieces: Vec<_> = out
+            .chunks_mut(group_out)
+            .enumerate()
+            .flat_map(|(number, out)| {
+                let parts = out.chunks_mut(rows * self.length).enumerate();
+                parts.map(move |(part, out)| (number, part * rows, out))
+            })
+            .collect();
+        // many groups: some of them are one task
+        let least = pieces.len().div_ceil(PIECES);
+        pieces.par_iter_mut().with_min_len(least).for_each_init(
+            || (Scratch::new(), Scratch::new()),
+            |(panels, strided), (number, first, out)| {
+                let g = *number % self.groups;
+                let panel = panels.take(self.rows.size());
+                self.rows.pack(&x[*number * group_in..][..group_in], panel);
+                let bias = self.bias_of(bias, g);
+                let end = *first + out.len() / self.length;
+                for phase in &self.phases {
+                    let stripes = self.stripes(phase.length);
+                    for at in (0..phase.length).step_by(stripes) {
+                        for span in spans(self.outputs).filter(|span| (*first..end).contains(&span.first)) {
+                            let positions = at..(at + stripes).min(phase.length);
+                            self.block(
+                                isa,
+                                (g, span),
+                                phase,
+                                panel,
+                                bias,
+                                positions,
+                                (*first, &mut **out),
+                                strided,
+                            );
+                        }
+                    }
+                }
+            },
+        );
     }
 
     /// All outputs of some samples.
@@ -139,72 +200,104 @@ impl<T: Real> Plan<T> {
                 self.rows
                     .pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
             }
-            let bias = bias.map_or(&[][..], |bias| &bias[g * self.outputs..(g + 1) * self.outputs]);
+            let bias = self.bias_of(bias, g);
+            // weights that do not stay in the cache serve all samples before the next block of them
+            let together = samples > 1;
+            let panels = &*panels;
             for phase in &self.phases {
-                let count = phase.offsets.len();
-                let mut weights = &phase.weights[g * padded(self.outputs) * count..];
-                for span in spans(self.outputs) {
-                    let (these, others) = weights.split_at(span.height * count);
-                    weights = others;
-                    for (sample, panel) in panels.chunks_exact(size).enumerate() {
-                        let from = (sample * self.groups + g) * group_out + span.first * self.length;
-                        let out = &mut out[from..from + span.rows * self.length];
-                        let bias = if bias.is_empty() {
-                            bias
-                        } else {
-                            &bias[span.first..span.first + span.rows]
-                        };
-                        let terms = Terms {
-                            weights: these,
-                            offsets: &phase.offsets,
-                            count,
-                            panel,
-                            bias,
-                        };
-                        self.block(isa, span, phase, &terms, out, strided);
+                let stripes = self.stripes(phase.length);
+                if together {
+                    for span in spans(self.outputs) {
+                        for (sample, panel) in panels.chunks_exact(size).enumerate() {
+                            let out = &mut out[(sample * self.groups + g) * group_out..][..group_out];
+                            self.block(isa, (g, span), phase, panel, bias, 0..phase.length, (0, out), strided);
+                        }
+                    }
+                    continue;
+                }
+                let out = &mut out[g * group_out..][..group_out];
+                for at in (0..phase.length).step_by(stripes) {
+                    for span in spans(self.outputs) {
+                        let positions = at..(at + stripes).min(phase.length);
+                        self.block(isa, (g, span), phase, panels, bias, positions, (0, &mut *out), strided);
                     }
                 }
             }
         }
     }
 
-    /// A block of output rows of one sample; `out` holds these rows alone.
+    /// The biases of a group, if there are any.
+    fn bias_of<'a>(&self, bias: Option<&'a [T]>, g: usize) -> &'a [T] {
+        bias.map_or(&[], |bias| &bias[g * self.outputs..(g + 1) * self.outputs])
+    }
+
+    /// Positions whose part of a panel stays near.
+    fn stripes(&self, length: usize) -> usize {
+        let fit = NEAR / (self.rows.channels * self.rows.residues() * size_of::<T>()).max(1);
+        if length <= fit {
+            length.max(1)
+        } else {
+            (fit / STRIPE).max(1) * STRIPE
+        }
+    }
+
+    /// Some positions of a block of output rows of one group of one sample. `out` holds rows of that group from
+    /// number `first` on.
+    #[allow(clippy::too_many_arguments, reason = "the five loops around it")]
     fn block(
         &self,
         isa: InstructionSet,
-        span: Span,
+        (g, span): (usize, Span),
         phase: &Phase<T>,
-        terms: &Terms<'_, T>,
-        out: &mut [MaybeUninit<T>],
+        panel: &[T],
+        bias: &[T],
+        positions: Range<usize>,
+        (first, out): (usize, &mut [MaybeUninit<T>]),
         strided: &mut Scratch<T>,
     ) {
-        assert!(out.len() == span.rows * self.length && phase.length <= self.length);
+        let out = &mut out[(span.first - first) * self.length..];
+        assert!(out.len() >= span.rows * self.length && phase.length <= self.length);
+        assert!(positions.end <= phase.length && span.first + span.rows <= self.outputs);
+        let count = phase.offsets.len();
+        // all blocks before the last one of a group are full
+        let weights = &phase.weights[(g * padded(self.outputs) + span.first) * count..][..span.height * count];
+        let terms = Terms {
+            weights,
+            offsets: &phase.offsets,
+            count,
+            panel: panel.get(positions.start..).unwrap_or(&[]),
+            bias: bias.get(span.first..span.first + span.rows).unwrap_or(&[]),
+        };
+        let width = positions.len();
         if self.phases.len() == 1 {
-            let first = out.as_mut_ptr().cast::<T>();
+            let out = &mut out[positions.start..];
+            assert!(out.len() >= (span.rows - 1) * self.length + width);
             let place = Place {
-                first,
+                first: out.as_mut_ptr().cast::<T>(),
                 stride: self.length,
-                width: phase.length,
+                width,
                 add: false,
             };
             // SAFETY: `out` is borrowed exclusively and holds all rows; the machine has `isa`
-            unsafe { block(isa, span, terms, &place) };
+            unsafe { block(isa, span, &terms, &place) };
             return;
         }
-        let rows = strided.take(span.rows * phase.length);
+        if width == 0 {
+            return;
+        }
+        let rows = strided.take(span.rows * width);
         let place = Place {
             first: rows.as_mut_ptr(),
-            stride: phase.length,
-            width: phase.length,
+            stride: width,
+            width,
             add: false,
         };
         // SAFETY: as above, `rows` in place of `out`
-        unsafe { block(isa, span, terms, &place) };
-        if phase.length == 0 {
-            return;
-        }
-        for (out, row) in out.chunks_exact_mut(self.length).zip(rows.chunks_exact(phase.length)) {
-            for (out, &value) in out[phase.first..].iter_mut().step_by(self.step).zip(row) {
+        unsafe { block(isa, span, &terms, &place) };
+        let out = out.chunks_exact_mut(self.length);
+        for (out, row) in out.zip(rows.chunks_exact(width)) {
+            let out = &mut out[phase.first + positions.start * self.step..];
+            for (out, &value) in out.iter_mut().step_by(self.step).zip(row) {
                 out.write(value);
             }
         }

@@ -76,6 +76,11 @@ impl Rows {
         }
     }
 
+    /// How many residues some tap needs.
+    pub fn residues(&self) -> usize {
+        self.residues.len()
+    }
+
     /// Values of the panel.
     pub fn size(&self) -> usize {
         self.channels * self.residues.len() * self.row + SLACK

@@ -23,16 +23,18 @@ use crate::buffer::Float;
 
 /// Values that a panel must have behind its last row, since whole vectors are read.
 pub(super) const SLACK: usize = 16;
-/// Rows of a block.
-pub(super) const TALL: usize = 8;
-/// Rows of a block where no more exist.
+/// Rows of a block: with two vectors of positions, 24 of the 32 registers of AVX-512 are sums.
+pub(super) const TALL: usize = 12;
+/// Rows of the last block, where fewer exist.
+pub(super) const MIDDLE: usize = 8;
+/// Rows of the last block, where still fewer exist.
 pub(super) const LOW: usize = 4;
 
 /// Part of the rows of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub first: usize,
-    /// [`TALL`] or [`LOW`].
+    /// [`TALL`], [`MIDDLE`] or [`LOW`].
     pub height: usize,
     /// Rows that exist, at most `height`.
     pub rows: usize,
@@ -42,7 +44,11 @@ pub(crate) struct Span {
 pub(super) fn spans(rows: usize) -> impl Iterator<Item = Span> + Clone {
     (0..rows).step_by(TALL).map(move |first| {
         let left = rows - first;
-        let height = if left > LOW { TALL } else { LOW };
+        let height = match left {
+            ..=LOW => LOW,
+            ..=MIDDLE => MIDDLE,
+            _ => TALL,
+        };
         Span {
             first,
             height,
@@ -114,7 +120,7 @@ pub(crate) trait Real: Float {
 /// This machine has `isa`. The rows of `place` that exist may be written, and read if
 /// `add`, and nobody else uses them meanwhile.
 pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
-    assert!(span.rows <= span.height && (span.height == TALL || span.height == LOW));
+    assert!(span.rows <= span.height && [TALL, MIDDLE, LOW].contains(&span.height));
     assert!(terms.count <= terms.offsets.len() && terms.count * span.height <= terms.weights.len());
     assert!(terms.bias.len() <= span.rows);
     assert!(terms.count == 0 || terms.offsets.last + place.width + SLACK <= terms.panel.len());
@@ -132,6 +138,7 @@ impl Real for f32 {
             unsafe {
                 match span.height {
                     TALL => rows::<__m512, TALL, 2>(span, terms, place),
+                    MIDDLE => rows::<__m512, MIDDLE, 2>(span, terms, place),
                     _ => rows::<__m512, LOW, 4>(span, terms, place),
                 }
             }
@@ -143,6 +150,7 @@ impl Real for f32 {
             unsafe {
                 match span.height {
                     TALL => rows::<__m256, TALL, 1>(span, terms, place),
+                    MIDDLE => rows::<__m256, MIDDLE, 1>(span, terms, place),
                     _ => rows::<__m256, LOW, 2>(span, terms, place),
                 }
             }
@@ -169,6 +177,7 @@ impl Real for f64 {
             unsafe {
                 match span.height {
                     TALL => rows::<__m512d, TALL, 2>(span, terms, place),
+                    MIDDLE => rows::<__m512d, MIDDLE, 2>(span, terms, place),
                     _ => rows::<__m512d, LOW, 4>(span, terms, place),
                 }
             }
@@ -180,6 +189,7 @@ impl Real for f64 {
             unsafe {
                 match span.height {
                     TALL => rows::<__m256d, TALL, 1>(span, terms, place),
+                    MIDDLE => rows::<__m256d, MIDDLE, 1>(span, terms, place),
                     _ => rows::<__m256d, LOW, 2>(span, terms, place),
                 }
             }
@@ -202,6 +212,7 @@ unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     unsafe {
         match span.height {
             TALL => rows::<[T; 4], TALL, 1>(span, terms, place),
+            MIDDLE => rows::<[T; 4], MIDDLE, 1>(span, terms, place),
             _ => rows::<[T; 4], LOW, 2>(span, terms, place),
         }
     }
@@ -298,7 +309,7 @@ mod tests {
         let value = |i: usize| T::from_f64(((i * 2654435761) % 1000) as f64 / 500.0 - 1.0);
         for isa in InstructionSet::available() {
             for (rows, width, count) in
-                (1..=8).flat_map(|rows| (1..=70).map(move |width| (rows, width, (rows * width) % 9)))
+                (1..=12).flat_map(|rows| (1..=70).map(move |width| (rows, width, (rows * width) % 9)))
             {
                 let span = spans(rows).next().expect("a block");
                 let panel: Vec<T> = (0..200).map(value).collect();

@@ -9,8 +9,9 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::buffer::{Float, write_channels, write_rows};
+use crate::buffer::{Float, Place, write_channels};
 use crate::lanes;
+use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
 const CACHE: usize = 512 * 1024;
@@ -111,8 +112,49 @@ impl<T: Float> Affine<T> {
         }
     }
 
-    fn apply(self, x: &[T]) -> impl Iterator<Item = T> {
-        x.iter().map(move |&x| (x - self.mean) * self.scale + self.bias)
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn of(self, x: T) -> T {
+        (x - self.mean) * self.scale + self.bias
+    }
+}
+
+/// The `ReLU` behind a layer, or none: what is not above the floor is put there. A floor of NaN lies below everything.
+#[derive(Clone, Copy)]
+pub(crate) struct Floor<T>(T);
+
+impl<T: Float> Floor<T> {
+    pub fn new(relu: bool) -> Self {
+        Self(T::from_f64(if relu { 0.0 } else { f64::NAN }))
+    }
+
+    /// NaN stays.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn of(self, y: T) -> T {
+        if y <= self.0 { self.0 } else { y }
+    }
+
+    /// The gradient before, given that behind.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn gradient(self, y: T, dy: T) -> T {
+        if y <= self.0 { T::zero() } else { dy }
+    }
+}
+
+/// The gradient of a result, `values factor + shift`, with a factor and a shift for each row and channel: what a gate
+/// behind a batch norm leaves to it, so that the product is never written.
+#[derive(Clone, Copy)]
+pub(super) struct Gradient<'a, T> {
+    pub values: &'a [T],
+    pub factor: Option<&'a [T]>,
+    pub shift: Option<&'a [T]>,
+}
+
+vectorised! {
+    fn normalise<T>(x: &[T], affine: Affine<T>, floor: Floor<T>, place: Place<'_, T>) {
+        place.fill(x, x, |x, _| floor.of(affine.of(x)));
     }
 }
 
@@ -123,7 +165,9 @@ pub(super) fn forward_train<T: Float>(
     bias: &[T],
     plan: &Plan,
     eps: f64,
+    relu: bool,
 ) -> (Vec<T>, Vec<Moment>) {
+    let floor = Floor::new(relu);
     struct Block<T> {
         first: usize,
         /// By channel of the block, then range.
@@ -151,9 +195,9 @@ pub(super) fn forward_train<T: Float>(
                 affines,
             }
         },
-        |block, row, channel| {
+        |block, row, channel, place| {
             let affine = block.affines[(channel - block.first) * count + range_of_row[row]];
-            affine.apply(plan.row(x, row, channel))
+            normalise(plan.row(x, row, channel), affine, floor, place);
         },
     );
     let by_channel: Vec<Moment> = blocks.into_iter().flat_map(|block| block.moments).collect();
@@ -171,16 +215,27 @@ pub(super) fn forward_eval<T: Float>(
     plan: &Plan,
     moments: &[Moment],
     eps: f64,
+    relu: bool,
 ) -> Vec<T> {
+    let floor = Floor::new(relu);
     let affines: Vec<_> = (0..plan.channels)
         .map(|c| Affine::new(moments[c], eps, weight[c], bias[c]))
         .collect();
-    write_rows(plan.rows * plan.channels, plan.length, |row, y: &mut [T]| {
-        let x = affines[row % plan.channels].apply(&x[row * plan.length..][..plan.length]);
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = x;
-        }
-    })
+    // by sample, so that rows are written in the order in which they lie
+    write_channels(
+        (1, plan.rows * plan.channels, plan.length),
+        (SIDE_BY_SIDE * 16).div_ceil((plan.length * size_of::<T>()).max(1)),
+        |_| (),
+        |(), _, row, place| {
+            normalise(
+                &x[row * plan.length..][..plan.length],
+                affines[row % plan.channels],
+                floor,
+                place,
+            );
+        },
+    )
+    .0
 }
 
 /// Gradients of input, weight and bias.
@@ -190,25 +245,59 @@ pub(super) struct Gradients<T> {
     pub bias: Vec<T>,
 }
 
-/// The gradients, given that of the result. `moments` are by range, then channel;
-/// `through_statistics` says that they were taken from `x` and depend on it.
+/// `dx = scale (g - offset - (x - mean) slope)`, `g` being the gradient behind the batch norm.
+#[derive(Clone, Copy)]
+struct Line<T> {
+    affine: Affine<T>,
+    offset: T,
+    slope: T,
+}
+
+vectorised! {
+    /// Sums of the gradient behind the batch norm and of its products with the centred input. `line`: factor and shift.
+    fn sums<T>(dy: &[T], x: &[T], affine: Affine<T>, floor: Floor<T>, line: (T, T)) -> (f64, f64) {
+        lanes::sum_and_centred_dot(dy, x, affine.mean, |dy, x| {
+            floor.gradient(affine.of(x), dy * line.0 + line.1)
+        })
+    }
+}
+
+vectorised! {
+    fn input_gradient<T>(
+        dy: &[T],
+        x: &[T],
+        of_channel: Line<T>,
+        floor: Floor<T>,
+        line: (T, T),
+        place: Place<'_, T>,
+    ) {
+        let Line { affine, offset, slope } = of_channel;
+        place.fill(dy, x, |dy, x| {
+            let g = floor.gradient(affine.of(x), dy * line.0 + line.1);
+            affine.scale * (g - offset - (x - affine.mean) * slope)
+        });
+    }
+}
+
+/// What the forward pass was.
+#[derive(Clone, Copy)]
+pub(super) struct Passed<'a> {
+    pub plan: &'a Plan,
+    /// By range, then channel.
+    pub moments: &'a [Moment],
+    pub eps: f64,
+    /// Whether the moments were taken from the input and depend on it.
+    pub through_statistics: bool,
+    pub relu: bool,
+}
+
+/// The gradients, given that of the result.
 pub(super) fn backward<T: Float>(
     x: &[T],
-    weight: &[T],
-    dy: &[T],
-    plan: &Plan,
-    moments: &[Moment],
-    eps: f64,
-    through_statistics: bool,
+    (weight, bias): (&[T], &[T]),
+    dy: Gradient<'_, T>,
+    passed: Passed<'_>,
 ) -> Gradients<T> {
-    /// `dx = scale (dy - offset - (x - mean) slope)`
-    #[derive(Clone, Copy)]
-    struct Line<T> {
-        mean: T,
-        scale: T,
-        offset: T,
-        slope: T,
-    }
     struct Block<T> {
         first: usize,
         /// By channel of the block, then range.
@@ -216,8 +305,15 @@ pub(super) fn backward<T: Float>(
         weight: Vec<T>,
         bias: Vec<T>,
     }
+    let Passed { plan, moments, .. } = passed;
+    let floor = Floor::new(passed.relu);
     let count = plan.ranges.len();
     let range_of_row = plan.range_of_row();
+    let line = |row: usize, channel: usize| {
+        let at = row * plan.channels + channel;
+        let factor = dy.factor.map_or(T::one(), |factor| factor[at]);
+        (factor, dy.shift.map_or(T::zero(), |shift| shift[at]))
+    };
     let (dx, blocks) = write_channels(
         plan.shape(),
         plan.block::<T>(),
@@ -232,26 +328,27 @@ pub(super) fn backward<T: Float>(
                 let (mut dweight, mut dbias) = (0.0, 0.0);
                 for (number, range) in plan.ranges.iter().enumerate() {
                     let moment = moments[number * plan.channels + channel];
-                    let mean = T::from_f64(moment.mean);
-                    let off = moment.mean - mean.to_f64();
-                    let inv_std = 1.0 / (moment.var + eps).sqrt();
+                    let affine = Affine::new(moment, passed.eps, weight[channel], bias[channel]);
+                    let off = moment.mean - affine.mean.to_f64();
+                    let inv_std = 1.0 / (moment.var + passed.eps).sqrt();
                     let (mut sum, mut with_x) = (0.0, 0.0);
                     for row in range.clone() {
-                        let (x, dy) = (plan.row(x, row, channel), plan.row(dy, row, channel));
-                        sum += lanes::sum(dy);
-                        with_x += lanes::centred_dot(dy, x, mean);
+                        let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
+                        let (factor, shift) = line(row, channel);
+                        let of_row = sums(dy, x, affine, floor, (factor, shift));
+                        sum += of_row.0;
+                        with_x += of_row.1;
                     }
-                    // sum of dy times the normalised x
+                    // sum of the gradient times the normalised x
                     let with_unit = (with_x - off * sum) * inv_std;
                     dweight += with_unit;
                     dbias += sum;
                     let mean_over = |sum: f64| {
                         let values = (range.len() * plan.length) as f64;
-                        if through_statistics { sum / values } else { 0.0 }
+                        if passed.through_statistics { sum / values } else { 0.0 }
                     };
                     block.lines.push(Line {
-                        mean,
-                        scale: T::from_f64(weight[channel].to_f64() * inv_std),
+                        affine,
                         offset: T::from_f64(mean_over(sum)),
                         slope: T::from_f64(mean_over(with_unit) * inv_std),
                     });
@@ -261,11 +358,10 @@ pub(super) fn backward<T: Float>(
             }
             block
         },
-        |block, row, channel| {
-            let s = block.lines[(channel - block.first) * count + range_of_row[row]];
-            let (x, dy) = (plan.row(x, row, channel), plan.row(dy, row, channel));
-            let pairs = x.iter().zip(dy);
-            pairs.map(move |(&x, &dy)| s.scale * (dy - s.offset - (x - s.mean) * s.slope))
+        |block, row, channel, place| {
+            let of_channel = block.lines[(channel - block.first) * count + range_of_row[row]];
+            let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
+            input_gradient(dy, x, of_channel, floor, line(row, channel), place);
         },
     );
     let mut gradients = Gradients {

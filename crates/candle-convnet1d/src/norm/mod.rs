@@ -6,12 +6,15 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
+use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
 mod kernels;
 mod op;
 
+pub(crate) use kernels::Floor;
 use kernels::{Moment, Plan};
+use op::BatchNorm;
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.
@@ -120,6 +123,13 @@ impl Running {
         })
     }
 
+    fn moments(&self) -> Moments {
+        Moments {
+            mean: self.mean.as_detached_tensor(),
+            var: self.var.as_detached_tensor(),
+        }
+    }
+
     fn is_trained(&self) -> Result<bool> {
         match &self.batches {
             None => Ok(true),
@@ -179,9 +189,7 @@ impl Moments {
 enum Route {
     Kernels,
     #[cfg(feature = "cuda")]
-    Cuda {
-        relu: bool,
-    },
+    Cuda,
     Composed,
 }
 
@@ -190,7 +198,7 @@ impl Route {
         match x {
             x if has_kernels(x) => Self::Kernels,
             #[cfg(feature = "cuda")]
-            x if crate::buffer::has_cuda_kernels(x) => Self::Cuda { relu: false },
+            x if crate::buffer::has_cuda_kernels(x) => Self::Cuda,
             _ => Self::Composed,
         }
     }
@@ -248,66 +256,130 @@ impl BatchNorm1d {
     /// Errors: another shape; in training also a single value per channel (`N L = 1`, or that in
     /// one domain), or `rows` that do not fit the batch or the number of domains.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        self.forward_by(Route::of(x), x, pass)
+        self.forward_by(Route::of(x), x, pass, false)
     }
 
-    /// [`relu`] of [`forward`](Self::forward), with the same errors. On CUDA devices in f32, the two are one operation.
+    /// [`relu`] of [`forward`](Self::forward), with the same errors. The two are one operation where there are kernels.
     pub fn forward_relu(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        #[cfg(feature = "cuda")]
-        if let Route::Cuda { .. } = Route::of(x) {
-            return self.forward_by(Route::Cuda { relu: true }, x, pass);
-        }
-        relu(&self.forward(x, pass)?)
+        self.forward_by(Route::of(x), x, pass, true)
     }
 
-    /// The same out of candle's own operations, as on devices without kernels of this crate.
+    /// The same as [`forward`](Self::forward) out of candle's own operations, as on devices without kernels of this crate.
     pub fn forward_composed(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        self.forward_by(Route::Composed, x, pass)
+        self.forward_by(Route::Composed, x, pass, false)
     }
 
-    fn forward_by(&self, route: Route, x: &Tensor, pass: Pass) -> Result<Tensor> {
+    /// The same of a signal that has kernels.
+    pub(crate) fn forward_signal(&self, x: &Signal, pass: Pass, relu: bool) -> Result<Signal> {
+        match x.values().dims() {
+            [_, channels, _] if *channels == self.channels => self.by_kernels(x.values(), pass, relu, |norm| {
+                norm.of_signal(x, &self.weight, &self.bias)
+            }),
+            dims => Err(self.unfit(dims)),
+        }
+    }
+
+    fn unfit(&self, dims: &[usize]) -> candle_core::Error {
+        Error::Shape {
+            layer: "batch_norm",
+            expected: format!("(N, {0}, L) or (N, {0})", self.channels),
+            found: dims.to_vec(),
+        }
+        .into()
+    }
+
+    fn forward_by(&self, route: Route, x: &Tensor, pass: Pass, relu: bool) -> Result<Tensor> {
         match x.dims() {
-            [_, channels, _] if *channels == self.channels => self.forward3(route, x, pass),
-            [_, channels] if *channels == self.channels => self.forward3(route, &x.unsqueeze(2)?, pass)?.squeeze(2),
-            dims => Err(Error::Shape {
-                layer: "batch_norm",
-                expected: format!("(N, {0}, L) or (N, {0})", self.channels),
-                found: dims.to_vec(),
+            [_, channels, _] if *channels == self.channels => self.forward3(route, x, pass, relu),
+            [_, channels] if *channels == self.channels => {
+                self.forward3(route, &x.unsqueeze(2)?, pass, relu)?.squeeze(2)
             }
-            .into()),
+            dims => Err(self.unfit(dims)),
         }
     }
 
-    fn forward3(&self, route: Route, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        match pass {
-            Pass::Train { rows, .. } => self.train(route, x, rows),
-            Pass::Eval { domain } => self.eval(route, x, domain),
-        }
-    }
-
-    fn train(&self, route: Route, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
-        let (batch, _, length) = x.dims3()?;
-        let domains = self.domains_of(batch, length, rows)?;
-        let ranges: Vec<_> = domains.iter().map(|(_, range)| range.clone()).collect();
-        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
-        let (y, moments) = match route {
-            Route::Composed => composed::batch_norm_train(x, weight, bias, &ranges, eps)?,
+    fn forward3(&self, route: Route, x: &Tensor, pass: Pass, relu_behind: bool) -> Result<Tensor> {
+        let relu_of = |y: Tensor| if relu_behind { relu(&y) } else { Ok(y) };
+        match route {
+            Route::Kernels => self.by_kernels(x, pass, relu_behind, |norm| norm.of_tensor(x, &self.weight, &self.bias)),
             #[cfg(feature = "cuda")]
-            Route::Cuda { relu } => crate::cuda::batch_norm_train(x, weight, bias, &ranges, eps, relu)?,
-            Route::Kernels => {
-                let plan = Plan::new(x, ranges)?;
-                let (y, values) = op::train(x, weight, bias, plan, eps)?;
-                let moments = values
-                    .chunks(self.channels)
-                    .map(|values| Moments::from_values(values, x.dtype()))
-                    .collect::<Result<_>>()?;
-                (y, moments)
+            Route::Cuda => self.elsewhere(
+                x,
+                pass,
+                |ranges| {
+                    crate::cuda::batch_norm_train(x, &self.weight, &self.bias, ranges, self.config.eps, relu_behind)
+                },
+                |moments| {
+                    crate::cuda::batch_norm_eval(x, &self.weight, &self.bias, moments, self.config.eps, relu_behind)
+                },
+            ),
+            Route::Composed => relu_of(self.elsewhere(
+                x,
+                pass,
+                |ranges| composed::batch_norm_train(x, &self.weight, &self.bias, ranges, self.config.eps),
+                |moments| composed::batch_norm_eval(x, &self.weight, &self.bias, moments, self.config.eps),
+            )?),
+        }
+    }
+
+    /// What `apply` makes of the operation on `(N, C, L)` `x`.
+    fn by_kernels<Y>(
+        &self,
+        x: &Tensor,
+        pass: Pass,
+        relu: bool,
+        apply: impl FnOnce(BatchNorm) -> Result<Y>,
+    ) -> Result<Y> {
+        let (batch, _, length) = x.dims3()?;
+        let eps = self.config.eps;
+        match pass {
+            Pass::Train { rows, .. } => {
+                let domains = self.domains_of(batch, length, rows)?;
+                let ranges = domains.iter().map(|(_, range)| range.clone()).collect();
+                let (norm, moments) = BatchNorm::of_batch(Plan::new(x, ranges)?, eps, relu);
+                let y = apply(norm)?;
+                let moments = moments.get().map_or(&[][..], Vec::as_slice);
+                let moments = moments
+                    .chunks(self.channels.max(1))
+                    .map(|values| Moments::from_values(values, x.dtype()));
+                self.update(&domains, &moments.collect::<Result<Vec<_>>>()?, length)?;
+                Ok(y)
             }
-        };
-        for ((k, range), moments) in domains.iter().zip(&moments) {
+            Pass::Eval { domain } => {
+                let plan = Plan::new(x, std::iter::once(0..batch).collect())?;
+                let moments = self.running_of(domain)?.moments().to_values()?;
+                apply(BatchNorm::given(plan, moments, eps, relu))
+            }
+        }
+    }
+
+    /// By a function for training, which is handed the rows that share statistics, and one for inference.
+    fn elsewhere(
+        &self,
+        x: &Tensor,
+        pass: Pass,
+        train: impl FnOnce(&[Range<usize>]) -> Result<(Tensor, Vec<Moments>)>,
+        eval: impl FnOnce(&Moments) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let (batch, _, length) = x.dims3()?;
+        match pass {
+            Pass::Train { rows, .. } => {
+                let domains = self.domains_of(batch, length, rows)?;
+                let ranges: Vec<_> = domains.iter().map(|(_, range)| range.clone()).collect();
+                let (y, moments) = train(&ranges)?;
+                self.update(&domains, &moments, length)?;
+                Ok(y)
+            }
+            Pass::Eval { domain } => eval(&self.running_of(domain)?.moments()),
+        }
+    }
+
+    /// Moves the running statistics of domains towards the moments of their rows.
+    fn update(&self, domains: &[(usize, Range<usize>)], moments: &[Moments], length: usize) -> Result<()> {
+        for ((k, range), moments) in domains.iter().zip(moments) {
             self.running[*k].update(moments, range.len() * length, &self.config)?;
         }
-        Ok(y)
+        Ok(())
     }
 
     /// Inference on the channels from `first` on alone: `(N, c, L) -> (N, c, L)`, what [`BatchNorm1d::forward`] with
@@ -340,25 +412,6 @@ impl BatchNorm1d {
         match domain.and_then(|k| self.running.get(k)) {
             Some(running) if running.is_trained()? => Ok(running),
             _ => Ok(&self.running[0]),
-        }
-    }
-
-    fn eval(&self, route: Route, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
-        let running = self.running_of(domain)?;
-        let moments = Moments {
-            mean: running.mean.as_detached_tensor(),
-            var: running.var.as_detached_tensor(),
-        };
-        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
-        match route {
-            Route::Composed => composed::batch_norm_eval(x, weight, bias, &moments, eps),
-            #[cfg(feature = "cuda")]
-            Route::Cuda { relu } => crate::cuda::batch_norm_eval(x, weight, bias, &moments, eps, relu),
-            Route::Kernels => {
-                let rows = x.dim(0)?;
-                let plan = Plan::new(x, std::iter::once(0..rows).collect())?;
-                op::eval(x, weight, bias, plan, moments.to_values()?, eps)
-            }
         }
     }
 

@@ -1,12 +1,14 @@
-//! Batch norm as an operation of candle's graph: inputs `x` `(N, C, L)`, weight and bias `(C,)`.
+//! Batch norm, with or without the `ReLU` behind it, as an operation of candle's graph or of a [`Signal`]: inputs `x`
+//! `(N, C, L)`, weight and bias `(C,)`.
 
 use std::sync::{Arc, OnceLock};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-use super::kernels::{self, Moment, Plan};
+use super::kernels::{self, Moment, Passed, Plan};
 use crate::buffer::{Reader, for_float, output, values};
+use crate::signal::{Gradient, Signal};
 
 /// Where the moments come from.
 enum Source {
@@ -16,37 +18,90 @@ enum Source {
     Given(Vec<Moment>),
 }
 
-struct BatchNorm {
+/// A batch norm of one batch.
+pub(super) struct BatchNorm {
     plan: Plan,
     eps: f64,
+    relu: bool,
     source: Source,
 }
 
-/// Normalises by the batch's statistics and returns them, by range, then channel.
-pub(super) fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, plan: Plan, eps: f64) -> Result<(Tensor, Vec<Moment>)> {
-    let moments = Arc::new(OnceLock::new());
-    let source = Source::Batch(moments.clone());
-    let y = apply(x, weight, bias, BatchNorm { plan, eps, source })?;
-    let moments = moments.get().cloned().unwrap_or_default();
-    Ok((y, moments))
-}
+impl BatchNorm {
+    /// By the batch's own statistics, which come to lie in what is returned beside it, by range, then channel.
+    pub fn of_batch(plan: Plan, eps: f64, relu: bool) -> (Self, Arc<OnceLock<Vec<Moment>>>) {
+        let moments = Arc::new(OnceLock::new());
+        let source = Source::Batch(moments.clone());
+        let norm = Self {
+            plan,
+            eps,
+            relu,
+            source,
+        };
+        (norm, moments)
+    }
 
-/// Normalises by given statistics.
-pub(super) fn eval(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    plan: Plan,
-    moments: Vec<Moment>,
-    eps: f64,
-) -> Result<Tensor> {
-    let source = Source::Given(moments);
-    apply(x, weight, bias, BatchNorm { plan, eps, source })
-}
+    /// By given statistics.
+    pub fn given(plan: Plan, moments: Vec<Moment>, eps: f64, relu: bool) -> Self {
+        Self {
+            plan,
+            eps,
+            relu,
+            source: Source::Given(moments),
+        }
+    }
 
-fn apply(x: &Tensor, weight: &Tensor, bias: &Tensor, op: BatchNorm) -> Result<Tensor> {
-    x.contiguous()?
-        .apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
+    pub fn of_tensor(self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        x.contiguous()?
+            .apply_op3(&weight.contiguous()?, &bias.contiguous()?, self)
+    }
+
+    pub fn of_signal(self, x: &Signal, weight: &Tensor, bias: &Tensor) -> Result<Signal> {
+        let (weight, bias) = (weight.contiguous()?, bias.contiguous()?);
+        let input = x.values().clone();
+        let y = input.apply_op3_no_bwd(&weight, &bias, &self)?;
+        let name = self.name();
+        x.then(name, y, &[&weight, &bias], move |dy, parameters| {
+            let (dx, dweight, dbias) = self.backward(&input, (parameters[0], parameters[1]), &dy)?;
+            Ok((Some(dx), vec![Some(dweight), Some(dbias)]))
+        })
+    }
+
+    /// Gradients of input, weight and bias.
+    fn backward(
+        &self,
+        x: &Tensor,
+        (weight, bias): (&Tensor, &Tensor),
+        dy: &Gradient,
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        let (moments, through_statistics) = match &self.source {
+            Source::Given(moments) => (moments.as_slice(), false),
+            Source::Batch(saved) => (saved.get().map_or(&[][..], Vec::as_slice), true),
+        };
+        let passed = Passed {
+            plan: &self.plan,
+            moments,
+            eps: self.eps,
+            through_statistics,
+            relu: self.relu,
+        };
+        let readers = [x, weight, bias, &dy.values].map(Reader::new);
+        let [factor, shift] = [&dy.factor, &dy.shift].map(|by_row| by_row.as_ref().map(Reader::new));
+        for_float!(x.dtype(), T => {
+            let dy = kernels::Gradient {
+                values: readers[3].values::<T>()?,
+                factor: factor.as_ref().map(Reader::values).transpose()?,
+                shift: shift.as_ref().map(Reader::values).transpose()?,
+            };
+            let parameters = (readers[1].values::<T>()?, readers[2].values::<T>()?);
+            let gradients = kernels::backward::<T>(readers[0].values()?, parameters, dy, passed);
+            let channels = self.plan.channels;
+            Ok((
+                Tensor::from_vec(gradients.x, x.shape(), &Device::Cpu)?,
+                Tensor::from_vec(gradients.weight, channels, &Device::Cpu)?,
+                Tensor::from_vec(gradients.bias, channels, &Device::Cpu)?,
+            ))
+        })
+    }
 }
 
 impl CustomOp3 for BatchNorm {
@@ -69,11 +124,11 @@ impl CustomOp3 for BatchNorm {
             let bias = values::<T>(bias, bias_layout)?;
             let y = match &self.source {
                 Source::Given(moments) => {
-                    kernels::forward_eval(x, weight, bias, &self.plan, moments, self.eps)
+                    kernels::forward_eval(x, weight, bias, &self.plan, moments, self.eps, self.relu)
                 }
                 Source::Batch(saved) => {
                     let (y, moments) =
-                        kernels::forward_train(x, weight, bias, &self.plan, self.eps);
+                        kernels::forward_train(x, weight, bias, &self.plan, self.eps, self.relu);
                     // a second forward pass would find the same
                     let _ = saved.set(moments);
                     y
@@ -87,32 +142,12 @@ impl CustomOp3 for BatchNorm {
         &self,
         x: &Tensor,
         weight: &Tensor,
-        _bias: &Tensor,
+        bias: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (moments, through_statistics) = match &self.source {
-            Source::Given(moments) => (moments.as_slice(), false),
-            Source::Batch(saved) => (saved.get().map_or(&[][..], Vec::as_slice), true),
-        };
-        let dy = dy.contiguous()?;
-        let (readers, dy) = ((Reader::new(x), Reader::new(weight)), Reader::new(&dy));
-        for_float!(x.dtype(), T => {
-            let gradients = kernels::backward::<T>(
-                readers.0.values()?,
-                readers.1.values()?,
-                dy.values()?,
-                &self.plan,
-                moments,
-                self.eps,
-                through_statistics,
-            );
-            let channels = self.plan.channels;
-            Ok((
-                Some(Tensor::from_vec(gradients.x, x.shape(), &Device::Cpu)?),
-                Some(Tensor::from_vec(gradients.weight, channels, &Device::Cpu)?),
-                Some(Tensor::from_vec(gradients.bias, channels, &Device::Cpu)?),
-            ))
-        })
+        let dy = Gradient::from(dy.contiguous()?);
+        let (dx, dweight, dbias) = self.backward(x, (weight, bias), &dy)?;
+        Ok((Some(dx), Some(dweight), Some(dbias)))
     }
 }

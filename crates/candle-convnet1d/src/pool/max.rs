@@ -9,8 +9,9 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use super::windows::Windows;
 use crate::buffer::{Float, Reader, for_float, output, values, write_rows_and};
 use crate::lanes;
+use crate::vectorised::vectorised;
 
-pub(super) struct MaxPool {
+pub(crate) struct MaxPool {
     pub windows: Windows,
 }
 
@@ -20,6 +21,7 @@ const WIDE: usize = 32;
 impl MaxPool {
     fn forward<T: Float>(&self, x: &[T], y: &mut [T]) {
         match self.windows.kernel_and_stride() {
+            Some((2, 2)) if self.windows.whole() == (0..y.len()) => forward_pairs(x, y),
             Some((2, 2)) => self.forward_regular::<T, 2, 2>(x, y),
             Some((3, 2)) => self.forward_regular::<T, 3, 2>(x, y),
             _ => self.forward_each(0..y.len(), x, y),
@@ -54,6 +56,7 @@ impl MaxPool {
 
     fn backward<T: Float>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
         match self.windows.kernel_and_stride() {
+            Some((2, 2)) if self.windows.whole() == (0..dy.len()) => backward_pairs(x, dy, dx),
             Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, dy, dx),
             Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, dy, dx),
             _ => self.backward_each(0..dy.len(), x, dy, dx),
@@ -80,6 +83,26 @@ impl MaxPool {
             }
         }
         self.backward_each(whole.end..dy.len(), x, dy, dx);
+    }
+}
+
+vectorised! {
+    /// The larger one of each two adjacent values, with NaN as everywhere here.
+    fn forward_pairs<T>(x: &[T], y: &mut [T]) {
+        for (y, pair) in y.iter_mut().zip(x.as_chunks::<2>().0) {
+            *y = if pair[1] > pair[0] || pair[1].is_nan() { pair[1] } else { pair[0] };
+        }
+    }
+}
+
+vectorised! {
+    /// The gradient of [`forward_pairs`].
+    fn backward_pairs<T>(x: &[T], dy: &[T], dx: &mut [T]) {
+        let pairs = x.as_chunks::<2>().0.iter().zip(dx.as_chunks_mut::<2>().0);
+        for (&dy, (pair, dx)) in dy.iter().zip(pairs) {
+            let second = pair[1] > pair[0] || pair[1].is_nan();
+            *dx = if second { [T::zero(), dy] } else { [dy, T::zero()] };
+        }
     }
 }
 

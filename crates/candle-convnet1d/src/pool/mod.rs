@@ -10,7 +10,7 @@ mod max;
 mod windows;
 
 use average::AvgPool;
-use max::MaxPool;
+pub(crate) use max::MaxPool;
 
 pub(crate) use windows::Windows;
 
@@ -68,6 +68,18 @@ pub fn global_avg_pool1d(x: &Tensor) -> Result<Tensor> {
 /// Errors: `L` 0.
 pub fn global_max_pool1d(x: &Tensor) -> Result<Tensor> {
     adaptive_max_pool1d(x, 1)?.squeeze(2)
+}
+
+/// [`max_pool1d`] as an operation on `x`.
+pub(crate) fn max_pool_op(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<MaxPool> {
+    let windows = Windows::sliding("max_pool1d", x.dim(2)?, kernel, stride, padding)?;
+    Ok(MaxPool { windows })
+}
+
+/// [`adaptive_max_pool1d`] as an operation on `x`.
+pub(crate) fn adaptive_max_pool_op(x: &Tensor, outputs: usize) -> Result<MaxPool> {
+    let windows = Windows::adaptive("adaptive_max_pool1d", x.dim(2)?, outputs)?;
+    Ok(MaxPool { windows })
 }
 
 fn max_over(x: &Tensor, windows: Windows) -> Result<Tensor> {

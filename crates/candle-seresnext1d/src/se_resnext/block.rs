@@ -1,5 +1,5 @@
-use candle_convnet1d::{Conv1dConfig, Pass, SeGate, relu};
-use candle_core::{Result, Tensor};
+use candle_convnet1d::{Conv1dConfig, Pass, SeGate, Signal};
+use candle_core::Result;
 use candle_nn::VarBuilder;
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 
@@ -85,14 +85,13 @@ impl Block {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let y = relu(&self.conv1.forward(x, pass)?)?;
-        let y = relu(&self.conv2.forward(&y, pass)?)?;
-        let y = self.gate.forward(&self.conv3.forward(&y, pass)?)?;
-        let sum = match &self.projection {
-            None => (y + x)?,
-            Some(projection) => (y + projection.forward(x, pass)?)?,
-        };
-        relu(&sum)
+    pub(super) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
+        let y = self.conv1.forward_relu(x, pass)?;
+        let y = self.conv2.forward_relu(&y, pass)?;
+        let y = self.conv3.forward(&y, pass)?;
+        match &self.projection {
+            None => y.gated_plus_relu(&self.gate, x),
+            Some(projection) => y.gated_plus_relu(&self.gate, &projection.forward(x, pass)?),
+        }
     }
 }

@@ -1,4 +1,4 @@
-use candle_convnet1d::{Extractor, Pass, global_avg_pool1d, max_pool1d, relu};
+use candle_convnet1d::{Extractor, Pass, Signal};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -102,12 +102,11 @@ impl Extractor for SeResNeXt {
     /// Features `(N, outputs.last())` of windows `(N, in_channels, L)`, L >= 1.
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         input::check(NETWORK, x, self.in_channels, Self::MIN_LENGTH)?;
-        let mut x = relu(&self.stem.forward(x, pass)?)?;
-        x = max_pool1d(&x, 3, 2, 1)?;
+        let mut x = self.stem.forward_relu(&Signal::enter(x)?, pass)?.max_pool(3, 2, 1)?;
         for block in self.stages.iter().flatten() {
             x = block.forward(&x, pass)?;
         }
-        global_avg_pool1d(&x)
+        x.mean()
     }
 
     fn feature_len(&self, _length: usize) -> usize {

@@ -1,4 +1,4 @@
-use candle_convnet1d::{Conv1dConfig, Padding, Pass, SeGate, relu};
+use candle_convnet1d::{Conv1dConfig, Padding, Pass, SeGate, Signal};
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
@@ -50,13 +50,13 @@ impl Block {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let shortcut = relu(&self.shortcut.forward(x, pass)?)?;
+    pub(super) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
+        let shortcut = self.shortcut.forward_relu(x, pass)?;
         let y = self.gate.forward(&self.grouped.forward(x, pass)?)?;
-        let y = relu(&self.output.forward(&y, pass)?)?;
+        let y = self.output.forward_relu(&y, pass)?;
         // The original puts one more ReLU here. Neither term is below 0, and where the sum is 0 neither lets a gradient
         // through, so that it changes nothing.
-        y + shortcut
+        y.plus(&shortcut)
     }
 }
 
@@ -80,10 +80,13 @@ impl Gate {
         SeGate::with_init(channels, reduced, glorot, vb).map(Self::Hidden)
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Signal) -> Result<Signal> {
         match self {
-            Self::Hidden(gate) => gate.forward(x),
-            Self::Constant(bias) => x.broadcast_mul(&candle_nn::ops::sigmoid(bias)?.reshape((1, (), 1))?),
+            Self::Hidden(gate) => x.gated(gate),
+            Self::Constant(bias) => {
+                let scale = candle_nn::ops::sigmoid(bias)?.reshape((1, (), 1))?;
+                Signal::enter(&x.leave()?.broadcast_mul(&scale)?)
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use candle_convnet1d::{BatchNorm1d, Conv1dConfig, Pass, relu};
+use candle_convnet1d::{BatchNorm1d, Conv1dConfig, Pass, Signal, relu};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -59,22 +59,23 @@ impl Grouped {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
         let (first, count) = self.read;
-        let x = x.narrow(1, first, count)?;
+        let x = x.channels(first, count)?;
         let y = match pass {
             Pass::Train { .. } => {
-                let wide = relu(&self.widen.forward(&x, pass)?)?;
-                relu(&self.narrow.forward(&wide, pass)?)?
+                let wide = self.widen.forward_relu(&x, pass)?;
+                self.narrow.forward_relu(&wide, pass)?
             }
             Pass::Eval { domain } => {
+                let x = x.leave()?;
                 let branches = (0..self.branches).map(|branch| self.eval_branch(&x, branch, domain));
-                Tensor::cat(&branches.collect::<Result<Vec<_>>>()?, 1)?
+                Signal::enter(&Tensor::cat(&branches.collect::<Result<Vec<_>>>()?, 1)?)?
             }
         };
         match &self.merge {
             None => Ok(y),
-            Some(norm) => relu(&norm.forward(&y, pass)?),
+            Some(norm) => y.norm_relu(norm, pass),
         }
     }
 

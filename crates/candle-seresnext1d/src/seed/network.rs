@@ -1,4 +1,4 @@
-use candle_convnet1d::{Dropout, Extractor, Pass, global_avg_pool1d, global_max_pool1d, max_pool1d, relu};
+use candle_convnet1d::{Dropout, Extractor, Pass, Signal, global_max_pool1d};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -110,21 +110,21 @@ impl Extractor for SeedNet {
     /// Features `(N, feature_len)` of windows `(N, in_channels, L)`, L >= 1.
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         input::check(NETWORK, x, self.config.in_channels, Self::MIN_LENGTH)?;
-        let mut x = relu(&self.stem.forward(x, pass)?)?;
-        let (window, stride) = stem_pool(x.dim(2)?);
-        x = max_pool1d(&x, window, stride, 0)?;
+        let mut x = self.stem.forward_relu(&Signal::enter(x)?, pass)?;
+        let (window, stride) = stem_pool(x.length()?);
+        x = x.max_pool(window, stride, 0)?;
         for stage in &self.stages {
             for block in &stage.blocks {
                 x = block.forward(&x, pass)?;
             }
             for layer in &stage.down {
-                x = relu(&layer.forward(&x, pass)?)?;
+                x = layer.forward_relu(&x, pass)?;
             }
         }
         let features = match self.config.pooling {
-            Pooling::Average => global_avg_pool1d(&x)?,
-            Pooling::Maximum => global_max_pool1d(&x)?,
-            Pooling::Flatten => x.transpose(1, 2)?.contiguous()?.flatten_from(1)?,
+            Pooling::Average => x.mean()?,
+            Pooling::Maximum => global_max_pool1d(&x.leave()?)?,
+            Pooling::Flatten => x.leave()?.transpose(1, 2)?.contiguous()?.flatten_from(1)?,
         };
         self.dropout.forward(&features, pass)
     }
