@@ -12,6 +12,7 @@ use crate::metrics::{DomainAccuracy, LastEpoch, Metrics, Scores, isa, versions};
 use crate::model_file::{DomainMemory, ModelRecipe, Role};
 use crate::network::{Network, Outputs};
 use crate::options::{BatchNorm, DomainLoss, Method, Score};
+use crate::physics::{self, Roles, RuleDetail, RuleResult};
 use crate::preprocess::{DomainInput, input_tensor, training_inputs};
 use crate::progress::TrainingBar;
 use crate::settings::Settings;
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub source_only: Option<ModelResult>,
     /// Scores of the simple methods.
     pub baselines: BTreeMap<String, Scores>,
+    /// The rules on defect orders among them, the one asked for first.
+    pub rules: Vec<(RuleResult, RuleDetail)>,
     /// Seconds of each part.
     pub seconds: BTreeMap<String, f64>,
 }
@@ -93,8 +96,28 @@ pub fn conduct(
     let mut seconds = BTreeMap::new();
     let scored = scored_windows(task, settings);
     let clock = Instant::now();
-    let simple = baselines(task, truth, &scored, settings.seed)?;
+    let mut simple = baselines(task, truth, &scored, settings.seed)?;
     seconds.insert("baselines".to_owned(), clock.elapsed().as_secs_f64());
+    if settings.method == Method::Rule {
+        let clock = Instant::now();
+        let roles = Roles::new(&task.classes, &task.families)?;
+        let asked = physics::rules(task, &roles, settings.threshold()?)?;
+        let results = physics::apply(task, truth, &roles, &scored, &asked)?;
+        let mut rules = Vec::new();
+        for (rule, (scores, detail)) in asked.into_iter().zip(results) {
+            simple.insert(rule.name.to_owned(), scores);
+            rules.push((rule, detail));
+        }
+        seconds.insert("rules".to_owned(), clock.elapsed().as_secs_f64());
+        return Ok(Outcome {
+            inputs: Vec::new(),
+            adapted: None,
+            source_only: None,
+            baselines: simple,
+            rules,
+            seconds,
+        });
+    }
 
     let inputs = training_inputs(task, &settings.signal)?;
     let evaluation = Evaluation::new(task, truth, &inputs, scored, settings)?;
@@ -124,7 +147,7 @@ pub fn conduct(
     };
     let adapted = match settings.method {
         Method::Dann | Method::DannAlternating => Some(model(Kind::Adapted, "adapted", "adapting")?),
-        Method::SourceOnly => None,
+        Method::SourceOnly | Method::Rule => None,
     };
     let source_only = if settings.method == Method::SourceOnly || settings.twin {
         Some(model(Kind::SourceOnly, "source-only", "source-only")?)
@@ -136,6 +159,7 @@ pub fn conduct(
         adapted,
         source_only,
         baselines: simple,
+        rules: Vec::new(),
         seconds,
     })
 }
@@ -363,6 +387,11 @@ pub fn metrics(
         adapted: last(&outcome.adapted),
         source_only: last(&outcome.source_only),
         baselines: outcome.baselines.clone(),
+        rules: outcome
+            .rules
+            .iter()
+            .map(|(rule, detail)| (rule.name.to_owned(), detail.clone()))
+            .collect(),
         source_validation: main.and_then(|m| m.source_validation),
         domain_accuracy: outcome.adapted.as_ref().and_then(|m| m.domain_accuracy),
         a_distance: main.and_then(|m| m.a_distance),
@@ -392,6 +421,7 @@ pub fn recipe(
         representation: settings.signal.recipe(),
         shape: shape(task, inputs)?,
         classes: task.classes.clone(),
+        families: task.families.clone(),
         rate_hz: task.rate_hz,
         channel_keys: channel_keys.to_vec(),
         domains: task

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use signal_domains::{Dataset, RecordingEntry, list_variables};
 
+use super::inspect_physics::{self, PhysicsArgs};
 use super::Context;
 use crate::corpus::{self, data_error};
 use crate::error::{Error, Result};
@@ -35,6 +36,9 @@ pub struct InspectArgs {
     /// Print everything as JSON
     #[arg(long)]
     pub json: bool,
+    /// The flags of a bearing's evidence.
+    #[command(flatten)]
+    pub physics: PhysicsArgs,
 }
 
 /// One recording as it was found.
@@ -63,6 +67,9 @@ struct Found {
 pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     if args.window == 0 {
         return Err(Error::input("--window must be at least 1"));
+    }
+    if args.physics.physics {
+        return inspect_physics::run(&args.path, args.key.as_deref(), &args.physics, args.json);
     }
     if args.path.is_file() && args.path.extension().is_none_or(|e| e != "toml") {
         return one_file(&args.path, args.json);

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod evaluate;
 pub mod inspect;
+pub mod inspect_physics;
 pub mod predict;
 pub mod train;
 
