@@ -39,7 +39,7 @@ fn machines(folder: &Path) {
     std::fs::write(folder.join("machines.toml"), manifest).unwrap();
 }
 
-const TRAIN: &str = "train --data machines.toml --root . --source a --target b --method rule --score all --fractions 1,0,0";
+const TRAIN: &str = "train --data machines.toml --root . --source b --target a --method rule --score all --fractions 1,0,0";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -62,7 +62,7 @@ fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_
     assert_eq!(rule["abstention_counts_as"], "healthy");
     let scores = &metrics["baselines"]["rule-source"];
     // six recordings of three pieces
-    assert_eq!(scores["domains"]["b"]["windows"], 18);
+    assert_eq!(scores["domains"]["a"]["windows"], 18);
     assert!(scores["macro_f1"].as_f64().unwrap() > 0.9, "{scores}");
     assert_eq!(scores["macro_f1_by_recording"], 1.0);
     assert!(rule["race_verdicts_right"].as_f64().unwrap() > 0.9);
@@ -81,17 +81,17 @@ fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_
         "evaluate --model run/model.safetensors --data machines.toml --root . --domain a,b --json",
     );
     let evaluated = json(&evaluated.stdout);
-    assert_eq!(evaluated["scores"]["domains"]["b"]["confusion"], scores["domains"]["b"]["confusion"]);
-    assert!(evaluated["remarks"].to_string().contains("6 of 6 recordings of a chose the threshold"));
+    assert_eq!(evaluated["scores"]["domains"]["a"]["confusion"], scores["domains"]["a"]["confusion"]);
+    assert!(evaluated["remarks"].to_string().contains("6 of 6 recordings of b chose the threshold"));
 
-    let b = Machine::b();
-    let g = b.geometry();
+    let a = Machine::a();
+    let g = a.geometry();
     let bearing = format!("bpfi={},bpfo={},bsf={},ftf={}", g.bpfi, g.bpfo, g.bsf, g.ftf);
     let predicted = ok(
         folder,
         &format!(
-            "predict --model run/model.safetensors --geometry {bearing} --rpm {} --rate 12000 --json b-inner-0.csv b-outer-1.csv b-healthy-0.csv",
-            b.shaft_hz() * 60.0
+            "predict --model run/model.safetensors --geometry {bearing} --rpm {} --rate 12000 --json a-inner-0.csv a-outer-1.csv a-healthy-0.csv",
+            a.shaft_hz() * 60.0
         ),
     );
     let lines: Vec<Value> = predicted.stdout.lines().map(json).collect();
