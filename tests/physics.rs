@@ -201,3 +201,41 @@ fn across_the_bearings_of_cwru_the_rule_scores_as_measured() {
         assert_eq!(evaluated["scores"]["macro_f1"], scores["macro_f1"], "saved and read back");
     }
 }
+
+#[test]
+fn a_network_stands_beside_the_rule_on_the_same_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    machines(folder);
+    let trained = ok(
+        folder,
+        "train --data machines.toml --root . --source b --target a --window 512 --batch 16 --epochs 1 --warmup-epochs 0 --score all \
+         --fractions 1,0,0 --input log-spectrum --method source-only --out run",
+    );
+    assert!(trained.stdout.contains("on the same pieces of 1 s"), "{}", trained.stdout);
+    let metrics = json(&std::fs::read_to_string(folder.join("run/metrics.json")).unwrap());
+    let pieces = &metrics["pieces"]["methods"];
+    for name in ["source-only", "log-spectrum-logistic", "rule-source", "rule-fixed"] {
+        // six recordings of three seconds
+        assert_eq!(pieces[name]["domains"]["a"]["windows"], 18, "{name}");
+    }
+    assert!(metrics["pieces"]["agreement_with_rule"]["source-only"].is_number());
+
+    let a = Machine::a();
+    let g = a.geometry();
+    let predicted = ok(
+        folder,
+        &format!(
+            "predict --model run/model.safetensors --geometry bpfi={},bpfo={},bsf={},ftf={} --rpm {} --rate 12000 --json a-inner-0.csv",
+            g.bpfi,
+            g.bpfo,
+            g.bsf,
+            g.ftf,
+            a.shaft_hz() * 60.0
+        ),
+    );
+    let line = json(predicted.stdout.trim());
+    assert!(line["confidence"].is_number());
+    assert_eq!(line["physics"]["verdict"], "inner race");
+    assert_eq!(line["physics"]["disagreement"].is_null(), line["label"] == "inner", "{line}");
+}

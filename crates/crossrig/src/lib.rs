@@ -24,6 +24,7 @@ pub mod baselines;
 pub mod experiment;
 pub mod network;
 pub mod physics;
+pub mod pieces;
 pub mod training;
 
 pub mod inference;

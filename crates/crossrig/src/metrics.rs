@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::physics::RuleDetail;
+use crate::pieces::PieceScores;
 use crate::settings::Settings;
 
 /// The whole file.
@@ -55,6 +56,8 @@ pub struct Metrics {
     pub baselines: BTreeMap<String, Scores>,
     /// Thresholds, coverage and precision of the rules on defect orders among them.
     pub rules: BTreeMap<String, RuleDetail>,
+    /// All methods beside the rule on the same pieces of 1 s; null where bearings or speeds are not known.
+    pub pieces: Option<PieceScores>,
     /// Accuracy of the adapted (else the source-only) model on the source's validation windows.
     pub source_validation: Option<f64>,
     /// How well the domain head tells the domains apart on the scored windows: mean over domains.

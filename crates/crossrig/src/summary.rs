@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::metrics::{Metrics, Scores};
 use crate::options::Method;
 use crate::physics::RuleDetail;
+use crate::pieces::PieceScores;
 
 /// One line of the table of methods.
 #[derive(Clone, Debug)]
@@ -101,6 +102,9 @@ pub fn table(m: &Metrics) -> String {
             percent(r.scores.macro_f1),
         );
     }
+    if let Some(pieces) = &m.pieces {
+        out += &piece_table(pieces);
+    }
     for (name, rule) in &m.rules {
         let _ = writeln!(out, "{name}: {}", rule_line(rule));
     }
@@ -130,6 +134,33 @@ pub fn table(m: &Metrics) -> String {
         .chain(&m.warnings.iter().map(|w| format!("warning: {w}")).collect::<Vec<_>>())
     {
         let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+/// All methods beside the rule on the same pieces.
+fn piece_table(pieces: &PieceScores) -> String {
+    let mut out = String::new();
+    let width = pieces.methods.keys().map(String::len).max().unwrap_or(8);
+    let _ = writeln!(
+        out,
+        "on the same pieces of {} s (short windows vote by mean probability)",
+        pieces.seconds
+    );
+    for (name, scores) in &pieces.methods {
+        let count: usize = scores.domains.values().map(|d| d.windows).sum();
+        let agreement = pieces.agreement_with_rule.get(name).map_or_else(String::new, |a| {
+            format!("   agrees with the rule on {}", percent(Some(*a)))
+        });
+        let _ = writeln!(
+            out,
+            "{name:width$}  {:>9}  {:>9}  {count:>8}{agreement}",
+            percent(scores.accuracy),
+            percent(scores.macro_f1)
+        );
+    }
+    for (name, rule) in &pieces.rules {
+        let _ = writeln!(out, "{name}: {}", rule_line(rule));
     }
     out
 }

@@ -12,7 +12,7 @@ pub use bearing::bearing;
 pub use classify::{classify_by_rule, prepare_for_rule};
 pub use evidence::{FileEvidence, evidence_of, picture};
 pub use roles::{ABSTENTION, Roles};
-pub use rule::{RuleDetail, RuleResult, Tau, apply, fit, race_scores, rules};
+pub use rule::{Applied, RuleDetail, RuleResult, Tau, apply, fit, race_scores, rules};
 pub use rule_file::{RuleModel, Saved, load, save};
 pub use speed::{SpeedNote, settle_speed};
 

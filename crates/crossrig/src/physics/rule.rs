@@ -44,6 +44,16 @@ pub struct RuleResult {
     pub plateau: Option<Plateau>,
 }
 
+/// A rule on the scored windows of the targets.
+pub struct Applied {
+    /// Its scores.
+    pub scores: Scores,
+    /// What else there is to say.
+    pub detail: RuleDetail,
+    /// Its verdicts, for each target.
+    pub verdicts: Vec<Vec<Verdict>>,
+}
+
 /// What `metrics.json` says of a rule beside its scores.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleDetail {
@@ -97,20 +107,27 @@ pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> 
         .collect()
 }
 
-/// Fits the threshold on the training windows of the sources, by their labels.
-pub fn fit(task: &Task, roles: &Roles) -> Result<Plateau> {
+/// Fits the threshold on some windows of `window` samples of each source, by their labels.
+pub fn fit(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], window: usize) -> Result<Plateau> {
     let mut labelled = Vec::new();
-    for source in &task.sources {
-        let scores = race_scores(&source.domain.signals, &source.domain.train, task.window)?;
-        let truths = source.domain.train.iter().map(|w| roles.verdict(source.classes[w.recording]));
+    for (source, windows) in task.sources.iter().zip(windows) {
+        let scores = race_scores(&source.domain.signals, windows, window)?;
+        let truths = windows.iter().map(|w| roles.verdict(source.classes[w.recording]));
         labelled.extend(scores.into_iter().zip(truths));
     }
     RaceRule::fit(&labelled)
         .map_err(|e| Error::input_with_hint(format!("the threshold cannot be fitted: {e}"), "give one, e.g. --tau 0.30"))
 }
 
-/// The rule asked for, then the others that are shown beside it: fitted on the source where that is possible, and fixed.
-pub fn rules(task: &Task, roles: &Roles, asked: Tau) -> Result<Vec<RuleResult>> {
+/// The rule asked for, then the other one that is shown beside it: fitted on windows of the sources where that is possible,
+/// or fixed.
+pub fn rules(
+    task: &Task,
+    roles: &Roles,
+    windows: &[Vec<WindowRef>],
+    window: usize,
+    asked: Tau,
+) -> Result<Vec<RuleResult>> {
     let fixed = RuleResult {
         name: "rule-fixed",
         rule: RaceRule::default(),
@@ -122,12 +139,12 @@ pub fn rules(task: &Task, roles: &Roles, asked: Tau) -> Result<Vec<RuleResult>> 
         plateau: Some(plateau),
     };
     match asked {
-        Tau::Source => Ok(vec![fitted(fit(task, roles)?), fixed]),
+        Tau::Source => Ok(vec![fitted(fit(task, roles, windows, window)?), fixed]),
         Tau::Given(tau) => {
             let rule = RaceRule::new(tau).map_err(|e| Error::input(format!("--tau: {e}")))?;
             let name = if rule == RaceRule::default() { "rule-fixed" } else { "rule-given" };
             let first = RuleResult { name, rule, plateau: None };
-            Ok(std::iter::once(first).chain(fit(task, roles).ok().map(fitted)).collect())
+            Ok(std::iter::once(first).chain(fit(task, roles, windows, window).ok().map(fitted)).collect())
         }
     }
 }
@@ -138,13 +155,14 @@ pub fn apply(
     truth: &Truth,
     roles: &Roles,
     scored: &[Vec<WindowRef>],
+    window: usize,
     rules: &[RuleResult],
-) -> Result<Vec<(Scores, RuleDetail)>> {
+) -> Result<Vec<Applied>> {
     let orders: Vec<Vec<DefectOrderScores>> = task
         .targets
         .iter()
         .zip(scored)
-        .map(|(d, windows)| race_scores(&d.signals, windows, task.window))
+        .map(|(d, windows)| race_scores(&d.signals, windows, window))
         .collect::<Result<_>>()?;
     rules
         .iter()
@@ -153,10 +171,11 @@ pub fn apply(
                 .iter()
                 .map(|scores| scores.iter().map(|s| result.rule.decide(s)).collect())
                 .collect();
-            Ok((
-                target_scores(task, truth, roles, scored, &verdicts)?,
-                detail(task, truth, roles, scored, &verdicts, result),
-            ))
+            Ok(Applied {
+                scores: target_scores(task, truth, roles, scored, &verdicts)?,
+                detail: detail(task, truth, roles, scored, &verdicts, result),
+                verdicts,
+            })
         })
         .collect()
 }
