@@ -23,7 +23,11 @@ fn machines(folder: &Path) {
             "[geometry.{name}]\nbpfi = {}\nbpfo = {}\nbsf = {}\nftf = {}\n",
             g.bpfi, g.bpfo, g.bsf, g.ftf
         );
-        for (class, defect) in [("healthy", Defect::None), ("inner", Defect::Inner), ("outer", Defect::Outer)] {
+        for (class, defect) in [
+            ("healthy", Defect::None),
+            ("inner", Defect::Inner),
+            ("outer", Defect::Outer),
+        ] {
             for unit in 0..2 {
                 let samples = simulate(&machine, defect, unit, SECONDS, 5).unwrap();
                 let file = format!("{name}-{class}-{unit}.csv");
@@ -39,7 +43,8 @@ fn machines(folder: &Path) {
     std::fs::write(folder.join("machines.toml"), manifest).unwrap();
 }
 
-const TRAIN: &str = "train --data machines.toml --root . --source b --target a --method rule --score all --fractions 1,0,0";
+const TRAIN: &str =
+    "train --data machines.toml --root . --source b --target a --method rule --score all --fractions 1,0,0";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -51,7 +56,13 @@ fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_
     let folder = dir.path();
     machines(folder);
     let trained = ok(folder, &format!("{TRAIN} --out run"));
-    for name in ["rule-source", "rule-fixed", "majority-class", "log-spectrum-logistic", "names a race in"] {
+    for name in [
+        "rule-source",
+        "rule-fixed",
+        "majority-class",
+        "log-spectrum-logistic",
+        "names a race in",
+    ] {
         assert!(trained.stdout.contains(name), "{name}:\n{}", trained.stdout);
     }
     let metrics = json(&std::fs::read_to_string(folder.join("run/metrics.json")).unwrap());
@@ -81,8 +92,15 @@ fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_
         "evaluate --model run/model.safetensors --data machines.toml --root . --domain a,b --json",
     );
     let evaluated = json(&evaluated.stdout);
-    assert_eq!(evaluated["scores"]["domains"]["a"]["confusion"], scores["domains"]["a"]["confusion"]);
-    assert!(evaluated["remarks"].to_string().contains("6 of 6 recordings of b chose the threshold"));
+    assert_eq!(
+        evaluated["scores"]["domains"]["a"]["confusion"],
+        scores["domains"]["a"]["confusion"]
+    );
+    assert!(
+        evaluated["remarks"]
+            .to_string()
+            .contains("6 of 6 recordings of b chose the threshold")
+    );
 
     let a = Machine::a();
     let g = a.geometry();
@@ -140,8 +158,15 @@ fn what_the_rule_lacks_is_named_and_said_how_to_give() {
     // classes whose families are not stated
     let text = std::fs::read_to_string(folder.join("machines.toml")).unwrap();
     std::fs::write(folder.join("bare.toml"), text.replace("family = \"BPFI\"", "")).unwrap();
-    let r = run(folder, &format!("{} --out x", TRAIN.replace("machines.toml", "bare.toml")));
-    assert!(r.code == 2 && r.stderr.contains("`inner` has no family"), "{}", r.stderr);
+    let r = run(
+        folder,
+        &format!("{} --out x", TRAIN.replace("machines.toml", "bare.toml")),
+    );
+    assert!(
+        r.code == 2 && r.stderr.contains("`inner` has no family"),
+        "{}",
+        r.stderr
+    );
 }
 
 #[test]
@@ -159,16 +184,27 @@ fn the_evidence_of_a_recording_is_words_and_a_picture_with_the_lines_of_each_def
         g.ftf,
         a.shaft_hz() * 60.0
     );
-    let shown = ok(folder, &format!("inspect --physics a-outer-0.csv {flags} --out spectrum.svg"));
+    let shown = ok(
+        folder,
+        &format!("inspect --physics a-outer-0.csv {flags} --out spectrum.svg"),
+    );
     assert!(shown.stdout.contains("outer race in "), "{}", shown.stdout);
     assert!(shown.stdout.contains("  outer race: harmonics 1"), "{}", shown.stdout);
     let svg = std::fs::read_to_string(folder.join("spectrum.svg")).unwrap();
     assert!(svg.starts_with("<svg xmlns=") && svg.trim_end().ends_with("</svg>"));
-    for text in ["inner race: ", "outer race: ", "rolling element: ", "dB above background"] {
+    for text in [
+        "inner race: ",
+        "outer race: ",
+        "rolling element: ",
+        "dB above background",
+    ] {
         assert!(svg.contains(text), "{text}");
     }
     // the outer race's eight harmonics are drawn in its colour and dash
-    assert!(svg.matches("stroke=\"#d55e00\" stroke-dasharray=\"7 3\"").count() >= 8, "{svg}");
+    assert!(
+        svg.matches("stroke=\"#d55e00\" stroke-dasharray=\"7 3\"").count() >= 8,
+        "{svg}"
+    );
     let r = run(folder, "inspect --physics a-outer-0.csv");
     assert!(r.code == 2 && r.stderr.contains("--geometry"), "{}", r.stderr);
 }
@@ -198,7 +234,10 @@ fn across_the_bearings_of_cwru_the_rule_scores_as_measured() {
         let mut c = common::crossrig(dir.path());
         let out = c.env("CROSSRIG_DATA", &data).args(args.split(' ')).output().unwrap();
         let evaluated = json(&String::from_utf8_lossy(&out.stdout));
-        assert_eq!(evaluated["scores"]["macro_f1"], scores["macro_f1"], "saved and read back");
+        assert_eq!(
+            evaluated["scores"]["macro_f1"], scores["macro_f1"],
+            "saved and read back"
+        );
     }
 }
 
@@ -212,7 +251,11 @@ fn a_network_stands_beside_the_rule_on_the_same_pieces() {
         "train --data machines.toml --root . --source b --target a --window 512 --batch 16 --epochs 1 --warmup-epochs 0 --score all \
          --fractions 1,0,0 --input log-spectrum --method source-only --out run",
     );
-    assert!(trained.stdout.contains("on the same pieces of 1 s"), "{}", trained.stdout);
+    assert!(
+        trained.stdout.contains("on the same pieces of 1 s"),
+        "{}",
+        trained.stdout
+    );
     let metrics = json(&std::fs::read_to_string(folder.join("run/metrics.json")).unwrap());
     let pieces = &metrics["pieces"]["methods"];
     for name in ["source-only", "log-spectrum-logistic", "rule-source", "rule-fixed"] {
@@ -237,5 +280,9 @@ fn a_network_stands_beside_the_rule_on_the_same_pieces() {
     let line = json(predicted.stdout.trim());
     assert!(line["confidence"].is_number());
     assert_eq!(line["physics"]["verdict"], "inner race");
-    assert_eq!(line["physics"]["disagreement"].is_null(), line["label"] == "inner", "{line}");
+    assert_eq!(
+        line["physics"]["disagreement"].is_null(),
+        line["label"] == "inner",
+        "{line}"
+    );
 }

@@ -39,7 +39,12 @@ struct Rows {
 /// Statistics are per domain, from its training windows; no label of a target is read but to score.
 ///
 /// Beside the scores stand the labels, for each target.
-pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u64) -> Result<BTreeMap<String, Baseline>> {
+pub fn baselines(
+    task: &Task,
+    truth: &Truth,
+    scored: &[Vec<WindowRef>],
+    seed: u64,
+) -> Result<BTreeMap<String, Baseline>> {
     let level: fn(&[f64]) -> Vec<f64> = |x| vec![rms(x), kurtosis(x)];
     let spectrum: fn(&[f64]) -> Vec<f64> = log_spectrum;
     let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());

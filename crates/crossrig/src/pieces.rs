@@ -55,8 +55,18 @@ impl Pieces {
     /// The class with the largest mean probability over the windows of each piece; the first of equals.
     fn vote(&self, probabilities: &[f32], classes: usize) -> Vec<usize> {
         let vote = |windows: &Vec<usize>| {
-            let sum = |c: usize| windows.iter().map(|w| f64::from(probabilities[w * classes + c])).sum::<f64>();
-            (0..classes).fold((0, f64::NEG_INFINITY), |best, c| if sum(c) > best.1 { (c, sum(c)) } else { best }).0
+            let sum = |c: usize| {
+                windows
+                    .iter()
+                    .map(|w| f64::from(probabilities[w * classes + c]))
+                    .sum::<f64>()
+            };
+            (0..classes)
+                .fold(
+                    (0, f64::NEG_INFINITY),
+                    |best, c| if sum(c) > best.1 { (c, sum(c)) } else { best },
+                )
+                .0
         };
         self.members.iter().map(vote).collect()
     }
@@ -86,12 +96,20 @@ pub fn on_pieces(
     let Some(length) = task.rate_hz.map(|rate| (PIECE_SECONDS * rate).round() as usize) else {
         return Ok(None);
     };
-    let known = |d: &Domain| d.signals.iter().all(|s| s.meta.geometry.is_some() && s.meta.shaft_hz.is_some());
+    let known = |d: &Domain| {
+        d.signals
+            .iter()
+            .all(|s| s.meta.geometry.is_some() && s.meta.shaft_hz.is_some())
+    };
     if task.window > length || !task.domains().all(known) {
         return Ok(None);
     }
     let cut = |d: &Domain, windows: &[WindowRef]| Pieces::of(d, windows, task.window, length);
-    let sources: Vec<Vec<WindowRef>> = task.sources.iter().map(|s| cut(&s.domain, &s.domain.train).pieces).collect();
+    let sources: Vec<Vec<WindowRef>> = task
+        .sources
+        .iter()
+        .map(|s| cut(&s.domain, &s.domain.train).pieces)
+        .collect();
     let targets: Vec<Pieces> = task.targets.iter().zip(scored).map(|(d, w)| cut(d, w)).collect();
     let pieces: Vec<Vec<WindowRef>> = targets.iter().map(|t| t.pieces.clone()).collect();
     if sources.iter().any(Vec::is_empty) || pieces.iter().any(Vec::is_empty) {
@@ -120,9 +138,13 @@ pub fn on_pieces(
             .map(|(t, p)| t.vote(p, task.classes.len()))
             .collect();
         let pairs = || votes.iter().flatten().zip(verdicts.iter().flatten());
-        let agree = pairs().filter(|(class, verdict)| roles.verdict(**class) == **verdict).count();
-        all.agreement_with_rule.insert(name.clone(), agree as f64 / pairs().count().max(1) as f64);
-        all.methods.insert(name.clone(), score_targets(task, truth, &pieces, &votes, None)?);
+        let agree = pairs()
+            .filter(|(class, verdict)| roles.verdict(**class) == **verdict)
+            .count();
+        all.agreement_with_rule
+            .insert(name.clone(), agree as f64 / pairs().count().max(1) as f64);
+        all.methods
+            .insert(name.clone(), score_targets(task, truth, &pieces, &votes, None)?);
     }
     for (rule, result) in rules.iter().zip(results) {
         all.methods.insert(rule.name.to_owned(), result.scores);

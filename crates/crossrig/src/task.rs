@@ -109,7 +109,12 @@ impl Task {
                 .par_iter_mut()
                 .map(|s| at_rate(s, rate_hz).map(|()| s.meta.geometry.and_then(|_| settle_speed(s))))
                 .collect::<Result<_>>()?;
-            speeds.extend(d.signals.iter().zip(notes).filter_map(|(s, n)| Some((s.file.clone(), n?))));
+            speeds.extend(
+                d.signals
+                    .iter()
+                    .zip(notes)
+                    .filter_map(|(s, n)| Some((s.file.clone(), n?))),
+            );
             Ok(d)
         };
         let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(&mut resampled).collect::<Result<_>>()?;

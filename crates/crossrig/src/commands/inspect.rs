@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use signal_domains::{Dataset, RecordingEntry, list_variables};
 
-use super::inspect_physics::{self, PhysicsArgs};
 use super::Context;
+use super::inspect_physics::{self, PhysicsArgs};
 use crate::corpus::{self, data_error};
 use crate::error::{Error, Result};
 use crate::output;

@@ -63,10 +63,15 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
     let speed = settle_speed(&mut signal);
     let found = evidence_of(&signal, RaceRule::default())?;
     if let Some(out) = &args.out {
-        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let name = path
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let mut picture = physics::picture(&found, &name);
         if out.extension().is_some_and(|e| e == "html") {
-            picture = format!("<!DOCTYPE html>\n<meta charset=\"utf-8\"/>\n<title>crossrig: {}</title>\n{picture}", html(&name));
+            picture = format!(
+                "<!DOCTYPE html>\n<meta charset=\"utf-8\"/>\n<title>crossrig: {}</title>\n{picture}",
+                html(&name)
+            );
         }
         output::write(out, picture.as_bytes())?;
     }
@@ -106,7 +111,9 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
 /// A number that must be positive where it is given.
 pub fn positive(flag: &str, value: Option<f64>) -> Result<Option<f64>> {
     match value.filter(|v| !(v.is_finite() && *v > 0.0)) {
-        Some(wrong) => Err(Error::input(format!("--{flag} must be a positive number, found {wrong}"))),
+        Some(wrong) => Err(Error::input(format!(
+            "--{flag} must be a positive number, found {wrong}"
+        ))),
         None => Ok(value),
     }
 }

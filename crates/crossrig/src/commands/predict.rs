@@ -16,7 +16,8 @@ use crate::inference::{Statistics, choose_statistics, classify, prepare};
 use crate::model_file::Model;
 use crate::network::argmax;
 use crate::physics::{
-    self, ABSTENTION, FileEvidence, RuleModel, Saved, bearing, classify_by_rule, evidence_of, prepare_for_rule, settle_speed,
+    self, ABSTENTION, FileEvidence, RuleModel, Saved, bearing, classify_by_rule, evidence_of, prepare_for_rule,
+    settle_speed,
 };
 use crate::task::at_rate;
 use crate::{output, summary};
@@ -113,7 +114,11 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
         ));
     }
     let statistics = match &saved {
-        Saved::Network(model) => Some(choose_statistics(model, args.statistics.as_deref(), args.restandardise)?),
+        Saved::Network(model) => Some(choose_statistics(
+            model,
+            args.statistics.as_deref(),
+            args.restandardise,
+        )?),
         Saved::Rule(_) => None,
     };
     let (mut diagnoses, mut failed) = (Vec::new(), 0);
@@ -219,7 +224,10 @@ fn by_rule(model: &RuleModel, file: &Path, asked: &Asked) -> Result<Diagnosis> {
     let speed = prepare_for_rule(model, &mut signal)?;
     let (windows, verdicts) = classify_by_rule(model, std::slice::from_ref(&signal))?;
     let found = evidence_of(&signal, model.tau)?;
-    let class = model.roles()?.class(found.verdict).filter(|_| found.verdict != Verdict::NoRaceFault);
+    let class = model
+        .roles()?
+        .class(found.verdict)
+        .filter(|_| found.verdict != Verdict::NoRaceFault);
     Ok(Diagnosis {
         file: signal.file.clone(),
         label: class.map_or_else(|| found.named().to_owned(), |c| model.classes[c].clone()),
@@ -246,12 +254,17 @@ fn physics_of(signal: &Signal, family: Option<Family>) -> Option<Physics> {
         Family::OuterRace => Verdict::OuterRace,
         _ => Verdict::NoRaceFault,
     });
-    let disagreement = network.filter(|n| *n != found.verdict).map(|n| match (n, found.verdict) {
-        (Verdict::NoRaceFault, _) => format!("the spectrum shows the {}, the network names none", found.named()),
-        (_, Verdict::NoRaceFault) => "the network names a race whose lines the spectrum does not show".to_owned(),
-        _ => format!("the spectrum shows the {}, the network names another", found.named()),
-    });
-    let speed = signal.meta.shaft_hz.map(|hz| format!("shaft speed {:.1} rpm", hz * 60.0));
+    let disagreement = network
+        .filter(|n| *n != found.verdict)
+        .map(|n| match (n, found.verdict) {
+            (Verdict::NoRaceFault, _) => format!("the spectrum shows the {}, the network names none", found.named()),
+            (_, Verdict::NoRaceFault) => "the network names a race whose lines the spectrum does not show".to_owned(),
+            _ => format!("the spectrum shows the {}, the network names another", found.named()),
+        });
+    let speed = signal
+        .meta
+        .shaft_hz
+        .map(|hz| format!("shaft speed {:.1} rpm", hz * 60.0));
     Some(words(&found, rule, speed, disagreement))
 }
 

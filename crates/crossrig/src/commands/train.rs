@@ -234,7 +234,11 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         let _ = writeln!(out, "warning: {w}");
     }
     if settings.method == Method::Rule {
-        let _ = writeln!(out, "the rule on defect orders, tau {}", settings.tau.as_deref().unwrap_or("source"));
+        let _ = writeln!(
+            out,
+            "the rule on defect orders, tau {}",
+            settings.tau.as_deref().unwrap_or("source")
+        );
         return Ok(out);
     }
     let inputs = crate::preprocess::training_inputs(task, &settings.signal)?;

@@ -12,13 +12,18 @@ const HINT: &str = "a name of the table (6205, 6203, NICE), dimensions `BALLS,BA
 pub fn bearing(text: &str) -> Result<Geometry> {
     let wrong = |what: String| Error::input_with_hint(format!("--geometry {text}: {what}"), HINT);
     let number = |part: &str| {
-        let value: f64 = part.trim().parse().map_err(|_| wrong(format!("`{part}` is no number")))?;
+        let value: f64 = part
+            .trim()
+            .parse()
+            .map_err(|_| wrong(format!("`{part}` is no number")))?;
         Ok::<f64, Error>(value)
     };
     if text.contains('=') {
         let mut factors: [Option<f64>; 4] = [None; 4];
         for pair in text.split(',') {
-            let (name, value) = pair.split_once('=').ok_or_else(|| wrong(format!("`{pair}` is no NAME=NUMBER")))?;
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| wrong(format!("`{pair}` is no NAME=NUMBER")))?;
             let at = ["bpfi", "bpfo", "bsf", "ftf"].iter().position(|n| *n == name.trim());
             let slot = at.ok_or_else(|| wrong(format!("unknown factor `{}`", name.trim())))?;
             if factors[slot].replace(number(value)?).is_some() {
@@ -42,7 +47,9 @@ pub fn bearing(text: &str) -> Result<Geometry> {
         }
         return Geometry::from_dimensions(balls as u32, ball, pitch, angle).map_err(|e| wrong(e.to_string()));
     }
-    Bearing::named(text).and_then(Bearing::geometry).map_err(|e| wrong(e.to_string()))
+    Bearing::named(text)
+        .and_then(Bearing::geometry)
+        .map_err(|e| wrong(e.to_string()))
 }
 
 #[cfg(test)]
@@ -60,7 +67,16 @@ mod tests {
 
     #[test]
     fn what_is_no_bearing_is_an_error_that_says_what_is_expected() {
-        for wrong in ["6206", "9,0.3", "9.5,0.3,1.5", "9,2,1", "bpfi=5", "bpfi=5,bpfi=5,bsf=1,ftf=1", "bpfx=5", "a,b,c"] {
+        for wrong in [
+            "6206",
+            "9,0.3",
+            "9.5,0.3,1.5",
+            "9,2,1",
+            "bpfi=5",
+            "bpfi=5,bpfi=5,bsf=1,ftf=1",
+            "bpfx=5",
+            "a,b,c",
+        ] {
             let e = bearing(wrong).unwrap_err();
             assert!(e.to_string().contains(wrong), "{e}");
             assert!(e.hint().unwrap().contains("BALLS"), "{wrong}");

@@ -11,7 +11,10 @@ use crate::task::{WindowRef, at_rate};
 /// A recording that cannot be resampled, or is shorter than a window.
 pub fn prepare_for_rule(model: &RuleModel, signal: &mut Signal) -> Result<Option<SpeedNote>> {
     at_rate(signal, Some(model.rate_hz))?;
-    let (have, need) = (signal.channels.first().map_or(0, Vec::len), model.settings.signal.window);
+    let (have, need) = (
+        signal.channels.first().map_or(0, Vec::len),
+        model.settings.signal.window,
+    );
     if have < need {
         return Err(Error::input(format!(
             "{}: {have} samples at {} Hz, shorter than the rule's window of {need}",

@@ -1,4 +1,6 @@
-use signal_conditioning::{DefectOrderParameters, Evidence, RaceRule, Tail, Verdict, Windowing, defect_orders, window_starts};
+use signal_conditioning::{
+    DefectOrderParameters, Evidence, RaceRule, Tail, Verdict, Windowing, defect_orders, window_starts,
+};
 
 use super::{ABSTENTION, PIECE_SECONDS, race_scores};
 use crate::corpus::Signal;
@@ -45,7 +47,10 @@ pub fn evidence_of(signal: &Signal, rule: RaceRule) -> Result<FileEvidence> {
     let window = (PIECE_SECONDS * rate_hz).round() as usize;
     let samples = signal.channels.first().map_or(0, Vec::len);
     if rate_hz > 0.0 && samples < window {
-        let message = format!("{}: {samples} samples, shorter than a piece of {PIECE_SECONDS} s", signal.file);
+        let message = format!(
+            "{}: {samples} samples, shorter than a piece of {PIECE_SECONDS} s",
+            signal.file
+        );
         return Err(Error::input(message));
     }
     let windowing = Windowing {
@@ -60,7 +65,9 @@ pub fn evidence_of(signal: &Signal, rule: RaceRule) -> Result<FileEvidence> {
         .vote(&scores)
         .ok_or_else(|| Error::input(format!("{}: no piece of {PIECE_SECONDS} s", signal.file)))?;
     let race = |i: usize| scores[i].families[0].z.max(scores[i].families[1].z);
-    let mut agreeing: Vec<usize> = (0..scores.len()).filter(|&i| rule.decide(&scores[i]) == verdict).collect();
+    let mut agreeing: Vec<usize> = (0..scores.len())
+        .filter(|&i| rule.decide(&scores[i]) == verdict)
+        .collect();
     agreeing.sort_by(|&a, &b| race(a).total_cmp(&race(b)));
     let shown = agreeing[agreeing.len() / 2];
     let (Some(geometry), Some(shaft_hz)) = (signal.meta.geometry, signal.meta.shaft_hz) else {

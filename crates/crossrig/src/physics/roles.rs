@@ -31,19 +31,27 @@ impl Roles {
             return Err(Error::input_with_hint(message, hint));
         }
         let of = |wanted: &dyn Fn(Family) -> bool| -> Vec<usize> {
-            (0..families.len()).filter(|&c| families[c].is_some_and(wanted)).collect()
+            (0..families.len())
+                .filter(|&c| families[c].is_some_and(wanted))
+                .collect()
         };
         let race = |family: Family| match of(&|f| f == family)[..] {
             [] => Ok(None),
             [one] => Ok(Some(one)),
             [a, b, ..] => Err(Error::input_with_hint(
-                format!("`{}` and `{}` damage the same race: the rule cannot tell them apart", classes[a], classes[b]),
+                format!(
+                    "`{}` and `{}` damage the same race: the rule cannot tell them apart",
+                    classes[a], classes[b]
+                ),
                 "leave all but one of them out with --classes '!NAME'",
             )),
         };
         let (inner, outer) = (race(Family::InnerRace)?, race(Family::OuterRace)?);
         if inner.is_none() && outer.is_none() {
-            return Err(Error::input_with_hint("no class is a fault of a race, which is all that the rule can find", hint));
+            return Err(Error::input_with_hint(
+                "no class is a fault of a race, which is all that the rule can find",
+                hint,
+            ));
         }
         let neither = match of(&|f| !matches!(f, Family::InnerRace | Family::OuterRace))[..] {
             [one] => Some(one),

@@ -86,14 +86,22 @@ pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> 
         .map(|w| {
             let signal = &signals[w.recording];
             let missing = |what: &str, how: &str| {
-                Error::input_with_hint(format!("{}: {what} is not known, and the rule needs it", signal.file), how)
+                Error::input_with_hint(
+                    format!("{}: {what} is not known, and the rule needs it", signal.file),
+                    how,
+                )
             };
-            let rate_hz = signal
-                .meta
-                .rate_hz
-                .ok_or_else(|| missing("the sampling rate", "state `rate_hz` in the manifest, or --rate of predict"))?;
+            let rate_hz = signal.meta.rate_hz.ok_or_else(|| {
+                missing(
+                    "the sampling rate",
+                    "state `rate_hz` in the manifest, or --rate of predict",
+                )
+            })?;
             let geometry = signal.meta.geometry.ok_or_else(|| {
-                missing("the bearing", "state `geometry` in the manifest, or --geometry of predict")
+                missing(
+                    "the bearing",
+                    "state `geometry` in the manifest, or --geometry of predict",
+                )
             })?;
             let shaft_hz = signal
                 .meta
@@ -115,8 +123,12 @@ pub fn fit(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], window: usize
         let truths = windows.iter().map(|w| roles.verdict(source.classes[w.recording]));
         labelled.extend(scores.into_iter().zip(truths));
     }
-    RaceRule::fit(&labelled)
-        .map_err(|e| Error::input_with_hint(format!("the threshold cannot be fitted: {e}"), "give one, e.g. --tau 0.30"))
+    RaceRule::fit(&labelled).map_err(|e| {
+        Error::input_with_hint(
+            format!("the threshold cannot be fitted: {e}"),
+            "give one, e.g. --tau 0.30",
+        )
+    })
 }
 
 /// The rule asked for, then the other one that is shown beside it: fitted on windows of the sources where that is possible,
@@ -142,9 +154,19 @@ pub fn rules(
         Tau::Source => Ok(vec![fitted(fit(task, roles, windows, window)?), fixed]),
         Tau::Given(tau) => {
             let rule = RaceRule::new(tau).map_err(|e| Error::input(format!("--tau: {e}")))?;
-            let name = if rule == RaceRule::default() { "rule-fixed" } else { "rule-given" };
-            let first = RuleResult { name, rule, plateau: None };
-            Ok(std::iter::once(first).chain(fit(task, roles, windows, window).ok().map(fitted)).collect())
+            let name = if rule == RaceRule::default() {
+                "rule-fixed"
+            } else {
+                "rule-given"
+            };
+            let first = RuleResult {
+                name,
+                rule,
+                plateau: None,
+            };
+            Ok(std::iter::once(first)
+                .chain(fit(task, roles, windows, window).ok().map(fitted))
+                .collect())
         }
     }
 }

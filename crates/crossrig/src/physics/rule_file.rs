@@ -52,14 +52,22 @@ const KEY: &str = "crossrig.rule";
 
 impl RuleModel {
     /// What a run's rule must remember.
-    pub fn new(task: &Task, settings: &Settings, rule: RaceRule, chosen_by: &str, channel_keys: &[String]) -> Result<Self> {
+    pub fn new(
+        task: &Task,
+        settings: &Settings,
+        rule: RaceRule,
+        chosen_by: &str,
+        channel_keys: &[String],
+    ) -> Result<Self> {
         Ok(Self {
             tau: rule,
             chosen_by: chosen_by.to_owned(),
             settings: settings.clone(),
             classes: task.classes.clone(),
             families: task.families.clone(),
-            rate_hz: task.rate_hz.ok_or_else(|| Error::Machine("a rule without a rate".into()))?,
+            rate_hz: task
+                .rate_hz
+                .ok_or_else(|| Error::Machine("a rule without a rate".into()))?,
             channel_keys: channel_keys.to_vec(),
             recordings: task
                 .sources

@@ -18,11 +18,20 @@ pub struct SpeedNote {
 impl SpeedNote {
     /// One sentence for an engineer.
     pub fn words(&self) -> String {
-        let Self { given_rpm, found_rpm, sum, trusted } = self;
+        let Self {
+            given_rpm,
+            found_rpm,
+            sum,
+            trusted,
+        } = self;
         if *trusted {
-            format!("shaft speed {found_rpm:.1} rpm from the signal (given: {given_rpm:.0}; comb {sum:.0}, trusted above 40)")
+            format!(
+                "shaft speed {found_rpm:.1} rpm from the signal (given: {given_rpm:.0}; comb {sum:.0}, trusted above 40)"
+            )
         } else {
-            format!("shaft speed {given_rpm:.1} rpm as given (the signal shows none clearly: comb {sum:.0}, trusted above 40)")
+            format!(
+                "shaft speed {given_rpm:.1} rpm as given (the signal shows none clearly: comb {sum:.0}, trusted above 40)"
+            )
         }
     }
 }

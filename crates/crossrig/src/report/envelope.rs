@@ -34,7 +34,12 @@ pub fn draw(evidence: &Evidence, title: &str) -> String {
     let last_hz = (evidence.spectrum_db.len().max(2) - 1) as f64 * evidence.bin_hz;
     // as far as the last harmonic that is read
     let furthest = evidence.families.iter().flat_map(|f| &f.harmonics).map(|h| h.line.hz);
-    let x = Axis::new(0.0, (furthest.fold(0.0, f64::max) * 1.03).clamp(1.0, last_hz), LEFT, RIGHT);
+    let x = Axis::new(
+        0.0,
+        (furthest.fold(0.0, f64::max) * 1.03).clamp(1.0, last_hz),
+        LEFT,
+        RIGHT,
+    );
     let y = Axis::new(lowest, highest, BOTTOM, TOP);
     frame(&mut svg, &x, &y, title);
 
@@ -42,7 +47,12 @@ pub fn draw(evidence: &Evidence, title: &str) -> String {
         let (colour, dash, _) = style(family.family);
         for harmonic in &family.harmonics {
             let at = x.at(harmonic.line.hz);
-            svg.line((at, TOP), (at, BOTTOM), colour, if dash.is_empty() { "none" } else { dash });
+            svg.line(
+                (at, TOP),
+                (at, BOTTOM),
+                colour,
+                if dash.is_empty() { "none" } else { dash },
+            );
         }
     }
     let mut k = 1.0;
@@ -57,7 +67,13 @@ pub fn draw(evidence: &Evidence, title: &str) -> String {
         if at > RIGHT {
             break;
         }
-        let _ = write!(line, "{}{} {}", if line.is_empty() { 'M' } else { 'L' }, n(at), n(y.at(db.max(lowest))));
+        let _ = write!(
+            line,
+            "{}{} {}",
+            if line.is_empty() { 'M' } else { 'L' },
+            n(at),
+            n(y.at(db.max(lowest)))
+        );
     }
     svg.path(&line, &format!(r#"fill="none" stroke="{INK}" stroke-width="1""#));
     for family in &evidence.families {
@@ -91,7 +107,12 @@ fn frame(svg: &mut Svg, x: &Axis, y: &Axis, title: &str) {
     svg.line((LEFT, BOTTOM), (RIGHT, BOTTOM), MUTED, "");
     svg.text(&Text {
         colour: INK,
-        ..Text::new(0.5 * (LEFT + RIGHT), HEIGHT - 10.0, "frequency of the envelope, Hz", Anchor::Middle)
+        ..Text::new(
+            0.5 * (LEFT + RIGHT),
+            HEIGHT - 10.0,
+            "frequency of the envelope, Hz",
+            Anchor::Middle,
+        )
     });
     svg.text(&Text {
         colour: INK,
@@ -104,7 +125,12 @@ fn legend(svg: &mut Svg, evidence: &Evidence) {
     let mut at = LEFT;
     for family in &evidence.families {
         let (colour, dash, marker) = style(family.family);
-        svg.line((at, 40.0), (at + 24.0, 40.0), colour, if dash.is_empty() { "none" } else { dash });
+        svg.line(
+            (at, 40.0),
+            (at + 24.0, 40.0),
+            colour,
+            if dash.is_empty() { "none" } else { dash },
+        );
         let mut path = String::new();
         mark(&mut path, marker, at + 12.0, 40.0, 4.5);
         svg.path(&path, &format!(r##"fill="#fff" stroke="{colour}" stroke-width="2""##));
