@@ -20,6 +20,14 @@ pub const LOG_SPECTRUM: &str = "log-spectrum-logistic";
 /// The most frequent class of the source.
 pub const MAJORITY: &str = "majority-class";
 
+/// What a simple method says.
+pub struct Baseline {
+    /// Its scores on the targets.
+    pub scores: Scores,
+    /// Its label for each scored window of each target.
+    pub predicted: Vec<Vec<usize>>,
+}
+
 /// Rows of features, one a window.
 struct Rows {
     values: Vec<f64>,
@@ -29,7 +37,14 @@ struct Rows {
 /// Fits the baselines on the source's training windows and scores them on `scored`, the windows of each target.
 ///
 /// Statistics are per domain, from its training windows; no label of a target is read but to score.
-pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u64) -> Result<BTreeMap<String, Scores>> {
+///
+/// Beside the scores stand the labels, for each target.
+pub fn baselines(
+    task: &Task,
+    truth: &Truth,
+    scored: &[Vec<WindowRef>],
+    seed: u64,
+) -> Result<BTreeMap<String, Baseline>> {
     let level: fn(&[f64]) -> Vec<f64> = |x| vec![rms(x), kurtosis(x)];
     let spectrum: fn(&[f64]) -> Vec<f64> = log_spectrum;
     let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
@@ -64,7 +79,10 @@ pub fn baselines(task: &Task, truth: &Truth, scored: &[Vec<WindowRef>], seed: u6
         (LOG_SPECTRUM, by_spectrum),
     ]
     .into_iter()
-    .map(|(name, predicted)| Ok((name.to_owned(), score_targets(task, truth, scored, &predicted, None)?)))
+    .map(|(name, predicted)| {
+        let scores = score_targets(task, truth, scored, &predicted, None)?;
+        Ok((name.to_owned(), Baseline { scores, predicted }))
+    })
     .collect()
 }
 

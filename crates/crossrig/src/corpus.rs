@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
 use signal_conditioning::Meta;
-use signal_domains::{Dataset, OpenOptions, RecordingEntry};
+use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
@@ -45,6 +45,8 @@ pub struct Corpus {
     pub name: String,
     /// All classes of the data set.
     pub classes: Vec<String>,
+    /// What each of them damages, where the data set says it.
+    pub families: Vec<Option<Family>>,
     /// Labelled domains.
     pub sources: Vec<DomainSignals>,
     /// Domains to carry the diagnosis to.
@@ -139,6 +141,7 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
     Ok(Corpus {
         name: dataset.name.clone(),
         classes: dataset.classes.clone(),
+        families: dataset.families.clone(),
         sources: domains,
         targets,
         channel_keys,

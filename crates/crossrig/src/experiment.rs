@@ -12,6 +12,8 @@ use crate::metrics::{DomainAccuracy, LastEpoch, Metrics, Scores, isa, versions};
 use crate::model_file::{DomainMemory, ModelRecipe, Role};
 use crate::network::{Network, Outputs};
 use crate::options::{BatchNorm, DomainLoss, Method, Score};
+use crate::physics::{self, Roles, RuleDetail, RuleResult};
+use crate::pieces::{PieceScores, Probabilities, certain, on_pieces};
 use crate::preprocess::{DomainInput, input_tensor, training_inputs};
 use crate::progress::TrainingBar;
 use crate::settings::Settings;
@@ -36,6 +38,8 @@ pub struct ModelResult {
     pub predicted_mix: Vec<f64>,
     /// Predicted class of each scored window of each target.
     pub predicted: Vec<Vec<usize>>,
+    /// Class probabilities of each scored window of each target.
+    pub probabilities: Probabilities,
     /// Map of its features.
     pub map: FeatureMap,
 }
@@ -63,6 +67,10 @@ pub struct Outcome {
     pub source_only: Option<ModelResult>,
     /// Scores of the simple methods.
     pub baselines: BTreeMap<String, Scores>,
+    /// The rules on defect orders among them, the one asked for first.
+    pub rules: Vec<(RuleResult, RuleDetail)>,
+    /// All methods beside the rule on the same pieces of 1 s, where bearings and speeds are known.
+    pub pieces: Option<PieceScores>,
     /// Seconds of each part.
     pub seconds: BTreeMap<String, f64>,
 }
@@ -93,11 +101,37 @@ pub fn conduct(
     let mut seconds = BTreeMap::new();
     let scored = scored_windows(task, settings);
     let clock = Instant::now();
-    let simple = baselines(task, truth, &scored, settings.seed)?;
+    let (mut simple, mut methods) = (BTreeMap::new(), Vec::new());
+    for (name, found) in baselines(task, truth, &scored, settings.seed)? {
+        methods.push((name.clone(), certain(&found.predicted, task.classes.len())));
+        simple.insert(name, found.scores);
+    }
     seconds.insert("baselines".to_owned(), clock.elapsed().as_secs_f64());
+    if settings.method == Method::Rule {
+        let clock = Instant::now();
+        let roles = Roles::new(&task.classes, &task.families)?;
+        let sources: Vec<Vec<WindowRef>> = task.sources.iter().map(|s| s.domain.train.clone()).collect();
+        let asked = physics::rules(task, &roles, &sources, task.window, settings.threshold()?)?;
+        let results = physics::apply(task, truth, &roles, &scored, task.window, &asked)?;
+        let mut rules = Vec::new();
+        for (rule, found) in asked.into_iter().zip(results) {
+            simple.insert(rule.name.to_owned(), found.scores);
+            rules.push((rule, found.detail));
+        }
+        seconds.insert("rules".to_owned(), clock.elapsed().as_secs_f64());
+        return Ok(Outcome {
+            inputs: Vec::new(),
+            adapted: None,
+            source_only: None,
+            baselines: simple,
+            rules,
+            pieces: None,
+            seconds,
+        });
+    }
 
     let inputs = training_inputs(task, &settings.signal)?;
-    let evaluation = Evaluation::new(task, truth, &inputs, scored, settings)?;
+    let evaluation = Evaluation::new(task, truth, &inputs, scored.clone(), settings)?;
     let mut model = |kind: Kind, name: &str, label: &str| -> Result<ModelResult> {
         if let Some(trained) = twin.take_if(|_| kind == Kind::SourceOnly) {
             return evaluation.result(trained, kind);
@@ -124,18 +158,26 @@ pub fn conduct(
     };
     let adapted = match settings.method {
         Method::Dann | Method::DannAlternating => Some(model(Kind::Adapted, "adapted", "adapting")?),
-        Method::SourceOnly => None,
+        Method::SourceOnly | Method::Rule => None,
     };
     let source_only = if settings.method == Method::SourceOnly || settings.twin {
         Some(model(Kind::SourceOnly, "source-only", "source-only")?)
     } else {
         None
     };
+    let clock = Instant::now();
+    for (name, result) in [("adapted", &adapted), ("source-only", &source_only)] {
+        methods.extend(result.as_ref().map(|r| (name.to_owned(), r.probabilities.clone())));
+    }
+    let pieces = on_pieces(task, truth, &scored, &methods)?;
+    seconds.insert("pieces".to_owned(), clock.elapsed().as_secs_f64());
     Ok(Outcome {
         inputs,
         adapted,
         source_only,
         baselines: simple,
+        rules: Vec::new(),
+        pieces,
         seconds,
     })
 }
@@ -264,6 +306,7 @@ impl<'a> Evaluation<'a> {
             domain_accuracy,
             predicted_mix,
             predicted,
+            probabilities: outputs[sources..].iter().map(|o| o.probabilities.clone()).collect(),
         })
     }
 
@@ -365,6 +408,12 @@ pub fn metrics(
         adapted: last(&outcome.adapted),
         source_only: last(&outcome.source_only),
         baselines: outcome.baselines.clone(),
+        pieces: outcome.pieces.clone(),
+        rules: outcome
+            .rules
+            .iter()
+            .map(|(rule, detail)| (rule.name.to_owned(), detail.clone()))
+            .collect(),
         source_validation: main.and_then(|m| m.source_validation),
         domain_accuracy: outcome.adapted.as_ref().and_then(|m| m.domain_accuracy),
         a_distance: main.and_then(|m| m.a_distance),
@@ -395,6 +444,7 @@ pub fn recipe(
         representation: settings.signal.recipe(),
         shape: shape(task, inputs)?,
         classes: task.classes.clone(),
+        families: task.families.clone(),
         rate_hz: task.rate_hz,
         channel_keys: channel_keys.to_vec(),
         domains: task

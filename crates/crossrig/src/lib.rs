@@ -23,6 +23,8 @@ pub mod task;
 pub mod baselines;
 pub mod experiment;
 pub mod network;
+pub mod physics;
+pub mod pieces;
 pub mod training;
 
 pub mod inference;

@@ -7,6 +7,8 @@ use candle_convnet1d::InstructionSet;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::physics::RuleDetail;
+use crate::pieces::PieceScores;
 use crate::settings::Settings;
 use crate::training::EpochRecord;
 
@@ -53,6 +55,10 @@ pub struct Metrics {
     pub source_only: Option<LastEpoch>,
     /// Scores of the simple methods.
     pub baselines: BTreeMap<String, Scores>,
+    /// Thresholds, coverage and precision of the rules on defect orders among them.
+    pub rules: BTreeMap<String, RuleDetail>,
+    /// All methods beside the rule on the same pieces of 1 s; null where bearings or speeds are not known.
+    pub pieces: Option<PieceScores>,
     /// Accuracy of the adapted (else the source-only) model on the source's validation windows.
     pub source_validation: Option<f64>,
     /// How well the domain head tells the domains apart on the scored windows: mean over domains.
@@ -96,6 +102,8 @@ pub struct Scores {
     pub accuracy: Option<f64>,
     /// Macro-F1 pooled over all windows.
     pub macro_f1: Option<f64>,
+    /// Macro-F1 pooled over recordings, each with the class that most of its windows are given.
+    pub macro_f1_by_recording: Option<f64>,
     /// Each target domain by itself.
     pub domains: BTreeMap<String, DomainScores>,
 }
@@ -138,6 +146,7 @@ pub struct Scored<'a> {
 pub fn score(domains: &[Scored], classes: usize, epoch: Option<usize>) -> Result<Scores> {
     let mut pooled: (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     let mut by_domain = BTreeMap::new();
+    let mut votes: (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     for d in domains {
         let labelled: Vec<(usize, usize, usize)> = d
             .recording
@@ -153,6 +162,14 @@ pub fn score(domains: &[Scored], classes: usize, epoch: Option<usize>) -> Result
             let h = hits.entry(r).or_default();
             h.0 += usize::from(t == p);
             h.1 += 1;
+        }
+        let mut counts: BTreeMap<usize, (usize, Vec<usize>)> = BTreeMap::new();
+        for &(r, t, p) in &labelled {
+            counts.entry(r).or_insert_with(|| (t, vec![0; classes])).1[p] += 1;
+        }
+        for (t, counts) in counts.into_values() {
+            votes.0.push(t);
+            votes.1.push((0..classes).rev().max_by_key(|&c| counts[c]).unwrap_or(0));
         }
         let recordings = if truth.is_empty() {
             let mut seen = d.recording.to_vec();
@@ -187,6 +204,7 @@ pub fn score(domains: &[Scored], classes: usize, epoch: Option<usize>) -> Result
         chosen_by: epoch.map(|_| "last epoch".to_owned()),
         accuracy: all.as_ref().map(Confusion::accuracy),
         macro_f1: all.as_ref().map(Confusion::macro_f1),
+        macro_f1_by_recording: confusion(&votes.0, &votes.1, classes)?.map(|c| c.macro_f1()),
         domains: by_domain,
     })
 }

@@ -7,6 +7,7 @@ use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use candle_trainer::sealed;
 use serde::{Deserialize, Serialize};
 use signal_conditioning::{Recipe, Standardiser};
+use signal_domains::Family;
 
 use crate::error::{Error, Result};
 use crate::network::{Network, Shape};
@@ -15,8 +16,8 @@ use crate::settings::Settings;
 use crate::training::file_error;
 
 /// Version of the metadata.
-const SCHEMA: &str = "1";
-const PREFIX: &str = "crossrig";
+pub(crate) const SCHEMA: &str = "1";
+pub(crate) const PREFIX: &str = "crossrig";
 
 /// What a model must remember beside its tensors (`crossrig.recipe`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct ModelRecipe {
     pub shape: Shape,
     /// Classes in the order of the label head.
     pub classes: Vec<String>,
+    /// What each class damages, where the data set says it; empty in files of earlier versions.
+    #[serde(default)]
+    pub families: Vec<Option<Family>>,
     /// Sampling rate in Hz; `None`: the recordings stated none.
     pub rate_hz: Option<f64>,
     /// Variable, column or dataset of each channel in the training files.
@@ -94,20 +98,31 @@ pub fn save(path: &Path, network: &Network, recipe: &ModelRecipe) -> Result<()> 
 /// allocated for it.
 pub fn load(path: &Path) -> Result<Model> {
     let (tensors, metadata) = sealed::load(path, PREFIX, &Device::Cpu).map_err(|e| Error::input(e.to_string()))?;
+    of_contents(path, tensors, &metadata)
+}
+
+/// Refuses metadata of another schema, or of no model.
+pub(crate) fn check_schema(path: &Path, metadata: &BTreeMap<String, String>) -> Result<()> {
     let bad = |what: String| Error::input(format!("{}: {what}", path.display()));
     match metadata.get("crossrig.schema").map(String::as_str) {
-        Some(SCHEMA) => {}
-        Some(other) => {
-            return Err(bad(format!(
-                "model of schema {other}, this program reads schema {SCHEMA}"
-            )));
-        }
-        None => {
-            return Err(bad(
-                "no model of crossrig: `crossrig.schema` is missing in its metadata".into(),
-            ));
-        }
+        Some(SCHEMA) => Ok(()),
+        Some(other) => Err(bad(format!(
+            "model of schema {other}, this program reads schema {SCHEMA}"
+        ))),
+        None => Err(bad(
+            "no model of crossrig: `crossrig.schema` is missing in its metadata".into(),
+        )),
     }
+}
+
+/// A network from what its file holds.
+pub(crate) fn of_contents(
+    path: &Path,
+    tensors: BTreeMap<String, Tensor>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Model> {
+    let bad = |what: String| Error::input(format!("{}: {what}", path.display()));
+    check_schema(path, metadata)?;
     let text = metadata
         .get("crossrig.recipe")
         .ok_or_else(|| bad("`crossrig.recipe` is missing in its metadata".into()))?;

@@ -18,6 +18,8 @@ pub enum Method {
     DannAlternating,
     /// Source rows alone; the target is only scored
     SourceOnly,
+    /// No network: the rule on defect orders, which needs bearing and shaft speed (see --tau)
+    Rule,
 }
 
 impl Method {
@@ -27,6 +29,7 @@ impl Method {
             Self::Dann => "dann",
             Self::DannAlternating => "dann-alternating",
             Self::SourceOnly => "source-only",
+            Self::Rule => "rule",
         }
     }
 }
@@ -129,6 +132,51 @@ pub enum OptimiserName {
     Adamw,
     /// Stochastic gradient descent, momentum 0.9
     Sgd,
+}
+
+/// A length of time in a signal: samples, or seconds (`1s`), which need a rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Span {
+    /// `--window 1024`
+    Samples(usize),
+    /// `--window 1s`
+    Text(String),
+}
+
+impl Span {
+    /// Samples at a rate; `flag` is named in errors.
+    ///
+    /// # Errors
+    /// Text that is no time, a time without a rate.
+    pub fn samples(&self, rate_hz: Option<f64>, flag: &str) -> Result<usize> {
+        let text = match self {
+            Self::Samples(n) => return Ok(*n),
+            Self::Text(text) => text.trim(),
+        };
+        if let Ok(n) = text.parse() {
+            return Ok(n);
+        }
+        let seconds = text.strip_suffix('s').and_then(|t| t.trim().parse::<f64>().ok());
+        let Some(seconds) = seconds.filter(|s| s.is_finite() && *s > 0.0 && *s < 1e6) else {
+            return Err(Error::input_with_hint(
+                format!("--{flag} must be samples or seconds, found `{text}`"),
+                format!("for example --{flag} 1024, or --{flag} 1s"),
+            ));
+        };
+        let rate_hz = rate_hz.ok_or_else(|| {
+            Error::input_with_hint(
+                format!("--{flag} {text} is a time, and the rate it is counted at is not given"),
+                "give the common rate too, e.g. --rate 12000",
+            )
+        })?;
+        Ok((seconds * rate_hz).round() as usize)
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a value parser of clap returns a result")]
+fn span(text: &str) -> Result<Span, std::convert::Infallible> {
+    Ok(text.parse().map_or_else(|_| Span::Text(text.to_owned()), Span::Samples))
 }
 
 /// The name of an extractor, or a table of its name and its own options.
@@ -236,6 +284,9 @@ pub struct TrainOptions {
     /// Steps of the domain head before each of the extractor, for dann-alternating [default: 1]
     #[arg(long, value_name = "N", help_heading = "Adaptation")]
     pub domain_steps: Option<u32>,
+    /// Threshold of --method rule in nepers: `source` (fitted on the source's labels) or a number [default: source]
+    #[arg(long, value_name = "source|X", help_heading = "Adaptation")]
+    pub tau: Option<String>,
     /// What the network sees of a window [default: raw]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub input: Option<Input>,
@@ -251,7 +302,7 @@ pub struct TrainOptions {
     /// Variable, column or dataset to read where the manifest names none
     #[arg(long, value_name = "GLOB", help_heading = "Data")]
     pub key: Option<String>,
-    /// Common sampling rate in Hz [default: the lowest rate in use]
+    /// Common sampling rate in Hz [default: the lowest rate in use; 12000 for --method rule]
     #[arg(long, value_name = "HZ", help_heading = "Signal")]
     pub rate: Option<f64>,
     /// Channels by name or number (from 1), or variables of these names where none are declared [default: those declared]
@@ -266,12 +317,12 @@ pub struct TrainOptions {
     /// Which windows of the target are scored [default: test]
     #[arg(long, value_enum, help_heading = "Data")]
     pub score: Option<Score>,
-    /// Samples in a window [default: 1024]
-    #[arg(long, value_name = "N", help_heading = "Signal")]
-    pub window: Option<usize>,
-    /// Samples from one window to the next [default: the window's length]
-    #[arg(long, value_name = "N", help_heading = "Signal")]
-    pub hop: Option<usize>,
+    /// Length of a window in samples, or in seconds (`1s`, with --rate) [default: 1024; 1s for --method rule]
+    #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
+    pub window: Option<Span>,
+    /// From one window to the next, in samples or seconds [default: the window's length]
+    #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
+    pub hop: Option<Span>,
     /// Passes over the largest source domain [default: 30]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub epochs: Option<usize>,

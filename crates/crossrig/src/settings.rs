@@ -15,8 +15,9 @@ use signal_domains::SplitKind;
 use crate::error::{Error, Result, message};
 use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
-    Score, Standardise, TrainOptions,
+    Score, Span, Standardise, TrainOptions,
 };
+use crate::physics::Tau;
 
 /// Bins of light-cnn's last pool where it sees a spectrum, a line of which is known by its place: with a window of 1024
 /// samples a bin is 15 lines wide. The network's own four would leave "somewhere in this quarter".
@@ -45,6 +46,8 @@ pub struct Settings {
     pub method: Method,
     /// Steps of the domain head before each of the extractor; `None` where they do not alternate.
     pub domain_steps: Option<u32>,
+    /// Threshold of the rule; `None` for other methods.
+    pub tau: Option<String>,
     /// What the network sees.
     pub signal: SignalSettings,
     /// Variable where the manifest names none.
@@ -141,7 +144,15 @@ impl Settings {
         let method = o.method.unwrap_or(Method::Dann);
         let input = o.input.unwrap_or(Input::Raw);
         let raw = input == Input::Raw;
-        let window = o.window.unwrap_or(1024);
+        let rule = method == Method::Rule;
+        // what the rule's parameters were settled at
+        let rate = o.rate.or(rule.then_some(crate::physics::RATE_HZ));
+        let window = match &o.window {
+            Some(window) => window.samples(rate, "window")?,
+            None if rule => (crate::physics::PIECE_SECONDS * rate.unwrap_or(0.0)).round() as usize,
+            None => 1024,
+        };
+        let hop = o.hop.as_ref().map(|hop| hop.samples(rate, "hop")).transpose()?;
         let epochs = o.epochs.unwrap_or(30);
         let mut extractor = match &o.extractor {
             None => ExtractorTable::default(),
@@ -174,12 +185,13 @@ impl Settings {
             target_recordings: o.target_recordings.clone().unwrap_or_default(),
             extractor,
             method,
+            tau: o.tau.clone().or_else(|| rule.then(|| "source".to_owned())),
             domain_steps: o.domain_steps.or((method == Method::DannAlternating).then_some(1)),
             signal: SignalSettings {
                 input,
-                rate: o.rate,
+                rate,
                 window,
-                hop: o.hop.unwrap_or(window),
+                hop: hop.unwrap_or(window),
                 scale: o.scale.unwrap_or(if raw { Scale::Window } else { Scale::None }),
                 scale_by: o.scale_by.unwrap_or(ScaleBy::MeanStd),
                 standardise: o
@@ -217,7 +229,7 @@ impl Settings {
             batch_norm: o.batch_norm.unwrap_or(BatchNorm::Joint),
             balance: o.balance.unwrap_or(Balance::None),
             lambda: o.lambda.clone().unwrap_or_else(|| "dann:0:1:10".into()),
-            twin: !o.no_twin.unwrap_or(false),
+            twin: !rule && !o.no_twin.unwrap_or(false),
         };
         settings.check()?;
         Ok(settings)
@@ -259,6 +271,13 @@ impl Settings {
                 "give --method dann-alternating, or leave --domain-steps out",
             ));
         }
+        if self.tau.is_some() && self.method != Method::Rule {
+            return Err(Error::input_with_hint(
+                "--tau is the threshold of the rule",
+                "give --method rule, or leave --tau out",
+            ));
+        }
+        self.threshold()?;
         if self.batch == 1 {
             return fail("--batch must be at least 2: batch norm has no variance over one window".into());
         }
@@ -333,6 +352,7 @@ impl Settings {
             extractor: Some(ExtractorOption::Table(self.extractor.clone())),
             method: Some(self.method),
             domain_steps: self.domain_steps,
+            tau: self.tau.clone(),
             input: Some(s.input),
             scale: Some(s.scale),
             scale_by: Some(s.scale_by),
@@ -343,8 +363,8 @@ impl Settings {
             split: self.split.clone(),
             fractions: Some(self.fractions.to_vec()),
             score: Some(self.score),
-            window: Some(s.window),
-            hop: Some(s.hop),
+            window: Some(Span::Samples(s.window)),
+            hop: Some(Span::Samples(s.hop)),
             epochs: Some(self.epochs),
             warmup_epochs: Some(self.warmup_epochs),
             batch: Some(self.batch),
@@ -378,6 +398,15 @@ impl Settings {
             parse("label-head", &self.label_head)?,
             parse("domain-head", &self.domain_head)?,
         ))
+    }
+
+    /// Where the rule's threshold comes from.
+    pub fn threshold(&self) -> Result<Tau> {
+        self.tau
+            .as_deref()
+            .unwrap_or("source")
+            .parse()
+            .map_err(|e| Error::input(format!("--tau: {e}")))
     }
 
     /// Schedules of lambda and of the learning rate.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use crate::metrics::{Metrics, Scores};
 use crate::options::{DomainLoss, Method};
+use crate::physics::RuleDetail;
+use crate::pieces::PieceScores;
 
 /// One line of the table of methods.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ pub fn rows(m: &Metrics) -> Vec<Row<'_>> {
 fn adaptation(m: &Metrics) -> &'static str {
     match m.config.method {
         Method::DannAlternating => "alternating DANN",
-        Method::Dann | Method::SourceOnly => "DANN",
+        Method::Dann | Method::SourceOnly | Method::Rule => "DANN",
     }
 }
 
@@ -100,6 +102,12 @@ pub fn table(m: &Metrics) -> String {
             percent(r.scores.macro_f1),
         );
     }
+    if let Some(pieces) = &m.pieces {
+        out += &piece_table(pieces);
+    }
+    for (name, rule) in &m.rules {
+        let _ = writeln!(out, "{name}: {}", rule_line(rule));
+    }
     let mut signs = Vec::new();
     if let Some(v) = m.source_validation {
         signs.push(format!("source validation {}", percent(Some(v))));
@@ -118,7 +126,9 @@ pub fn table(m: &Metrics) -> String {
             None => format!("A-distance {a:.2}"),
         });
     }
-    let _ = writeln!(out, "{}", signs.join("   "));
+    if !signs.is_empty() {
+        let _ = writeln!(out, "{}", signs.join("   "));
+    }
     for line in verdicts(m)
         .iter()
         .chain(&m.warnings.iter().map(|w| format!("warning: {w}")).collect::<Vec<_>>())
@@ -126,6 +136,50 @@ pub fn table(m: &Metrics) -> String {
         let _ = writeln!(out, "{line}");
     }
     out
+}
+
+/// All methods beside the rule on the same pieces.
+fn piece_table(pieces: &PieceScores) -> String {
+    let mut out = String::new();
+    let width = pieces.methods.keys().map(String::len).max().unwrap_or(8);
+    let _ = writeln!(
+        out,
+        "on the same pieces of {} s (short windows vote by mean probability)",
+        pieces.seconds
+    );
+    for (name, scores) in &pieces.methods {
+        let count: usize = scores.domains.values().map(|d| d.windows).sum();
+        let agreement = pieces.agreement_with_rule.get(name).map_or_else(String::new, |a| {
+            format!("   agrees with the rule on {}", percent(Some(*a)))
+        });
+        let _ = writeln!(
+            out,
+            "{name:width$}  {:>9}  {:>9}  {count:>8}{agreement}",
+            percent(scores.accuracy),
+            percent(scores.macro_f1)
+        );
+    }
+    for (name, rule) in &pieces.rules {
+        let _ = writeln!(out, "{name}: {}", rule_line(rule));
+    }
+    out
+}
+
+/// A rule's threshold, and what its verdicts are worth.
+fn rule_line(rule: &RuleDetail) -> String {
+    let mut line = format!("tau {:.3}", rule.tau);
+    if let Some([low, high]) = rule.plateau {
+        line += &format!(" (source labels; {low:.3} to {high:.3} are as good)");
+    }
+    line += &format!("; names a race in {} of the windows", percent(Some(rule.coverage)));
+    if rule.race_verdicts_right.is_some() {
+        line += &format!(", right in {} of those", percent(rule.race_verdicts_right));
+    }
+    line += &match &rule.abstention_counts_as {
+        Some(class) => format!("; \"{}\" counts as {class} in the scores", rule.abstention),
+        None => format!("; \"{}\" counts as wrong in the scores", rule.abstention),
+    };
+    line
 }
 
 /// What the scores mean, one sentence each.

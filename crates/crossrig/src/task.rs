@@ -2,14 +2,16 @@
 //!
 //! Sources carry labels, targets do not: what a target's label says stands apart in [`Truth`], which only scoring takes.
 
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
 use signal_domains::{
-    Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
+    Family, Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
 };
 
 use crate::corpus::{Corpus, DomainSignals, Globs, Signal, data_error};
 use crate::error::{Error, Result};
+use crate::physics::{SpeedNote, settle_speed};
 use crate::settings::Settings;
 
 /// One window of a domain.
@@ -50,6 +52,8 @@ pub struct Source {
 pub struct Task {
     /// Classes that the sources have; their order fixes the label numbers.
     pub classes: Vec<String>,
+    /// What each of them damages, where the data set says it.
+    pub families: Vec<Option<Family>>,
     /// Sampling rate of every recording; `None`: only samples exist.
     pub rate_hz: Option<f64>,
     /// Channels of every recording.
@@ -64,6 +68,8 @@ pub struct Task {
     pub targets: Vec<Domain>,
     /// SHA-256 over names and contents of the recordings.
     pub digest: String,
+    /// What the signals say of the shaft speeds that were given: file and note.
+    pub speeds: Vec<(String, SpeedNote)>,
 }
 
 /// The labels of the targets, for scoring alone.
@@ -91,14 +97,28 @@ impl Task {
         let rate_hz = common_rate(signals, settings.signal.rate)?;
 
         let window = settings.signal.window;
-        let resampled = |mut d: DomainSignals| -> Result<DomainSignals> {
-            for s in &mut d.signals {
-                at_rate(s, rate_hz)?;
-            }
+        let families = classes
+            .iter()
+            .map(|name| corpus.classes.iter().position(|c| c == name))
+            .map(|c| c.and_then(|c| corpus.families.get(c).copied().flatten()))
+            .collect();
+        let mut speeds = Vec::new();
+        let mut resampled = |mut d: DomainSignals| -> Result<DomainSignals> {
+            let notes: Vec<Option<SpeedNote>> = d
+                .signals
+                .par_iter_mut()
+                .map(|s| at_rate(s, rate_hz).map(|()| s.meta.geometry.and_then(|_| settle_speed(s))))
+                .collect::<Result<_>>()?;
+            speeds.extend(
+                d.signals
+                    .iter()
+                    .zip(notes)
+                    .filter_map(|(s, n)| Some((s.file.clone(), n?))),
+            );
             Ok(d)
         };
-        let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(resampled).collect::<Result<_>>()?;
-        let targets: Vec<DomainSignals> = corpus.targets.into_iter().map(resampled).collect::<Result<_>>()?;
+        let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(&mut resampled).collect::<Result<_>>()?;
+        let targets: Vec<DomainSignals> = corpus.targets.into_iter().map(&mut resampled).collect::<Result<_>>()?;
         long_enough(sources.iter().chain(&targets), window)?;
 
         let labels: Vec<Vec<usize>> = sources
@@ -128,6 +148,7 @@ impl Task {
             .collect();
         let task = Self {
             classes,
+            families,
             rate_hz,
             channels,
             window,
@@ -135,6 +156,7 @@ impl Task {
             sources,
             targets,
             digest,
+            speeds,
         };
         Ok((task, truth, warnings))
     }

@@ -8,6 +8,7 @@ use clap::Args;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use signal_conditioning::Meta;
+use signal_domains::Family;
 
 use super::Context;
 use crate::corpus::{Corpus, DomainSignals, Signal};
@@ -153,11 +154,21 @@ pub fn corpus(seed: u64, shift: f64) -> Result<Corpus> {
     Ok(Corpus {
         name: "simulated".into(),
         classes: Defect::ALL.iter().map(ToString::to_string).collect(),
+        families: Defect::ALL.iter().map(|d| Some(family(*d))).collect(),
         sources: vec![domain("machine-a", &Machine::a(), seed)?],
         targets: vec![domain("machine-b", &target, seed)?],
         channel_keys: vec!["*".into()],
         warnings: Vec::new(),
     })
+}
+
+fn family(defect: Defect) -> Family {
+    match defect {
+        Defect::None => Family::Healthy,
+        Defect::Inner => Family::InnerRace,
+        Defect::Outer => Family::OuterRace,
+        Defect::Ball => Family::RollingElement,
+    }
 }
 
 fn simulation(e: bearing_simulator::Error) -> Error {

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use signal_conditioning::Verdict;
 
 use super::Context;
 use crate::corpus::{self, DomainSignals, Globs};
 use crate::error::{Error, Result};
 use crate::inference::{Statistics, choose_statistics, classify, prepare};
 use crate::metrics::{Scored, Scores, score};
-use crate::model_file::{self, Model, Role};
+use crate::model_file::{Model, Role};
+use crate::physics::{self, ABSTENTION, RuleModel, Saved, classify_by_rule, prepare_for_rule};
 use crate::{output, summary};
 
 /// Flags of `evaluate`.
@@ -42,7 +44,10 @@ pub struct EvaluateArgs {
 
 /// Runs the command.
 pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
-    let model = model_file::load(&args.model)?;
+    let model = match physics::load(&args.model)? {
+        Saved::Network(model) => *model,
+        Saved::Rule(model) => return by_rule(args, &model),
+    };
     let settings = &model.recipe.settings;
     let dataset = corpus::open(
         &args.data,
@@ -113,6 +118,101 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
     } else {
         output::print(&table(&scores, &classes, &notes));
     }
+    Ok(())
+}
+
+/// Scores a saved rule.
+fn by_rule(args: &EvaluateArgs, model: &RuleModel) -> Result<()> {
+    let settings = &model.settings;
+    let dataset = corpus::open(
+        &args.data,
+        args.root.as_deref(),
+        settings.key.as_deref(),
+        settings.channels.as_deref(),
+    )?;
+    let wanted = Globs::new(&settings.classes, "classes")?;
+    let domains = corpus::read_domains(&dataset, &args.domain, |r| {
+        r.class.is_none_or(|c| wanted.pass(&dataset.classes[c]))
+    })?;
+    let roles = model.roles()?;
+    let mut classes = model.classes.clone();
+    for c in domains.iter().flat_map(|d| d.classes.iter().flatten()) {
+        if !classes.contains(&dataset.classes[*c]) {
+            classes.push(dataset.classes[*c].clone());
+        }
+    }
+    // one past the classes: an abstention that no class stands for
+    let nobody = classes.len();
+    let mut notes = vec![match roles.neither {
+        Some(class) => format!("\"{ABSTENTION}\" counts as {}", classes[class]),
+        None => format!("\"{ABSTENTION}\" counts as wrong"),
+    }];
+    let (mut all, mut named, mut right) = (0_usize, 0_usize, 0_usize);
+    let mut parts = Vec::new();
+    for d in domains {
+        let known = |s: &&corpus::Signal| model.recordings.iter().any(|(_, sha256)| *sha256 == s.sha256);
+        let seen = d.signals.iter().filter(known).count();
+        if seen > 0 {
+            notes.push(format!(
+                "{seen} of {} recordings of {} chose the threshold, with their labels",
+                d.signals.len(),
+                d.name
+            ));
+        }
+        let mut signals = d.signals;
+        for s in &mut signals {
+            prepare_for_rule(model, s)?;
+        }
+        let (windows, verdicts) = classify_by_rule(model, &signals)?;
+        let truth: Vec<Option<usize>> = d
+            .classes
+            .iter()
+            .map(|c| c.and_then(|c| classes.iter().position(|n| *n == dataset.classes[c])))
+            .collect();
+        for (w, v) in windows.iter().zip(&verdicts) {
+            all += 1;
+            if *v != Verdict::NoRaceFault {
+                named += 1;
+                right += usize::from(truth[w.recording].is_some() && truth[w.recording] == roles.class(*v));
+            }
+        }
+        let files: Vec<String> = signals.iter().map(|s| s.file.clone()).collect();
+        let recording: Vec<usize> = windows.iter().map(|w| w.recording).collect();
+        let predicted: Vec<usize> = verdicts.iter().map(|v| roles.class(*v).unwrap_or(nobody)).collect();
+        parts.push((d.name, files, recording, truth, predicted));
+    }
+    notes.push(format!(
+        "tau {:.3}; a race is named in {named} of {all} windows, {right} of them right",
+        model.tau.tau()
+    ));
+    let scored: Vec<Scored> = parts
+        .iter()
+        .map(|(domain, files, recording, truth, predicted)| Scored {
+            domain,
+            files,
+            recording,
+            truth,
+            predicted,
+        })
+        .collect();
+    let columns = nobody + usize::from(scored.iter().any(|s| s.predicted.contains(&nobody)));
+    let scores = score(&scored, columns, None)?;
+    if columns > nobody {
+        classes.push(ABSTENTION.to_owned());
+    }
+    output::print(&if args.json {
+        let text = serde_json::json!({
+            "schema": 1,
+            "model": args.model,
+            "split": "none: all windows of the recordings",
+            "classes": classes,
+            "scores": scores,
+            "remarks": notes,
+        });
+        format!("{text:#}\n")
+    } else {
+        table(&scores, &classes, &notes)
+    });
     Ok(())
 }
 

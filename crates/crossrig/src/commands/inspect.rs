@@ -15,6 +15,7 @@ use signal_domains::{Dataset, Query, RecordingEntry, list_variables};
 pub use self::folds::Folds;
 pub use self::leaks::LeakArgs;
 use super::Context;
+use super::inspect_physics::{self, PhysicsArgs};
 use crate::corpus::{self, data_error};
 use crate::error::{Error, Result};
 use crate::output;
@@ -49,6 +50,9 @@ pub struct InspectArgs {
     /// Print everything as JSON
     #[arg(long)]
     pub json: bool,
+    /// The flags of a bearing's evidence.
+    #[command(flatten)]
+    pub physics: PhysicsArgs,
 }
 
 /// One recording as it was found.
@@ -86,6 +90,9 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     let Some(path) = &args.path else {
         return Err(Error::input("what is to be inspected? a manifest, a folder or a file"));
     };
+    if args.physics.physics {
+        return inspect_physics::run(path, args.key.as_deref(), &args.physics, args.json);
+    }
     if path.is_file() && path.extension().is_none_or(|e| e != "toml") {
         return one_file(path, args.json);
     }

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod init;
 pub mod inspect;
+pub mod inspect_physics;
 pub mod predict;
 pub mod train;
 

@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use signal_conditioning::Meta;
-use signal_domains::load_file;
+use signal_conditioning::{Geometry, Meta, RaceRule, Verdict};
+use signal_domains::{Family, load_file};
 
 use super::Context;
+use super::inspect_physics::positive;
 use crate::corpus::{Signal, data_error};
 use crate::error::{Error, Result};
 use crate::inference::{Statistics, choose_statistics, classify, prepare};
-use crate::model_file::{self, Model};
+use crate::model_file::Model;
 use crate::network::argmax;
+use crate::physics::{
+    self, ABSTENTION, FileEvidence, RuleModel, Saved, bearing, classify_by_rule, evidence_of, prepare_for_rule,
+    settle_speed,
+};
+use crate::task::at_rate;
 use crate::{output, summary};
 
 /// Flags of `predict`.
@@ -34,6 +40,13 @@ pub struct PredictArgs {
     /// Sampling rate of the files in Hz [default: the model's, and the output says that it is assumed]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<f64>,
+    /// Bearing of the files' machine: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER[,CONTACT_ANGLE], or
+    /// bpfi=X,bpfo=X,bsf=X,ftf=X; with --rpm the evidence of the envelope spectrum is shown beside each verdict
+    #[arg(long, value_name = "BEARING")]
+    pub geometry: Option<String>,
+    /// Shaft speed of the files' machine in revolutions a minute; corrected by up to 3 % where a signal shows it clearly
+    #[arg(long, value_name = "RPM")]
+    pub rpm: Option<f64>,
     /// One JSON object a file and line
     #[arg(long)]
     pub json: bool,
@@ -47,16 +60,37 @@ pub struct PredictArgs {
 pub struct Diagnosis {
     /// The file.
     pub file: String,
-    /// Class with the largest mean probability over windows.
+    /// Class with the largest mean probability over windows; of the rule, the verdict of most windows.
     pub label: String,
-    /// That mean; not calibrated.
-    pub confidence: f64,
+    /// Whether the label is an abstention and no class: the rule found no fault of a race.
+    pub abstained: bool,
+    /// That mean; not calibrated. The rule has none.
+    pub confidence: Option<f64>,
     /// Share of windows whose most probable class is the label.
     pub agreement: f64,
     /// Number of windows.
     pub windows: usize,
     /// What was done about the rate.
     pub rate: String,
+    /// What the envelope spectrum says, where bearing and speed are known.
+    pub physics: Option<Physics>,
+}
+
+/// What physics says of a file, without any learning.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Physics {
+    /// `inner race`, `outer race` or `no race fault found`.
+    pub verdict: String,
+    /// Share of the pieces of 1 s that say so.
+    pub agreement: f64,
+    /// Threshold of the verdict, nepers of power.
+    pub tau: f64,
+    /// Where the shaft speed comes from.
+    pub speed: Option<String>,
+    /// The evidence, a line for each family, the strongest first.
+    pub evidence: Vec<String>,
+    /// What network and physics disagree in.
+    pub disagreement: Option<String>,
 }
 
 /// Runs the command.
@@ -67,15 +101,38 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
     if let Some(r) = args.rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
         return Err(Error::input(format!("--rate must be a positive number, found {r}")));
     }
-    let model = model_file::load(&args.model)?;
-    let statistics = choose_statistics(&model, args.statistics.as_deref(), args.restandardise)?;
-    let (mut signals, mut notes, mut failed) = (Vec::new(), Vec::new(), 0);
+    let asked = Asked {
+        keys: &args.key,
+        rate: args.rate,
+        geometry: args.geometry.as_deref().map(bearing).transpose()?,
+        rpm: positive("rpm", args.rpm)?,
+    };
+    let saved = physics::load(&args.model)?;
+    if let (Saved::Rule(_), true) = (&saved, args.statistics.is_some() || args.restandardise) {
+        return Err(Error::input(
+            "the rule has no statistics: leave --statistics and --restandardise out",
+        ));
+    }
+    let statistics = match &saved {
+        Saved::Network(model) => Some(choose_statistics(
+            model,
+            args.statistics.as_deref(),
+            args.restandardise,
+        )?),
+        Saved::Rule(_) => None,
+    };
+    let (mut diagnoses, mut failed) = (Vec::new(), 0);
+    let (mut signals, mut notes) = (Vec::new(), Vec::new());
     for file in &args.files {
-        match read(&model, file, &args.key, args.rate) {
-            Ok((signal, note)) => {
+        let done = match &saved {
+            Saved::Network(model) => read_for(model, file, &asked).map(|(signal, note)| {
                 signals.push(signal);
                 notes.push(note);
-            }
+            }),
+            Saved::Rule(model) => by_rule(model, file, &asked).map(|d| diagnoses.push(d)),
+        };
+        match done {
+            Ok(()) => {}
             Err(e) => {
                 failed += 1;
                 eprintln!("error: {e}");
@@ -90,11 +147,11 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
             "warning: statistics come from these files themselves: right only where they show every condition the model knows"
         );
     }
-    let diagnoses = if signals.is_empty() {
-        Vec::new()
-    } else {
-        diagnose(&model, &signals, &notes, statistics)?
-    };
+    if let (Saved::Network(model), Some(statistics)) = (&saved, statistics)
+        && !signals.is_empty()
+    {
+        diagnoses = diagnose(model, &signals, &notes, statistics)?;
+    }
     output::print(&if args.json {
         json_lines(&diagnoses)?
     } else {
@@ -132,24 +189,104 @@ pub fn diagnose(model: &Model, signals: &[Signal], notes: &[String], statistics:
             Diagnosis {
                 file: signal.file.clone(),
                 label: model.recipe.classes[label].clone(),
-                confidence: f64::from(mean[label]),
+                abstained: false,
+                confidence: Some(f64::from(mean[label])),
                 agreement: rows.iter().filter(|p| argmax(p) == label).count() as f64 / n,
                 windows: rows.len(),
                 rate: rate.clone(),
+                physics: physics_of(signal, model.recipe.families.get(label).copied().flatten()),
             }
         })
         .collect())
 }
 
-/// One file, at the model's rate, and what was done about its rate.
-fn read(model: &Model, file: &Path, keys: &[String], rate: Option<f64>) -> Result<(Signal, String)> {
-    let own = &model.recipe.channel_keys;
-    let recording = load_file(file, if keys.is_empty() { own } else { keys }).map_err(data_error)?;
+/// What the flags say of the files.
+struct Asked<'a> {
+    keys: &'a [String],
+    rate: Option<f64>,
+    geometry: Option<Geometry>,
+    rpm: Option<f64>,
+}
+
+/// One file for a network: at the model's rate, and what was done about its rate.
+fn read_for(model: &Model, file: &Path, asked: &Asked) -> Result<(Signal, String)> {
+    let (mut signal, note) = read(file, asked, &model.recipe.channel_keys, model.recipe.rate_hz)?;
+    if signal.meta.geometry.is_some() && signal.meta.rate_hz.is_some() {
+        settle_speed(&mut signal);
+    }
+    prepare(model, &mut signal)?;
+    Ok((signal, note))
+}
+
+/// The rule's diagnosis of one file.
+fn by_rule(model: &RuleModel, file: &Path, asked: &Asked) -> Result<Diagnosis> {
+    let (mut signal, rate) = read(file, asked, &model.channel_keys, Some(model.rate_hz))?;
+    let speed = prepare_for_rule(model, &mut signal)?;
+    let (windows, verdicts) = classify_by_rule(model, std::slice::from_ref(&signal))?;
+    let found = evidence_of(&signal, model.tau)?;
+    let class = model
+        .roles()?
+        .class(found.verdict)
+        .filter(|_| found.verdict != Verdict::NoRaceFault);
+    Ok(Diagnosis {
+        file: signal.file.clone(),
+        label: class.map_or_else(|| found.named().to_owned(), |c| model.classes[c].clone()),
+        abstained: found.verdict == Verdict::NoRaceFault,
+        confidence: None,
+        agreement: verdicts.iter().filter(|v| **v == found.verdict).count() as f64 / windows.len() as f64,
+        windows: windows.len(),
+        rate,
+        physics: Some(words(&found, model.tau, speed.map(|s| s.words()), None)),
+    })
+}
+
+/// The evidence beside a network's verdict, where bearing and speed are known and the recording is long enough; `family` is
+/// what the network says is damaged.
+fn physics_of(signal: &Signal, family: Option<Family>) -> Option<Physics> {
+    let mut signal = signal.clone();
+    let rate_hz = signal.meta.rate_hz?;
+    (signal.meta.geometry?, signal.meta.shaft_hz?);
+    at_rate(&mut signal, Some(physics::RATE_HZ.min(rate_hz))).ok()?;
+    let rule = RaceRule::default();
+    let found = evidence_of(&signal, rule).ok()?;
+    let network = family.map(|f| match f {
+        Family::InnerRace => Verdict::InnerRace,
+        Family::OuterRace => Verdict::OuterRace,
+        _ => Verdict::NoRaceFault,
+    });
+    let disagreement = network
+        .filter(|n| *n != found.verdict)
+        .map(|n| match (n, found.verdict) {
+            (Verdict::NoRaceFault, _) => format!("the spectrum shows the {}, the network names none", found.named()),
+            (_, Verdict::NoRaceFault) => "the network names a race whose lines the spectrum does not show".to_owned(),
+            _ => format!("the spectrum shows the {}, the network names another", found.named()),
+        });
+    let speed = signal
+        .meta
+        .shaft_hz
+        .map(|hz| format!("shaft speed {:.1} rpm", hz * 60.0));
+    Some(words(&found, rule, speed, disagreement))
+}
+
+fn words(found: &FileEvidence, rule: RaceRule, speed: Option<String>, disagreement: Option<String>) -> Physics {
+    Physics {
+        verdict: found.named().to_owned(),
+        agreement: found.agreement,
+        tau: rule.tau(),
+        speed,
+        evidence: found.words(),
+        disagreement,
+    }
+}
+
+/// One file as it is, with what is known of its machine, and what will be done about its rate.
+fn read(file: &Path, asked: &Asked, own: &[String], model_rate: Option<f64>) -> Result<(Signal, String)> {
+    let recording = load_file(file, if asked.keys.is_empty() { own } else { asked.keys }).map_err(data_error)?;
     if let Some(fault) = recording.scan().fault() {
         return Err(Error::input(format!("{}: {fault}", file.display())));
     }
-    let stated = rate.or(recording.rate_hz);
-    let note = match (stated, model.recipe.rate_hz) {
+    let stated = asked.rate.or(recording.rate_hz);
+    let note = match (stated, model_rate) {
         (Some(from), Some(to)) if from != to => format!("resampled from {from} to {to} Hz"),
         (Some(_), Some(to)) => format!("{to} Hz"),
         (None, Some(to)) => format!("rate assumed: {to} Hz"),
@@ -164,18 +301,17 @@ fn read(model: &Model, file: &Path, keys: &[String], rate: Option<f64>) -> Resul
         }
         (None, None) => "no rate".to_owned(),
     };
-    let mut signal = Signal {
+    let signal = Signal {
         file: file.display().to_string(),
         unit: None,
         meta: Meta {
-            rate_hz: stated.or(model.recipe.rate_hz),
-            shaft_hz: recording.rpm.map(|rpm| rpm / 60.0),
-            geometry: None,
+            rate_hz: stated.or(model_rate),
+            shaft_hz: asked.rpm.or(recording.rpm).map(|rpm| rpm / 60.0),
+            geometry: asked.geometry,
         },
         sha256: recording.sha256,
         channels: recording.channels,
     };
-    prepare(model, &mut signal)?;
     Ok((signal, note))
 }
 
@@ -215,11 +351,36 @@ fn table(diagnoses: &[Diagnosis]) -> String {
             "{:file$}  {:label$}  {:>11}  {:>9}  {:>7}  {}",
             d.file,
             d.label,
-            summary::percent(Some(d.confidence)),
+            summary::percent(d.confidence),
             summary::percent(Some(d.agreement)),
             d.windows,
             d.rate
         );
+        if let Some(p) = &d.physics {
+            let _ = writeln!(
+                out,
+                "    physics: {} in {} of the pieces of 1 s (tau {:.2}){}",
+                p.verdict,
+                summary::percent(Some(p.agreement)),
+                p.tau,
+                p.speed.as_ref().map_or_else(String::new, |s| format!("; {s}"))
+            );
+            for line in &p.evidence {
+                let _ = writeln!(out, "      {line}");
+            }
+            if let Some(what) = &p.disagreement {
+                let _ = writeln!(out, "    network and physics DISAGREE: {what}");
+            }
+        }
+    }
+    if diagnoses.iter().any(|d| d.abstained) {
+        let _ = writeln!(
+            out,
+            "\"{ABSTENTION}\" is an abstention: the bearing may be healthy, a ball may be damaged, or a fault leaves no trace"
+        );
+    }
+    if diagnoses.iter().all(|d| d.confidence.is_none()) {
+        return out;
     }
     out += "* mean probability over windows, not calibrated\n";
     out

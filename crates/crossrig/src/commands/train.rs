@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Conduct, Outcome, conduct, metrics, recipe};
 use crate::metrics::Metrics;
 use crate::network::{Network, Shape};
-use crate::options::TrainOptions;
+use crate::options::{Method, TrainOptions};
+use crate::physics::{self, RuleModel};
 use crate::report_data::report;
 use crate::settings::Settings;
 use crate::task::{Task, Truth};
@@ -82,7 +83,9 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     for w in &warnings {
         eprintln!("warning: {w}");
     }
-    network_fits(&task, &settings)?;
+    if settings.method != Method::Rule {
+        network_fits(&task, &settings)?;
+    }
     output::create_folder(&out)?;
     output::remove_scratch(&out);
     output::write(&out.join("config.toml"), settings.to_config(&out)?.as_bytes())?;
@@ -137,6 +140,10 @@ pub fn save(
                 &recipe(task, settings, &outcome.inputs, kind, channel_keys)?,
             )?;
         }
+    }
+    if let Some((result, detail)) = outcome.rules.first() {
+        let model = RuleModel::new(task, settings, result.rule, &detail.chosen_by, channel_keys)?;
+        physics::save(&out.join("model.safetensors"), &model)?;
     }
     let text = serde_json::to_string_pretty(metrics).map_err(|e| Error::Machine(e.to_string()))?;
     output::write(&out.join("metrics.json"), text.as_bytes())?;
@@ -218,6 +225,22 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
             d.test.len()
         );
     }
+    for (file, note) in &task.speeds {
+        if (note.found_rpm - note.given_rpm).abs() > 0.003 * note.given_rpm || !note.trusted {
+            let _ = writeln!(out, "{file}: {}", note.words());
+        }
+    }
+    for w in warnings {
+        let _ = writeln!(out, "warning: {w}");
+    }
+    if settings.method == Method::Rule {
+        let _ = writeln!(
+            out,
+            "the rule on defect orders, tau {}",
+            settings.tau.as_deref().unwrap_or("source")
+        );
+        return Ok(out);
+    }
     let inputs = crate::preprocess::training_inputs(task, &settings.signal)?;
     let network = Network::new(settings, crate::training::shape(task, &inputs)?)?;
     let _ = writeln!(
@@ -238,8 +261,5 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
             ""
         }
     );
-    for w in warnings {
-        let _ = writeln!(out, "warning: {w}");
-    }
     Ok(out)
 }

@@ -6,6 +6,7 @@
 
 mod axis;
 mod bars;
+mod envelope;
 mod figures;
 mod html;
 mod lines;
@@ -151,6 +152,11 @@ pub struct Recording {
     pub predicted: Option<String>,
     /// Share of its windows predicted as that class, 0 to 1.
     pub agreement: Option<f64>,
+}
+
+/// An envelope spectrum with the lines of each defect: a whole SVG file.
+pub fn evidence_svg(evidence: &signal_conditioning::Evidence, title: &str) -> String {
+    envelope::draw(evidence, title).replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
 }
 
 /// The page.
