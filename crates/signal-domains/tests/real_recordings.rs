@@ -298,8 +298,17 @@ fn real_tdms_files_are_read_as_nptdms_reads_them_and_the_broken_one_is_an_error_
     }
     for entry in &open("tdms.toml", Some(data.clone())).recordings {
         let recording = entry.load().unwrap();
-        let (rate, samples) = if entry.domain == "tower" { (30.0, 18_000) } else { (250.0, 15_000) };
-        assert_eq!((recording.rate_hz, recording.len()), (Some(rate), samples), "{}", entry.file);
+        let (rate, samples) = if entry.domain == "tower" {
+            (30.0, 18_000)
+        } else {
+            (250.0, 15_000)
+        };
+        assert_eq!(
+            (recording.rate_hz, recording.len()),
+            (Some(rate), samples),
+            "{}",
+            entry.file
+        );
     }
     let message = list_variables(&data.join("tdms/faulty_tdms_01.tdms"))
         .unwrap_err()
