@@ -243,9 +243,11 @@ fn by_rule(model: &RuleModel, file: &Path, asked: &Asked) -> Result<Diagnosis> {
 /// The evidence beside a network's verdict, where bearing and speed are known and the recording is long enough; `family` is
 /// what the network says is damaged.
 fn physics_of(signal: &Signal, family: Option<Family>) -> Option<Physics> {
-    let mut signal = signal.clone();
     let rate_hz = signal.meta.rate_hz?;
-    (signal.meta.geometry?, signal.meta.shaft_hz?);
+    if signal.meta.geometry.is_none() || signal.meta.shaft_hz.is_none() {
+        return None;
+    }
+    let mut signal = signal.clone();
     at_rate(&mut signal, Some(physics::RATE_HZ.min(rate_hz))).ok()?;
     let rule = RaceRule::default();
     let found = evidence_of(&signal, rule).ok()?;
