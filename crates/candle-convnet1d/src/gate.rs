@@ -54,11 +54,6 @@ impl SeGate {
         let hidden = relu(&self.reduce.forward(means)?)?;
         candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)
     }
-
-    /// `x` times the factors.
-    pub(crate) fn scaled(&self, x: &Tensor, scale: &Tensor) -> Result<Tensor> {
-        scale_channels(x, scale)
-    }
 }
 
 impl candle_core::Module for SeGate {
@@ -93,7 +88,7 @@ impl Pointwise {
 }
 
 /// Each channel of each row of `x` `(N, C, L)` times its own `scale` `(N, C)`.
-fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+pub(crate) fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
     if has_kernels(x) {
         x.contiguous()?.apply_op2(&scale.contiguous()?, ScaleChannels)
     } else {

@@ -104,12 +104,13 @@ vectorised! {
         let larger = |a: T, b: T| if b > a || b.is_nan() { b } else { a };
         let mut lanes = [row[0]; LANES];
         let (chunks, rest) = row.as_chunks::<LANES>();
-        let mut nan = [T::zero(); LANES];
+        let zero = T::zero();
+        let mut nan = [zero; LANES];
         for chunk in chunks {
             for i in 0..LANES {
                 lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
                 // 0, or NaN from the first NaN or infinity on: no early exit, so that it is a vector loop
-                nan[i] += chunk[i] - chunk[i];
+                nan[i] += zero * chunk[i];
             }
         }
         let found = lanes.iter().chain(rest).copied().fold(row[0], larger);

@@ -7,6 +7,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
 
 use crate::buffer::{Reader, for_float, has_kernels, write_elements, write_row_iters};
+use crate::gate::scale_channels;
 use crate::norm::Floor;
 use crate::pool::{self, dims3};
 use crate::{BatchNorm1d, Conv1d, Pass, SeGate, relu};
@@ -460,7 +461,7 @@ impl Signal {
             return gate.forward(&self.values).map(Self::tensor);
         };
         let scale = gate.scale(&self.mean()?)?;
-        let y = gate.scaled(&self.values, &scale.detach())?;
+        let y = scale_channels(&self.values, &scale.detach())?;
         let gradient = Arc::<Slot>::default();
         let (x, input, output) = (self.values.clone(), link.gradient.clone(), gradient.clone());
         let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {

@@ -32,11 +32,12 @@ struct Args {
 
 const COLD: usize = 800_000_000;
 
+type Shape = (usize, usize, usize);
 type Forward = Box<dyn Fn(&Tensor) -> CandleResult<Tensor>>;
 
 /// The input's shape and the layer.
-fn layer(key: &str) -> CandleResult<Option<((usize, usize, usize), Forward)>> {
-    let conv = |shape: (usize, usize, usize), c_out: usize, kernel: usize, groups: usize, padding: usize| {
+fn layer(key: &str) -> CandleResult<Option<(Shape, Forward)>> {
+    let conv = |shape: Shape, c_out: usize, kernel: usize, groups: usize, padding: usize| {
         let weight = Var::randn(0f32, 1., (c_out, shape.1 / groups, kernel), &Device::Cpu)?;
         let params = Conv1dParams {
             padding: padding.into(),

@@ -44,10 +44,12 @@ pub(crate) struct Span {
 pub(super) fn spans(rows: usize) -> impl Iterator<Item = Span> + Clone {
     (0..rows).step_by(TALL).map(move |first| {
         let left = rows - first;
-        let height = match left {
-            ..=LOW => LOW,
-            ..=MIDDLE => MIDDLE,
-            _ => TALL,
+        let height = if left <= LOW {
+            LOW
+        } else if left <= MIDDLE {
+            MIDDLE
+        } else {
+            TALL
         };
         Span {
             first,

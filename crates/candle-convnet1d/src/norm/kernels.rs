@@ -167,13 +167,13 @@ pub(super) fn forward_train<T: Float>(
     eps: f64,
     relu: bool,
 ) -> (Vec<T>, Vec<Moment>) {
-    let floor = Floor::new(relu);
     struct Block<T> {
         first: usize,
         /// By channel of the block, then range.
         moments: Vec<Moment>,
         affines: Vec<Affine<T>>,
     }
+    let floor = Floor::new(relu);
     let count = plan.ranges.len();
     let range_of_row = plan.range_of_row();
     let (y, blocks) = write_channels(
