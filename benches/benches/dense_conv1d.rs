@@ -6,23 +6,23 @@ use candle_convnet1d::{Conv1dParams, conv1d};
 use candle_core::Var;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// Input `(N, C, L)`, output channels, kernel, stride.
-const SHAPES: [((usize, usize, usize), usize, usize, usize); 8] = [
-    ((64, 256, 256), 128, 1, 1),
-    ((64, 512, 32), 1024, 1, 1),
-    ((64, 64, 256), 64, 3, 1),
-    ((64, 512, 32), 512, 3, 1),
-    ((64, 64, 256), 128, 3, 2),
+/// Batch, input channels, length, output channels, kernel, stride.
+const SHAPES: [[usize; 6]; 8] = [
+    [64, 256, 256, 128, 1, 1],
+    [64, 512, 32, 1024, 1, 1],
+    [64, 64, 256, 64, 3, 1],
+    [64, 512, 32, 512, 3, 1],
+    [64, 64, 256, 128, 3, 2],
     // light-cnn: its first convolution and its last; the stem of the SE-ResNeXts
-    ((128, 1, 1024), 16, 15, 1),
-    ((128, 64, 502), 128, 3, 1),
-    ((64, 1, 1024), 64, 7, 2),
+    [128, 1, 1024, 16, 15, 1],
+    [128, 64, 502, 128, 3, 1],
+    [64, 1, 1024, 64, 7, 2],
 ];
 
 fn dense_conv1d(c: &mut Criterion) {
     let mut group = c.benchmark_group("dense_conv1d");
     for device in devices() {
-        for ((n, c_in, length), c_out, kernel, stride) in SHAPES {
+        for [n, c_in, length, c_out, kernel, stride] in SHAPES {
             let x = Var::randn(0f32, 1., (n, c_in, length), &device).unwrap();
             let weight = Var::randn(0f32, 1., (c_out, c_in, kernel), &device).unwrap();
             let params = Conv1dParams {
