@@ -34,7 +34,7 @@ enum Command {
     /// Write a first manifest for a folder of recordings, to be corrected
     Init(init::InitArgs),
     /// Show what a manifest, a folder or a file holds, and what is wrong with it
-    Inspect(inspect::InspectArgs),
+    Inspect(Box<inspect::InspectArgs>),
     /// Train on labelled and unlabelled recordings; score beside simple methods; save models and a report
     Train(Box<train::TrainArgs>),
     /// Score a saved model on labelled recordings
