@@ -18,7 +18,7 @@ pub struct PhysicsArgs {
     /// Show what the envelope spectrum of a recording says of each part of its bearing (with --geometry and --rpm)
     #[arg(long, requires = "geometry", requires = "rpm", help_heading = "Physics")]
     pub physics: bool,
-    /// The bearing: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER[,CONTACT_ANGLE], or bpfi=X,bpfo=X,bsf=X,ftf=X
+    /// The bearing: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER(,CONTACT_ANGLE), or bpfi=X,bpfo=X,bsf=X,ftf=X
     #[arg(long, value_name = "BEARING", help_heading = "Physics")]
     pub geometry: Option<String>,
     /// Shaft speed in revolutions a minute; corrected by up to 3 % where the signal shows it clearly

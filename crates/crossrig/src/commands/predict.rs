@@ -40,7 +40,7 @@ pub struct PredictArgs {
     /// Sampling rate of the files in Hz [default: the model's, and the output says that it is assumed]
     #[arg(long, value_name = "HZ")]
     pub rate: Option<f64>,
-    /// Bearing of the files' machine: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER[,CONTACT_ANGLE], or
+    /// Bearing of the files' machine: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER(,CONTACT_ANGLE), or
     /// bpfi=X,bpfo=X,bsf=X,ftf=X; with --rpm the evidence of the envelope spectrum is shown beside each verdict
     #[arg(long, value_name = "BEARING")]
     pub geometry: Option<String>,

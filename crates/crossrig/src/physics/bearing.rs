@@ -2,7 +2,7 @@ use signal_conditioning::{Bearing, Geometry};
 
 use crate::error::{Error, Result};
 
-const HINT: &str = "a name of the table (6205, 6203, NICE), dimensions `BALLS,BALL_DIAMETER,PITCH_DIAMETER[,CONTACT_ANGLE]` in one unit and \
+const HINT: &str = "a name of the table (6205, 6203, NICE), dimensions `BALLS,BALL_DIAMETER,PITCH_DIAMETER(,CONTACT_ANGLE)` in one unit and \
     degrees, or factors `bpfi=X,bpfo=X,bsf=X,ftf=X` (bsf: the ball's spin, half of its impacts)";
 
 /// The bearing of `--geometry`: a name of the table, dimensions, or factors.
