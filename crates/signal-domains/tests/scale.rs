@@ -1,15 +1,15 @@
-//! Ten thousand recordings: a manifest opens without looking into them.
+//! Ten thousand recordings: a manifest opens without looking into them. A step that grew with the square of their number would
+//! be felt here.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::time::Instant;
 
 use signal_domains::{Dataset, LeaveOut, OpenOptions};
 
 const RECORDINGS: usize = 10_000;
 
 #[test]
-fn a_manifest_of_ten_thousand_recordings_opens_at_once() {
+fn a_manifest_of_ten_thousand_recordings_opens_and_folds() {
     let folder = tempfile::tempdir().unwrap();
     let name = |i: usize| format!("rig{}/class{}_{i}.csv", i % 4, i % 7);
     let mut listed = String::from("[dataset]\nrate_hz = 1000\n");
@@ -35,15 +35,13 @@ fn a_manifest_of_ten_thousand_recordings_opens_at_once() {
     ] {
         let path = folder.path().join("m.toml");
         fs::write(&path, text).unwrap();
-        let start = Instant::now();
         let dataset = Dataset::open(&path, &OpenOptions::default()).unwrap();
-        let opened = start.elapsed();
-        let start = Instant::now();
-        let folds = dataset.folds(LeaveOut::Domain).unwrap().len();
-        println!("{what}: opened in {opened:?}, {folds} folds in {:?}", start.elapsed());
-        assert_eq!(dataset.recordings.len(), count);
-        assert!(dataset.absent().is_empty());
-        // a second on a free machine; only a step that grows with the square would take this long
-        assert!(opened.as_secs() < 10, "{what}: {opened:?}");
+        assert_eq!(dataset.recordings.len(), count, "{what}");
+        assert!(dataset.absent().is_empty(), "{what}");
+        assert_eq!(
+            dataset.folds(LeaveOut::Domain).unwrap().len(),
+            dataset.domains().len(),
+            "{what}"
+        );
     }
 }
