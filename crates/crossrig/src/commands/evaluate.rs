@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use signal_conditioning::Verdict;
+use signal_domains::Dataset;
 
 use super::Context;
 use crate::corpus::{self, DomainSignals, Globs};
@@ -14,6 +15,7 @@ use crate::inference::{Statistics, choose_statistics, classify, prepare};
 use crate::metrics::{Scored, Scores, score};
 use crate::model_file::{Model, Role};
 use crate::physics::{self, ABSTENTION, RuleModel, Saved, classify_by_rule, prepare_for_rule};
+use crate::settings::Settings;
 use crate::{output, summary};
 
 /// Flags of `evaluate`.
@@ -49,16 +51,7 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
         Saved::Rule(model) => return by_rule(args, &model),
     };
     let settings = &model.recipe.settings;
-    let dataset = corpus::open(
-        &args.data,
-        args.root.as_deref(),
-        settings.key.as_deref(),
-        settings.channels.as_deref(),
-    )?;
-    let wanted = Globs::new(&settings.classes, "classes")?;
-    let domains = corpus::read_domains(&dataset, &args.domain, |r| {
-        r.class.is_none_or(|c| wanted.pass(&dataset.classes[c]))
-    })?;
+    let (dataset, domains) = read(args, settings)?;
 
     let mut classes = model.recipe.classes.clone();
     for d in &domains {
@@ -121,9 +114,8 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Scores a saved rule.
-fn by_rule(args: &EvaluateArgs, model: &RuleModel) -> Result<()> {
-    let settings = &model.settings;
+/// The domains asked for: their recordings of the classes that `--classes` left the model, and those without a label.
+fn read(args: &EvaluateArgs, settings: &Settings) -> Result<(Dataset, Vec<DomainSignals>)> {
     let dataset = corpus::open(
         &args.data,
         args.root.as_deref(),
@@ -134,6 +126,13 @@ fn by_rule(args: &EvaluateArgs, model: &RuleModel) -> Result<()> {
     let domains = corpus::read_domains(&dataset, &args.domain, |r| {
         r.class.is_none_or(|c| wanted.pass(&dataset.classes[c]))
     })?;
+    Ok((dataset, domains))
+}
+
+/// Scores a saved rule.
+fn by_rule(args: &EvaluateArgs, model: &RuleModel) -> Result<()> {
+    let settings = &model.settings;
+    let (dataset, domains) = read(args, settings)?;
     let roles = model.roles()?;
     let mut classes = model.classes.clone();
     for c in domains.iter().flat_map(|d| d.classes.iter().flatten()) {
