@@ -236,14 +236,10 @@ impl Picture {
                 gradient[i] = 4.0 * (sum * at[i] - table::dot(&force, at));
             }
         }
-        for k in 0..2 {
-            let each = self.at[k]
-                .iter_mut()
-                .zip(&mut self.velocity[k])
-                .zip(&mut self.gain[k])
-                .zip(&gradients[k]);
+        for (k, gradients) in gradients.iter().enumerate() {
+            let each = self.at[k].iter_mut().zip(&mut self.velocity[k]).zip(&mut self.gain[k]);
             let mut sum = 0.0;
-            for (((at, velocity), gain), gradient) in each {
+            for (((at, velocity), gain), gradient) in each.zip(gradients) {
                 *gain = if gradient * *velocity > 0.0 {
                     (*gain * 0.8).max(LEAST_GAIN)
                 } else {

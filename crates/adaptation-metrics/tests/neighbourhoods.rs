@@ -29,11 +29,11 @@ fn divergence(x: &[f64], rows: usize, perplexity: f64, points: &[[f64; 2]]) -> f
             };
             let (mut low, mut high) = (0.0, 50.0);
             for _ in 0..200 {
-                let middle = (low + high) / 2.0;
+                let middle = f64::midpoint(low, high);
                 if at(middle).1 > perplexity.ln() {
-                    low = middle
+                    low = middle;
                 } else {
-                    high = middle
+                    high = middle;
                 }
             }
             at(low).0

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use adaptation_metrics::{Pca, proxy_a_distance};
+use adaptation_metrics::proxy_a_distance;
 
 use crate::baselines::{MOST_WINDOWS, at_most, baselines, score_targets};
 use crate::error::{Error, Result};
+use crate::feature_map::{DomainFeatures, feature_maps};
 use crate::metrics::{DomainAccuracy, LastEpoch, Metrics, Scores, isa, versions};
 use crate::model_file::{DomainMemory, ModelRecipe, Role};
 use crate::network::{Network, Outputs};
@@ -16,6 +17,7 @@ use crate::physics::{self, Roles, RuleDetail, RuleResult};
 use crate::pieces::{PieceScores, Probabilities, certain, on_pieces};
 use crate::preprocess::{DomainInput, input_tensor, training_inputs};
 use crate::progress::TrainingBar;
+use crate::report::FeatureMap;
 use crate::settings::Settings;
 use crate::task::{Domain, Task, Truth, WindowRef};
 use crate::training::{EpochRecord, Keeping, Kind, Run, Trained, Validation, shape, train};
@@ -40,21 +42,8 @@ pub struct ModelResult {
     pub predicted: Vec<Vec<usize>>,
     /// Class probabilities of each scored window of each target.
     pub probabilities: Probabilities,
-    /// Map of its features.
-    pub map: FeatureMap,
-}
-
-/// Features of scored windows in two dimensions.
-#[derive(Clone, Debug, Default)]
-pub struct FeatureMap {
-    /// Coordinates on the first two principal components.
-    pub points: Vec<[f64; 2]>,
-    /// Number of the domain of each point.
-    pub domain: Vec<usize>,
-    /// Class of each point, into [`Truth::classes`]; `None` where it has no label.
-    pub class: Vec<Option<usize>>,
-    /// Shares of the variance that the two components hold.
-    pub explained: [f64; 2],
+    /// Maps of its features.
+    pub maps: Vec<FeatureMap>,
 }
 
 /// Everything an experiment came to.
@@ -298,7 +287,7 @@ impl<'a> Evaluation<'a> {
         let source_validation = history.last().and_then(|h| h.source_validation);
         Ok(ModelResult {
             a_distance: self.a_distance(&outputs)?,
-            map: self.map(&outputs, &source_windows)?,
+            maps: self.maps(&outputs, &source_windows)?,
             network,
             history,
             scores,
@@ -327,35 +316,28 @@ impl<'a> Evaluation<'a> {
         Ok(Some(distance.value))
     }
 
-    /// The first two principal components of source and target features together.
-    fn map(&self, outputs: &[Outputs], source_windows: &[Vec<WindowRef>]) -> Result<FeatureMap> {
-        let mut map = FeatureMap::default();
-        let width = outputs[0].width;
-        let mut rows: Vec<f64> = Vec::new();
+    /// Maps of source and target features together.
+    fn maps(&self, outputs: &[Outputs], source_windows: &[Vec<WindowRef>]) -> Result<Vec<FeatureMap>> {
         let sources = self.task.sources.len();
-        for (i, o) in outputs.iter().enumerate() {
-            let n = o.features.len() / width.max(1);
-            let every = n.div_ceil(500).max(1);
-            for r in (0..n).step_by(every) {
-                rows.extend(o.features[r * width..(r + 1) * width].iter().map(|&v| f64::from(v)));
-                map.domain.push(i);
-                map.class.push(if i < sources {
-                    Some(self.task.sources[i].classes[source_windows[i][r].recording])
-                } else {
-                    self.truth.targets[i - sources][self.scored[i - sources][r].recording]
-                });
+        let class = |i: usize, window: usize| {
+            if i < sources {
+                Some(self.task.sources[i].classes[source_windows[i][window].recording])
+            } else {
+                self.truth.targets[i - sources][self.scored[i - sources][window].recording]
             }
-        }
-        if map.domain.len() < 3 || width < 2 {
-            return Ok(FeatureMap::default());
-        }
-        let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
-        let pca = Pca::fit(&rows, map.domain.len(), width, 2).map_err(machine)?;
-        let flat = pca.transform(&rows).map_err(machine)?;
-        map.points = flat.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
-        let explained = pca.explained_variance_ratio();
-        map.explained = [explained[0], explained[1]];
-        Ok(map)
+        };
+        let width = outputs[0].width;
+        let domains: Vec<DomainFeatures> = outputs
+            .iter()
+            .enumerate()
+            .map(|(i, o)| DomainFeatures {
+                features: &o.features,
+                class: (0..o.features.len() / width.max(1))
+                    .map(|window| class(i, window))
+                    .collect(),
+            })
+            .collect();
+        feature_maps(&domains, width)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod task;
 
 pub mod baselines;
 pub mod experiment;
+pub mod feature_map;
 pub mod network;
 pub mod physics;
 pub mod pieces;

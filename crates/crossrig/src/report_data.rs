@@ -1,8 +1,10 @@
 //! What the report shows of an experiment.
 
+use adaptation_metrics::accuracy_against_coverage;
+
 use crate::experiment::{ModelResult, Outcome, scored_windows};
 use crate::metrics::{Metrics, Scores};
-use crate::report::{DomainScores, Epoch, FeatureMap, Method, Model, Recording, Report};
+use crate::report::{DomainScores, Epoch, Method, Model, Recording, Report};
 use crate::settings::Settings;
 use crate::summary::{rows, split_line, verdicts};
 use crate::task::{Task, Truth};
@@ -26,11 +28,14 @@ pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
         warnings: m.warnings.clone(),
         classes: m.classes.clone(),
         known_classes: m.known_classes,
-        adapted: outcome.adapted.as_ref().map(|r| model(name(0), r)),
-        source_only: outcome
-            .source_only
+        adapted: outcome
+            .adapted
             .as_ref()
-            .map(|r| model(name(usize::from(outcome.adapted.is_some())), r)),
+            .map(|r| model(name(0), r, coverage(task, truth, settings, r))),
+        source_only: outcome.source_only.as_ref().map(|r| {
+            let name = name(usize::from(outcome.adapted.is_some()));
+            model(name, r, coverage(task, truth, settings, r))
+        }),
         simple: rows
             .iter()
             .filter(|r| r.simple)
@@ -43,7 +48,7 @@ pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
     }
 }
 
-fn model(name: String, r: &ModelResult) -> Model {
+fn model(name: String, r: &ModelResult, coverage: Vec<[f64; 2]>) -> Model {
     Model {
         method: method(name, &r.scores),
         history: r
@@ -62,13 +67,33 @@ fn model(name: String, r: &ModelResult) -> Model {
         domain_accuracy: r.domain_accuracy.map(|d| d.value),
         a_distance: r.a_distance,
         predicted_mix: r.predicted_mix.clone(),
-        map: (!r.map.points.is_empty()).then(|| FeatureMap {
-            points: r.map.points.clone(),
-            domain: r.map.domain.clone(),
-            class: r.map.class.clone(),
-            explained: r.map.explained,
-        }),
+        maps: r.maps.clone(),
+        coverage,
     }
+}
+
+/// Points of the curve, at most.
+const MOST_POINTS: usize = 200;
+
+/// Share of the labelled scored windows of at least some confidence, and the accuracy among them.
+fn coverage(task: &Task, truth: &Truth, settings: &Settings, r: &ModelResult) -> Vec<[f64; 2]> {
+    let classes = task.classes.len();
+    let (mut confidence, mut right) = (Vec::new(), Vec::new());
+    for (t, windows) in scored_windows(task, settings).iter().enumerate() {
+        let rows = r.probabilities[t].chunks_exact(classes).zip(&r.predicted[t]);
+        for (window, (p, &predicted)) in windows.iter().zip(rows) {
+            if let Some(class) = truth.targets[t][window.recording] {
+                confidence.push(f64::from(p[predicted]));
+                right.push(class == predicted);
+            }
+        }
+    }
+    // nothing labelled: no curve
+    let curve = accuracy_against_coverage(&confidence, &right).unwrap_or_default();
+    let last = curve.len().saturating_sub(1);
+    let every = curve.len().div_ceil(MOST_POINTS).max(1);
+    let kept = curve.iter().enumerate().filter(|(i, _)| i % every == 0 || *i == last);
+    kept.map(|(_, p)| [p.coverage, p.accuracy]).collect()
 }
 
 fn method(name: String, s: &Scores) -> Method {

@@ -1,4 +1,4 @@
-use realfft::RealFftPlanner;
+use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
 
 /// Cepstral pre-whitening: every line of the spectrum gets the magnitude 1 and keeps its phase.
@@ -16,13 +16,9 @@ pub fn cepstral_prewhitening(x: &[f64]) -> Vec<f64> {
     if n == 0 {
         return Vec::new();
     }
-    let mut planner = RealFftPlanner::new();
-    let (forward, inverse) = (planner.plan_fft_forward(n), planner.plan_fft_inverse(n));
-    let mut samples = x.to_vec();
-    let mut lines = forward.make_output_vec();
-    forward
-        .process(&mut samples, &mut lines)
-        .expect("both buffers were made for this transform");
+    let mut planner = FftPlanner::new();
+    let mut lines: Vec<Complex<f64>> = x.iter().map(|&x| Complex::new(x, 0.0)).collect();
+    planner.plan_fft_forward(n).process(&mut lines);
     for line in &mut lines {
         let modulus = line.norm();
         *line = if modulus == 0.0 {
@@ -31,13 +27,6 @@ pub fn cepstral_prewhitening(x: &[f64]) -> Vec<f64> {
             *line / (modulus * n as f64)
         };
     }
-    // the mean and half the rate are real; their imaginary parts are exact zeros, which the inverse insists on
-    lines[0].im = 0.0;
-    if n.is_multiple_of(2) {
-        lines[n / 2].im = 0.0;
-    }
-    inverse
-        .process(&mut lines, &mut samples)
-        .expect("both buffers were made for this transform");
-    samples
+    planner.plan_fft_inverse(n).process(&mut lines);
+    lines.iter().map(|z| z.re).collect()
 }

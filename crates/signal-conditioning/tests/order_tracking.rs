@@ -254,7 +254,7 @@ fn noise_is_not_impulsive_and_silence_is_an_error() {
     let best = most_impulsive_band(&noise(48_000, 4), 12_000.0).unwrap();
     assert!(best.kurtosis < 1.0, "{best:?}");
     assert!(
-        kurtogram(&[1.0; 5000], 12_000.0)
+        kurtogram(&vec![1.0; 5000], 12_000.0)
             .unwrap_err()
             .to_string()
             .contains("nothing varies")
@@ -265,6 +265,6 @@ fn noise_is_not_impulsive_and_silence_is_an_error() {
             .to_string()
             .contains("too short")
     );
-    assert!(kurtogram(&[f64::NAN; 5000], 12_000.0).is_err());
+    assert!(kurtogram(&vec![f64::NAN; 5000], 12_000.0).is_err());
     assert!(kurtogram(&noise(5000, 1), 0.0).is_err());
 }

@@ -2,11 +2,11 @@
 
 use super::axis::range;
 use super::html::{Figure, legend, note, pair, percent, section};
-use super::lines::{Chart, Curve};
+use super::lines::{Along, Chart, Curve};
 use super::map::By;
 use super::palette::{self, Style, numbered};
 use super::sections::best_simple;
-use super::{Epoch, Method, Model, Report, bars, map, matrix, svg};
+use super::{Epoch, FeatureMap, Layout, Method, Model, Report, bars, map, matrix, svg};
 
 /// Curves over epochs.
 pub fn training(report: &Report) -> String {
@@ -55,8 +55,11 @@ pub fn training(report: &Report) -> String {
         y_label,
         y_range: None,
         reference: None,
-        epochs,
-        warmup,
+        along: Along::Epochs {
+            first: epochs.0,
+            last: epochs.1,
+            warmup,
+        },
     };
     let percents = |e: Option<f64>| e.map(|v| 100.0 * v);
 
@@ -263,33 +266,39 @@ pub fn classes(report: &Report) -> String {
 
 /// Maps of features.
 pub fn maps(report: &Report) -> String {
-    let models: Vec<&Model> = report.models().map(|(m, _)| m).filter(|m| m.map.is_some()).collect();
-    if models.is_empty() {
+    let maps: Vec<(&Model, &FeatureMap)> = report
+        .models()
+        .flat_map(|(m, _)| m.maps.iter().map(move |f| (m, f)))
+        .collect();
+    if maps.is_empty() {
         return String::new();
     }
-    let row = |by: By, what: &str| -> String {
-        let figures: Vec<String> = models
-            .iter()
-            .filter_map(|m| {
-                let drawing = map::draw(m.map.as_ref()?, by, &format!("Features of {} by {what}", m.method.name));
-                let title = format!("{}: by {what}", m.method.name);
-                Some(
+    let principal = |map: &FeatureMap| matches!(map.layout, Layout::Principal { .. });
+    let rows = |by: By, what: &str| -> String {
+        let row = |wanted: bool| {
+            let figures: Vec<String> = maps
+                .iter()
+                .filter(|(_, map)| principal(map) == wanted)
+                .map(|(m, map)| {
+                    let how = if wanted { "principal components" } else { "t-SNE" };
+                    let title = format!("{}: by {what}, {how}", m.method.name);
                     Figure {
                         title: &title,
                         caption: "",
                         legend: "",
-                        drawing: &drawing,
+                        drawing: &map::draw(map, by, &format!("Features of {} by {what}, {how}", m.method.name)),
                     }
-                    .html(),
-                )
-            })
-            .collect();
-        pair(&figures)
+                    .html()
+                })
+                .collect();
+            pair(&figures)
+        };
+        row(true) + &row(false)
     };
     let sources = report.sources.len();
     let mut out = note(
-        "Features of scored windows on their first two principal components, each network on its own axes. Where \
-         adaptation works, domains overlap and classes do not.",
+        "Features of scored windows, each network on its own axes: on their first two principal components, and laid out by t-SNE, where \
+         only who is next to whom means something. Where adaptation works, domains overlap and classes do not.",
     );
     let domain_role = |i: usize| if i < sources { "source" } else { "target" };
     let domains: Vec<_> = report
@@ -298,8 +307,8 @@ pub fn maps(report: &Report) -> String {
         .map(|(i, name)| (marker_sample(numbered(i), true), format!("{name} ({})", domain_role(i))))
         .collect();
     out += &legend(16, &domains);
-    out += &row(By::Domain, "domain");
-    let classes = || models.iter().filter_map(|m| m.map.as_ref()).flat_map(|m| &m.class);
+    out += &rows(By::Domain, "domain");
+    let classes = || maps.iter().flat_map(|(_, map)| &map.class);
     let mut entries: Vec<_> = names(report)
         .into_iter()
         .enumerate()
@@ -311,8 +320,43 @@ pub fn maps(report: &Report) -> String {
     }
     out += &legend(16, &entries);
     out += &note("Filled: source. Hollow or thin: target.");
-    out += &row(By::Class { sources }, "class");
+    out += &rows(By::Class { sources }, "class");
     section("Maps of the features", &out)
+}
+
+/// What answering only where a network is sure would gain.
+pub fn coverage(report: &Report) -> String {
+    let percents = |points: &[[f64; 2]]| points.iter().map(|p| (100.0 * p[0], 100.0 * p[1])).collect();
+    let curves: Vec<Curve> = report
+        .models()
+        .filter(|(m, _)| !m.coverage.is_empty())
+        .map(|(m, style)| Curve {
+            name: m.method.name.clone(),
+            style,
+            points: percents(&m.coverage),
+        })
+        .collect();
+    if curves.is_empty() {
+        return String::new();
+    }
+    let title = "Accuracy among the surest windows";
+    let drawing = Chart {
+        curves: &curves,
+        y_label: "accuracy (%)",
+        y_range: Some((0.0, 100.0)),
+        reference: None,
+        along: Along::Share("windows answered, the surest first (%)"),
+    }
+    .draw(title);
+    let entries: Vec<_> = curves.iter().map(|c| (line_sample(c.style), c.name.clone())).collect();
+    let figure = Figure {
+        title,
+        caption: "At 100 % every window is answered. A curve that falls from left to right shows a confidence that is worth something; a \
+                  flat one, or one that rises, shows that it is not.",
+        legend: &legend(30, &entries),
+        drawing: &drawing,
+    };
+    section("How far to trust a confidence", &pair(&[figure.html()]))
 }
 
 fn line_sample(style: Style) -> String {

@@ -1,4 +1,4 @@
-//! Curves over epochs.
+//! Curves over epochs, or over a share.
 
 use std::fmt::Write as _;
 
@@ -18,11 +18,26 @@ const BOTTOM: f64 = 208.0;
 pub struct Curve {
     pub name: String,
     pub style: Style,
-    /// Epoch and value.
+    /// Epoch (or share, %) and value.
     pub points: Vec<(f64, f64)>,
 }
 
-/// A chart of curves over epochs.
+/// The horizontal axis.
+#[derive(Clone, Copy)]
+pub enum Along {
+    /// Epochs of a run.
+    Epochs {
+        /// first and last epoch, also where no curve has a value
+        first: f64,
+        last: f64,
+        /// the last epoch of the warm-up
+        warmup: Option<usize>,
+    },
+    /// 0 to 100 %, and what of.
+    Share(&'static str),
+}
+
+/// A chart of curves.
 pub struct Chart<'a> {
     pub curves: &'a [Curve],
     /// Label of the vertical axis, with its unit.
@@ -31,26 +46,31 @@ pub struct Chart<'a> {
     pub y_range: Option<(f64, f64)>,
     /// A value to compare with, and what it is.
     pub reference: Option<(f64, String)>,
-    /// First and last epoch of the run, also where no curve has a value.
-    pub epochs: (f64, f64),
-    /// The last epoch of the warm-up.
-    pub warmup: Option<usize>,
+    pub along: Along,
 }
 
 impl Chart<'_> {
     /// The drawing; `label` says what it shows.
     pub fn draw(&self, label: &str) -> String {
         let mut svg = Svg::new(WIDTH, HEIGHT);
-        let (first, last) = self.epochs;
-        // half an epoch of air on both sides keeps markers off the frame
-        let x = Axis::new(first - 0.5, last + 0.5, LEFT, RIGHT);
+        let x = match self.along {
+            // half an epoch of air on both sides keeps markers off the frame
+            Along::Epochs { first, last, .. } => Axis::new(first - 0.5, last + 0.5, LEFT, RIGHT),
+            Along::Share(_) => Axis::new(0.0, 102.0, LEFT, RIGHT),
+        };
         let (low, high) = self.y_range.unwrap_or_else(|| {
             let (low, high) = range(self.curves.iter().flat_map(|c| &c.points).map(|p| p.1)).unwrap_or((0.0, 1.0));
             (low.min(0.0), if high > 0.0 { high * 1.05 } else { 1.0 })
         });
         let y = Axis::new(low, high, BOTTOM, TOP);
 
-        if let Some(warmup) = self.warmup.filter(|w| *w as f64 >= first) {
+        if let Along::Epochs {
+            first,
+            last,
+            warmup: Some(warmup),
+        } = self.along
+            && warmup as f64 >= first
+        {
             let end = x.at((warmup as f64 + 0.5).min(last + 0.5));
             svg.rect(LEFT, TOP, end - LEFT, BOTTOM - TOP, r##"fill="#f1f3f5""##);
             // half way up on the right: losses have come down by then, accuracies have risen
@@ -74,9 +94,13 @@ impl Chart<'_> {
         }
         svg.line((LEFT, BOTTOM), (RIGHT, BOTTOM), MUTED, "");
         let middle = 0.5 * (LEFT + RIGHT);
+        let name = match self.along {
+            Along::Epochs { .. } => "epoch",
+            Along::Share(name) => name,
+        };
         svg.text(&Text {
             colour: INK,
-            ..Text::new(middle, HEIGHT - 6.0, "epoch", Anchor::Middle)
+            ..Text::new(middle, HEIGHT - 6.0, name, Anchor::Middle)
         });
         let height = 0.5 * (TOP + BOTTOM);
         svg.text(&Text {

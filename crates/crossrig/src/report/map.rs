@@ -1,9 +1,9 @@
 //! Maps of features: where windows of different domains and classes lie.
 
-use super::FeatureMap;
 use super::axis::{Axis, range};
 use super::palette::{GRID, INK, Marker, UNKNOWN, numbered};
 use super::svg::{Anchor, Svg, Text, mark};
+use super::{FeatureMap, Layout};
 
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 400.0;
@@ -45,12 +45,11 @@ pub fn draw(map: &FeatureMap, by: By, label: &str) -> String {
         svg.line((LEFT, y.at(value)), (RIGHT, y.at(value)), GRID, "");
         svg.text(&Text::new(LEFT - 6.0, y.at(value) + 4.0, &text, Anchor::End));
     }
-    let name = |i: usize| {
-        format!(
-            "component {} ({:.0} % of the variance)",
-            i + 1,
-            100.0 * map.explained[i]
-        )
+    let name = |i: usize| match map.layout {
+        Layout::Principal { explained } => {
+            format!("component {} ({:.0} % of the variance)", i + 1, 100.0 * explained[i])
+        }
+        Layout::Neighbours => format!("t-SNE {} (no unit)", i + 1),
     };
     svg.text(&Text {
         colour: INK,

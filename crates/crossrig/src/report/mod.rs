@@ -103,8 +103,10 @@ pub struct Model {
     pub a_distance: Option<f64>,
     /// Share of each class among its predictions for the targets, 0 to 1; empty: unknown.
     pub predicted_mix: Vec<f64>,
-    /// Map of its features.
-    pub map: Option<FeatureMap>,
+    /// Maps of its features.
+    pub maps: Vec<FeatureMap>,
+    /// Share of scored windows of at least some confidence and accuracy among them, 0 to 1, the surest first; empty without labels.
+    pub coverage: Vec<[f64; 2]>,
 }
 
 /// One epoch of training.
@@ -124,17 +126,29 @@ pub struct Epoch {
     pub source_validation: Option<f64>,
 }
 
+/// How features came to two dimensions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layout {
+    /// By their first two principal components.
+    Principal {
+        /// shares of the variance that the two hold, 0 to 1
+        explained: [f64; 2],
+    },
+    /// By t-SNE: neighbours stay neighbours, distances mean nothing.
+    Neighbours,
+}
+
 /// Features in two dimensions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FeatureMap {
-    /// Coordinates on the first two principal components.
+    /// What the coordinates are.
+    pub layout: Layout,
+    /// Coordinates of each window.
     pub points: Vec<[f64; 2]>,
     /// Number of the domain of each point: sources first, then targets, as in the report.
     pub domain: Vec<usize>,
     /// Class of each point; `None` where it has no label.
     pub class: Vec<Option<usize>>,
-    /// Shares of the variance that the two components hold, 0 to 1.
-    pub explained: [f64; 2],
 }
 
 /// A recording of a target.
@@ -168,6 +182,7 @@ pub fn render(report: &Report) -> String {
         sections::scores(report),
         figures::training(report),
         figures::confusion(report),
+        figures::coverage(report),
         figures::classes(report),
         figures::maps(report),
         sections::recordings(report),

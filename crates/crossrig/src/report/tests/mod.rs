@@ -109,6 +109,7 @@ fn a_full_report_has_every_section() {
         "Class by class",
         "Recall by class",
         "Predicted classes in the target",
+        "How far to trust a confidence",
         "Maps of the features",
         "Recordings",
         "Settings",
@@ -125,6 +126,7 @@ fn without_target_labels_the_page_says_so_and_shows_no_score_of_the_target() {
     let page = render(&unlabelled());
     assert!(page.contains("No target labels: target accuracy unknown."));
     assert!(!page.contains("Confusion matrices") && !page.contains("Recall by class"));
+    assert!(!page.contains("How far to trust a confidence"));
     assert!(!page.contains("\u{2605}\u{a0}"));
     assert!(page.contains("Predicted classes in the target") && page.contains("Maps of the features"));
 }

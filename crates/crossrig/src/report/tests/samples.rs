@@ -1,6 +1,6 @@
 //! Made-up runs of every kind.
 
-use crate::report::{DomainScores, Epoch, FeatureMap, Method, Model, Recording, Report};
+use crate::report::{DomainScores, Epoch, FeatureMap, Layout, Method, Model, Recording, Report};
 
 /// A made-up run that uses every part of the page.
 pub fn full() -> Report {
@@ -69,7 +69,11 @@ pub fn full() -> Report {
             domain_accuracy: adapted.then_some(0.561),
             a_distance: Some(if adapted { 0.42 } else { 1.87 }),
             predicted_mix: (0..9).map(|k| 0.03 + 0.02 * f64::from(k)).collect(),
-            map: Some(map(if adapted { 0.6 } else { 4.0 })),
+            maps: maps(if adapted { 0.6 } else { 4.0 }),
+            coverage: (1..=50)
+                .map(|i| f64::from(i) / 50.0)
+                .map(|c| [c, 1.0 - 0.3 * c * c])
+                .collect(),
             method,
         }
     };
@@ -141,7 +145,7 @@ pub fn full() -> Report {
 }
 
 /// Nine clusters of each of two domains, the second moved by `shift`.
-fn map(shift: f64) -> FeatureMap {
+fn maps(shift: f64) -> Vec<FeatureMap> {
     let mut state = 7_u64;
     let mut uniform = move || {
         state = state
@@ -150,8 +154,12 @@ fn map(shift: f64) -> FeatureMap {
         (state >> 11) as f64 / (1_u64 << 53) as f64
     };
     let mut map = FeatureMap {
-        explained: [0.412, 0.187],
-        ..FeatureMap::default()
+        layout: Layout::Principal {
+            explained: [0.412, 0.187],
+        },
+        points: Vec::new(),
+        domain: Vec::new(),
+        class: Vec::new(),
     };
     for i in 0..1000 {
         let (domain, class) = (i % 2, i / 2 % 9);
@@ -165,7 +173,9 @@ fn map(shift: f64) -> FeatureMap {
         map.domain.push(domain);
         map.class.push(Some(class));
     }
-    map
+    let mut near = map.clone();
+    near.layout = Layout::Neighbours;
+    vec![map, near]
 }
 
 /// The same run on a target without labels.
@@ -180,7 +190,8 @@ pub fn unlabelled() -> Report {
     };
     for model in [&mut report.adapted, &mut report.source_only].into_iter().flatten() {
         strip(&mut model.method);
-        for (class, domain) in model.map.iter_mut().flat_map(|m| m.class.iter_mut().zip(&m.domain)) {
+        model.coverage.clear();
+        for (class, domain) in model.maps.iter_mut().flat_map(|m| m.class.iter_mut().zip(&m.domain)) {
             *class = class.filter(|_| *domain == 0);
         }
     }
@@ -219,20 +230,22 @@ pub fn variants() -> Vec<(&'static str, Report)> {
         model.a_distance = Some(f64::NAN);
         model.predicted_mix[0] = f64::NAN;
         model.method.macro_f1 = Some(f64::NAN);
-        if let Some(map) = &mut model.map {
+        for map in &mut model.maps {
             map.points[0] = [f64::NAN, f64::NEG_INFINITY];
-            map.explained = [0.0, 0.0];
+            map.layout = Layout::Principal { explained: [0.0, 0.0] };
         }
+        model.coverage[2] = [f64::NAN, 0.5];
     }
     let mut one_point = full();
     if let Some(m) = &mut one_point.adapted {
         m.history.truncate(1);
-        m.map = Some(FeatureMap {
+        m.maps = vec![FeatureMap {
+            layout: Layout::Neighbours,
             points: vec![[1.0, 1.0]],
             domain: vec![0],
             class: vec![None],
-            explained: [0.0; 2],
-        });
+        }];
+        m.coverage.truncate(1);
     }
     vec![
         ("full", full()),
@@ -276,7 +289,7 @@ fn several() -> Report {
     for model in [&mut report.adapted, &mut report.source_only].into_iter().flatten() {
         grow(&mut model.method);
         model.predicted_mix = vec![1.0 / 16.0; 16];
-        for (i, d) in model.map.iter_mut().flat_map(|m| m.domain.iter_mut()).enumerate() {
+        for (i, d) in model.maps.iter_mut().flat_map(|m| m.domain.iter_mut()).enumerate() {
             *d = i % 4;
         }
     }
