@@ -55,6 +55,7 @@
 
 mod architecture;
 mod conv_norm;
+mod defect_families;
 mod error;
 mod input;
 mod light_cnn;
@@ -62,6 +63,7 @@ mod se_resnext;
 mod seed;
 
 pub use architecture::Architecture;
+pub use defect_families::{DefectFamilies, DefectFamiliesConfig};
 pub use error::Error;
 pub use light_cnn::{LightCnn, LightCnnConfig};
 pub use se_resnext::{SeResNeXt, SeResNeXtConfig};
