@@ -1,13 +1,15 @@
 //! What the report shows of an experiment.
 
 use adaptation_metrics::accuracy_against_coverage;
+use signal_conditioning::RaceRule;
 
 use crate::experiment::{ModelResult, Outcome, scored_windows};
 use crate::metrics::{Metrics, Scores};
-use crate::report::{DomainScores, Epoch, Method, Model, Recording, Report};
+use crate::physics::{FileEvidence, Roles, evidence_of};
+use crate::report::{DomainScores, Epoch, EvidencePanel, Method, Model, Recording, Report};
 use crate::settings::Settings;
 use crate::summary::{rows, split_line, verdicts};
-use crate::task::{Task, Truth};
+use crate::task::{Task, Truth, WindowRef};
 
 /// The report of an experiment.
 pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome, m: &Metrics) -> Report {
@@ -41,6 +43,7 @@ pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
             .filter(|r| r.simple)
             .map(|r| method(r.name.clone(), r.scores))
             .collect(),
+        evidence: evidence(task, settings, outcome, m),
         recordings: recordings(task, truth, settings, outcome),
         settings: flatten(settings),
         provenance: provenance(m),
@@ -123,30 +126,89 @@ fn recordings(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
     let mut list = Vec::new();
     for (t, windows) in scored_windows(task, settings).iter().enumerate() {
         for (i, s) in task.targets[t].signals.iter().enumerate() {
-            let mut votes = vec![0_usize; task.classes.len()];
-            if let Some(r) = network {
-                for (_, &p) in windows.iter().zip(&r.predicted[t]).filter(|(w, _)| w.recording == i) {
-                    votes[p] += 1;
-                }
-            }
+            let most = network.and_then(|r| most_frequent(windows, &r.predicted[t], i, task.classes.len()));
+            let agreeing = network.zip(most).map_or(0, |(r, class)| {
+                let own = windows.iter().zip(&r.predicted[t]).filter(|(w, _)| w.recording == i);
+                own.filter(|(_, p)| **p == class).count()
+            });
             let n = windows.iter().filter(|w| w.recording == i).count();
             if n > 0 {
-                let most = (0..votes.len())
-                    .rev()
-                    .max_by_key(|&c| votes[c])
-                    .filter(|&c| votes[c] > 0);
                 list.push(Recording {
                     domain: task.targets[t].name.clone(),
                     file: s.file.clone(),
                     class: truth.targets[t][i].map(|c| truth.classes[c].clone()),
                     windows: n,
                     predicted: most.map(|c| task.classes[c].clone()),
-                    agreement: most.map(|c| votes[c] as f64 / n as f64),
+                    agreement: most.map(|_| agreeing as f64 / n as f64),
                 });
             }
         }
     }
     list
+}
+
+/// Recordings of a target whose evidence is looked at, at most: each takes some milliseconds a second.
+const MOST_RECORDINGS: usize = 60;
+
+/// For each target and each thing that the rule says of its recordings, the one of which most pieces say so; and the first on which the
+/// network says something else. None where bearing or speed are not known, or recordings are shorter than a piece.
+fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) -> Vec<EvidencePanel> {
+    let Ok(roles) = Roles::new(&task.classes, &task.families) else {
+        return Vec::new();
+    };
+    let tau = m
+        .pieces
+        .as_ref()
+        .and_then(|p| p.rules.get("rule-source"))
+        .map(|rule| rule.tau);
+    let rule = tau.and_then(|tau| RaceRule::new(tau).ok()).unwrap_or_default();
+    let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let mut panels = Vec::new();
+    for (t, windows) in scored_windows(task, settings).iter().enumerate() {
+        let mut shown: Vec<(FileEvidence, EvidencePanel)> = Vec::new();
+        let mut disagreeing = None;
+        for (i, signal) in task.targets[t].signals.iter().enumerate().take(MOST_RECORDINGS) {
+            if !windows.iter().any(|w| w.recording == i) {
+                continue;
+            }
+            let Ok(found) = evidence_of(signal, rule) else {
+                continue;
+            };
+            let class = network.and_then(|r| most_frequent(windows, &r.predicted[t], i, task.classes.len()));
+            let other = class.filter(|&c| roles.verdict(c) != found.verdict);
+            let panel = EvidencePanel {
+                domain: task.targets[t].name.clone(),
+                file: signal.file.clone(),
+                verdict: found.named().to_owned(),
+                network: other.map(|c| task.classes[c].clone()),
+                shown_s: found.shown_s,
+                words: found.words(),
+                evidence: found.evidence.clone(),
+            };
+            if other.is_some() && disagreeing.is_none() {
+                disagreeing = Some(panel.clone());
+            }
+            match shown.iter_mut().find(|(other, _)| other.verdict == found.verdict) {
+                Some(best) if best.0.agreement < found.agreement => *best = (found, panel),
+                Some(_) => {}
+                None => shown.push((found, panel)),
+            }
+        }
+        panels.extend(shown.into_iter().map(|(_, panel)| panel));
+        panels.extend(
+            disagreeing.filter(|d: &EvidencePanel| !panels.iter().any(|p| p.file == d.file && p.domain == d.domain)),
+        );
+    }
+    panels
+}
+
+/// The class that most windows of a recording are given, of equals the first.
+fn most_frequent(windows: &[WindowRef], predicted: &[usize], recording: usize, classes: usize) -> Option<usize> {
+    let mut votes = vec![0_usize; classes];
+    for (_, &p) in windows.iter().zip(predicted).filter(|(w, _)| w.recording == recording) {
+        votes[p] += 1;
+    }
+    (0..classes).rev().max_by_key(|&c| votes[c]).filter(|&c| votes[c] > 0)
 }
 
 /// Settings as flags and values.

@@ -7,6 +7,7 @@
 mod axis;
 mod bars;
 mod envelope;
+mod evidence;
 mod figures;
 mod html;
 mod lines;
@@ -48,6 +49,8 @@ pub struct Report {
     pub simple: Vec<Method>,
     /// Recordings that were scored; empty: the table of recordings is made from the scores alone.
     pub recordings: Vec<Recording>,
+    /// Envelope spectra of some recordings of the targets; empty where no bearing or speed is known.
+    pub evidence: Vec<EvidencePanel>,
     /// Settings with every default filled in, as key and value.
     pub settings: Vec<(String, String)>,
     /// Digest of the data, versions, threads, times: what it takes to repeat the run, as key and value.
@@ -168,6 +171,25 @@ pub struct Recording {
     pub agreement: Option<f64>,
 }
 
+/// What physics says of a recording of a target, and the spectrum that says it.
+#[derive(Clone, Debug)]
+pub struct EvidencePanel {
+    /// Its domain.
+    pub domain: String,
+    /// Its file.
+    pub file: String,
+    /// What the rule says of it.
+    pub verdict: String,
+    /// What the network says, where that is something else.
+    pub network: Option<String>,
+    /// Where the second that is shown begins, s.
+    pub shown_s: f64,
+    /// What the spectrum shows, a sentence for each family.
+    pub words: Vec<String>,
+    /// The spectrum and its lines.
+    pub evidence: signal_conditioning::Evidence,
+}
+
 /// An envelope spectrum with the lines of each defect: a whole SVG file.
 pub fn evidence_svg(evidence: &signal_conditioning::Evidence, title: &str) -> String {
     envelope::draw(evidence, title).replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1)
@@ -185,6 +207,7 @@ pub fn render(report: &Report) -> String {
         figures::coverage(report),
         figures::classes(report),
         figures::maps(report),
+        evidence::section_of(report),
         sections::recordings(report),
         sections::settings(report),
     ] {

@@ -111,12 +111,14 @@ fn a_full_report_has_every_section() {
         "Predicted classes in the target",
         "How far to trust a confidence",
         "Maps of the features",
+        "Evidence",
         "Recordings",
         "Settings",
         "How to repeat this",
     ] {
         assert!(page.contains(&format!(">{heading}<")), "{heading}");
     }
+    assert!(page.contains("load0, 130.mat: outer race") && page.contains("The network says inner-007."));
     assert!(page.contains("this split is leaky") || page.contains("This split is leaky"));
     assert!(page.contains("A simple method wins"));
 }

@@ -1,6 +1,8 @@
 //! Made-up runs of every kind.
 
-use crate::report::{DomainScores, Epoch, FeatureMap, Layout, Method, Model, Recording, Report};
+use signal_conditioning::{DefectOrderParameters, Geometry, defect_orders};
+
+use crate::report::{DomainScores, Epoch, EvidencePanel, FeatureMap, Layout, Method, Model, Recording, Report};
 
 /// A made-up run that uses every part of the page.
 pub fn full() -> Report {
@@ -105,6 +107,7 @@ pub fn full() -> Report {
             method("log-spectrum, logistic regression", 1),
         ],
         recordings: recordings.collect(),
+        evidence: vec![evidence()],
         settings: pairs(&[
             ("extractor", "light-cnn"),
             ("method", "dann"),
@@ -178,6 +181,28 @@ fn maps(shift: f64) -> Vec<FeatureMap> {
     vec![map, near]
 }
 
+/// Impacts of an outer race at 107 Hz, a 6205 at 1800 rpm, on which the network says something else.
+fn evidence() -> EvidencePanel {
+    let x: Vec<f64> = (0..12_000)
+        .map(|i| {
+            let since = (f64::from(i) / 12_000.0) % (1.0 / 107.0);
+            (-since / 0.001).exp() * (since * 18_850.0).sin() + f64::from(i * 7919 % 1009) / 4000.0
+        })
+        .collect();
+    let geometry = Geometry::from_dimensions(9, 0.3126, 1.537, 0.0).unwrap();
+    let orders = defect_orders(&x, 12_000.0, 30.0, &geometry, &DefectOrderParameters::default()).unwrap();
+    let evidence = orders.evidence();
+    EvidencePanel {
+        domain: "load0".into(),
+        file: "130.mat".into(),
+        verdict: "outer race".into(),
+        network: Some("inner-007".into()),
+        shown_s: 3.0,
+        words: evidence.to_string().lines().map(str::to_owned).collect(),
+        evidence,
+    }
+}
+
 /// The same run on a target without labels.
 pub fn unlabelled() -> Report {
     let mut report = full();
@@ -222,6 +247,8 @@ pub fn variants() -> Vec<(&'static str, Report)> {
     }
     hostile.settings.push((nasty.into(), nasty.into()));
     hostile.recordings[0].file = nasty.into();
+    hostile.evidence[0].file = nasty.into();
+    hostile.evidence[0].network = Some(nasty.into());
     hostile.simple[0].name = nasty.into();
     let mut broken = full();
     for model in [&mut broken.adapted, &mut broken.source_only].into_iter().flatten() {
