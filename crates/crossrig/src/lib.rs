@@ -16,15 +16,20 @@ pub mod commands;
 pub mod options;
 pub mod settings;
 
+pub mod auto;
 pub mod corpus;
 pub mod preprocess;
 pub mod task;
 
+pub mod augment;
 pub mod baselines;
+pub mod class_mix;
 pub mod experiment;
+pub mod logistic;
 pub mod network;
 pub mod physics;
 pub mod pieces;
+pub mod recommend;
 pub mod training;
 
 pub mod inference;
@@ -35,6 +40,7 @@ pub mod report_data;
 pub mod summary;
 
 mod error;
+mod extractor;
 mod output;
 mod progress;
 

@@ -92,15 +92,18 @@ fn method(name: String, s: &Scores) -> Method {
     }
 }
 
-/// The scored recordings, and what the adapted (else the source-only) network says of each.
+/// The scored recordings, and what the adapted (else the source-only) network, or the logistic regression, says of each.
 fn recordings(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome) -> Vec<Recording> {
     let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let predicted = network
+        .map(|r| &r.predicted)
+        .or_else(|| outcome.logistic.as_ref().map(|l| &l.predicted));
     let mut list = Vec::new();
     for (t, windows) in scored_windows(task, settings).iter().enumerate() {
         for (i, s) in task.targets[t].signals.iter().enumerate() {
             let mut votes = vec![0_usize; task.classes.len()];
-            if let Some(r) = network {
-                for (_, &p) in windows.iter().zip(&r.predicted[t]).filter(|(w, _)| w.recording == i) {
+            if let Some(predicted) = predicted {
+                for (_, &p) in windows.iter().zip(&predicted[t]).filter(|(w, _)| w.recording == i) {
                     votes[p] += 1;
                 }
             }
