@@ -2,53 +2,12 @@
 
 mod common;
 
-use std::path::Path;
-
-use bearing_simulator::{Defect, Machine, simulate};
-use common::{csv, files, ok, project, real_data, run};
+use bearing_simulator::Machine;
+use common::{bearing_flags, files, json, machines, ok, project, real_data, run};
 use serde_json::Value;
-
-const SECONDS: f64 = 3.0;
-
-/// A manifest of two machines with different bearings: inner race, outer race and no fault, two bearings of each.
-fn machines(folder: &Path) {
-    let mut manifest = String::from(
-        "[dataset]\nname = \"two machines\"\nrate_hz = 12000\nclasses = [\"healthy\", \"inner\", \"outer\"]\n\
-         [class.healthy]\nfamily = \"none\"\n[class.inner]\nfamily = \"BPFI\"\n[class.outer]\nfamily = \"BPFO\"\n",
-    );
-    for (name, machine) in [("a", Machine::a()), ("b", Machine::b())] {
-        assert!((machine.rate_hz() - 12_000.0).abs() < 1e-9, "the manifest says 12 kHz");
-        let g = machine.geometry();
-        manifest += &format!(
-            "[geometry.{name}]\nbpfi = {}\nbpfo = {}\nbsf = {}\nftf = {}\n",
-            g.bpfi, g.bpfo, g.bsf, g.ftf
-        );
-        for (class, defect) in [
-            ("healthy", Defect::None),
-            ("inner", Defect::Inner),
-            ("outer", Defect::Outer),
-        ] {
-            for unit in 0..2 {
-                let samples = simulate(&machine, defect, unit, SECONDS, 5).unwrap();
-                let file = format!("{name}-{class}-{unit}.csv");
-                std::fs::write(folder.join(&file), csv(&samples)).unwrap();
-                manifest += &format!(
-                    "[[recording]]\nfile = \"{file}\"\ndomain = \"{name}\"\nclass = \"{class}\"\nunit = \"{file}\"\nrpm = {}\n\
-                     geometry = \"{name}\"\n",
-                    machine.shaft_hz() * 60.0
-                );
-            }
-        }
-    }
-    std::fs::write(folder.join("machines.toml"), manifest).unwrap();
-}
 
 const TRAIN: &str =
     "train --data machines.toml --root . --source b --target a --method rule --score all --fractions 1,0,0";
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
 
 #[test]
 fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_model() {
@@ -102,15 +61,10 @@ fn a_rule_fitted_on_one_bearing_names_the_race_of_another_and_is_saved_like_any_
             .contains("6 of 6 recordings of b chose the threshold")
     );
 
-    let a = Machine::a();
-    let g = a.geometry();
-    let bearing = format!("bpfi={},bpfo={},bsf={},ftf={}", g.bpfi, g.bpfo, g.bsf, g.ftf);
+    let flags = bearing_flags(&Machine::a());
     let predicted = ok(
         folder,
-        &format!(
-            "predict --model run/model.safetensors --geometry {bearing} --rpm {} --rate 12000 --json a-inner-0.csv a-outer-1.csv a-healthy-0.csv",
-            a.shaft_hz() * 60.0
-        ),
+        &format!("predict --model run/model.safetensors {flags} --json a-inner-0.csv a-outer-1.csv a-healthy-0.csv"),
     );
     let lines: Vec<Value> = predicted.stdout.lines().map(json).collect();
     let labels: Vec<&str> = lines.iter().map(|l| l["label"].as_str().unwrap()).collect();
@@ -174,16 +128,7 @@ fn the_evidence_of_a_recording_is_words_and_a_picture_with_the_lines_of_each_def
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     machines(folder);
-    let a = Machine::a();
-    let g = a.geometry();
-    let flags = format!(
-        "--geometry bpfi={},bpfo={},bsf={},ftf={} --rpm {} --rate 12000",
-        g.bpfi,
-        g.bpfo,
-        g.bsf,
-        g.ftf,
-        a.shaft_hz() * 60.0
-    );
+    let flags = bearing_flags(&Machine::a());
     let shown = ok(
         folder,
         &format!("inspect --physics a-outer-0.csv {flags} --out spectrum.svg"),
@@ -264,18 +209,10 @@ fn a_network_stands_beside_the_rule_on_the_same_pieces() {
     }
     assert!(metrics["pieces"]["agreement_with_rule"]["source-only"].is_number());
 
-    let a = Machine::a();
-    let g = a.geometry();
+    let flags = bearing_flags(&Machine::a());
     let predicted = ok(
         folder,
-        &format!(
-            "predict --model run/model.safetensors --geometry bpfi={},bpfo={},bsf={},ftf={} --rpm {} --rate 12000 --json a-inner-0.csv",
-            g.bpfi,
-            g.bpfo,
-            g.bsf,
-            g.ftf,
-            a.shaft_hz() * 60.0
-        ),
+        &format!("predict --model run/model.safetensors {flags} --json a-inner-0.csv"),
     );
     let line = json(predicted.stdout.trim());
     assert!(line["confidence"].is_number());

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use bearing_simulator::{Defect, Machine, simulate};
+use serde_json::Value;
+
 /// The program, in an empty folder of its own, without the data set folder of the environment.
 pub fn crossrig(folder: &Path) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_crossrig"));
@@ -112,6 +115,65 @@ pub fn plant(folder: &Path, recordings: usize) {
 /// Flags that train on [`plant`] in about a second.
 pub const QUICK: &str =
     "train --data plant --source machine-a --target machine-b --window 128 --batch 8 --epochs 3 --warmup-epochs 1";
+
+/// Length of each of those recordings.
+pub const SECONDS: f64 = 3.0;
+
+/// A manifest of two machines with different bearings: inner race, outer race and no fault, two bearings of each.
+pub fn machines(folder: &Path) {
+    let mut manifest = String::from(
+        "[dataset]\nname = \"two machines\"\nrate_hz = 12000\nclasses = [\"healthy\", \"inner\", \"outer\"]\n\
+         [class.healthy]\nfamily = \"none\"\n[class.inner]\nfamily = \"BPFI\"\n[class.outer]\nfamily = \"BPFO\"\n",
+    );
+    for (name, machine) in [("a", Machine::a()), ("b", Machine::b())] {
+        assert!((machine.rate_hz() - 12_000.0).abs() < 1e-9, "the manifest says 12 kHz");
+        let g = machine.geometry();
+        manifest += &format!(
+            "[geometry.{name}]\nbpfi = {}\nbpfo = {}\nbsf = {}\nftf = {}\n",
+            g.bpfi, g.bpfo, g.bsf, g.ftf
+        );
+        for (class, defect) in [
+            ("healthy", Defect::None),
+            ("inner", Defect::Inner),
+            ("outer", Defect::Outer),
+        ] {
+            for unit in 0..2 {
+                let samples = simulate(&machine, defect, unit, SECONDS, 5).unwrap();
+                let file = format!("{name}-{class}-{unit}.csv");
+                std::fs::write(folder.join(&file), csv(&samples)).unwrap();
+                manifest += &format!(
+                    "[[recording]]\nfile = \"{file}\"\ndomain = \"{name}\"\nclass = \"{class}\"\nunit = \"{file}\"\nrpm = {}\n\
+                     geometry = \"{name}\"\n",
+                    machine.shaft_hz() * 60.0
+                );
+            }
+        }
+    }
+    std::fs::write(folder.join("machines.toml"), manifest).unwrap();
+}
+
+/// The flags of `predict` and `inspect --physics` that describe a machine.
+pub fn bearing_flags(machine: &Machine) -> String {
+    let g = machine.geometry();
+    format!(
+        "--geometry bpfi={},bpfo={},bsf={},ftf={} --rpm {} --rate 12000",
+        g.bpfi,
+        g.bpfo,
+        g.bsf,
+        g.ftf,
+        machine.shaft_hz() * 60.0
+    )
+}
+
+/// Text as JSON.
+pub fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The `metrics.json` of a run.
+pub fn metrics(run: &Path) -> Value {
+    json(&fs::read_to_string(run.join("metrics.json")).unwrap())
+}
 
 /// All files below a folder.
 pub fn files(folder: &Path) -> Vec<String> {

@@ -81,6 +81,57 @@ impl LogisticRegression {
         })
     }
 
+    /// A regression that was fitted before: of `classes` classes, those `present` in the fit, in order, and their
+    /// [`weights`](Self::weights) and [`intercepts`](Self::intercepts).
+    ///
+    /// # Errors
+    /// Fewer than two classes present, one that is no class or out of order, numbers of weights that do not fit, NaN or infinity.
+    pub fn from_parts(classes: usize, present: Vec<usize>, weights: Vec<f64>, intercepts: Vec<f64>) -> Result<Self> {
+        if present.len() < 2 {
+            let class = present.first().copied().unwrap_or(0);
+            return Err(Error::OneClass { class });
+        }
+        table::labels("class present", &present, classes)?;
+        if let Some(w) = present.windows(2).find(|w| w[0] >= w[1]) {
+            return Err(Error::Setting {
+                name: "the list of classes present",
+                found: format!("{} before {}", w[0], w[1]),
+                expected: "classes in order, each once".into(),
+            });
+        }
+        let outputs = if present.len() == 2 { 1 } else { present.len() };
+        if intercepts.len() != outputs {
+            return Err(Error::Length {
+                what: "intercepts",
+                found: intercepts.len(),
+                expected: outputs,
+            });
+        }
+        let columns = table::columns("weights", &weights, outputs)?;
+        table::rows("intercepts", &intercepts, 1)?;
+        Ok(Self {
+            columns,
+            classes,
+            present,
+            weights,
+            intercepts,
+            outcome: lbfgs::Outcome {
+                iterations: 0,
+                converged: true,
+            },
+        })
+    }
+
+    /// Number of features of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Classes with training samples, in order.
+    pub fn present(&self) -> &[usize] {
+        &self.present
+    }
+
     /// Whether the gradient reached the tolerance.
     pub fn converged(&self) -> bool {
         self.outcome.converged

@@ -337,3 +337,24 @@ fn a_domain_with_one_row_has_no_distance() {
     // features without any spread tell nothing apart, and give no NaN
     assert!(proxy_a_distance(&[1.0; 8], &[1.0; 8], 2, 0).unwrap().value <= 2.0);
 }
+
+#[test]
+fn a_logistic_regression_is_the_same_after_its_parts_were_stored() {
+    let x = scattered(60, 3);
+    // class 1 of four has no sample
+    let y: Vec<usize> = (0..20).map(|i| [0, 2, 3][i % 3]).collect();
+    let fitted = LogisticRegression::fit(&x, &y, 4, &LogisticConfig::default()).unwrap();
+    let parts = |present: &[usize], weights: &[f64], intercepts: &[f64]| {
+        LogisticRegression::from_parts(4, present.to_vec(), weights.to_vec(), intercepts.to_vec())
+    };
+    let again = parts(fitted.present(), fitted.weights(), fitted.intercepts()).unwrap();
+    assert_eq!((again.columns(), again.present()), (3, &[0, 2, 3][..]));
+    assert_eq!(again.predict_proba(&x), fitted.predict_proba(&x));
+    let (w, b) = (fitted.weights(), fitted.intercepts());
+    assert!(parts(&[0], w, b).is_err());
+    assert!(parts(&[0, 2, 4], w, b).is_err(), "a class that is none");
+    assert!(parts(&[0, 3, 2], w, b).is_err(), "out of order");
+    assert!(parts(&[0, 2, 3], &w[1..], b).is_err());
+    assert!(parts(&[0, 2, 3], w, &b[1..]).is_err());
+    assert!(parts(&[0, 2, 3], w, &[0.0, 0.0, f64::NAN]).is_err());
+}

@@ -5,7 +5,10 @@ use candle_convnet1d::{BatchNormConfig, Extractor};
 use candle_core::Result;
 use candle_nn::VarBuilder;
 
-use crate::{Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig, SeedNet, SeedNetConfig};
+use crate::{
+    DefectFamilies, DefectFamiliesConfig, Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig, SeedNet,
+    SeedNetConfig,
+};
 
 /// The extractors that have a name.
 ///
@@ -14,6 +17,8 @@ use crate::{Error, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig, SeedNet
 pub enum Architecture {
     /// `light-cnn`: four plain convolutions, 512 features. See [`LightCnn`].
     LightCnn,
+    /// `defect-families`: a score for each family of defect frequencies by one shared network, 3 features. See [`DefectFamilies`].
+    DefectFamilies,
     /// `seresnext26-small`: a narrow SE-ResNeXt-26, 512 features. See [`SeResNeXtConfig::small26`].
     SeResNeXt26Small,
     /// `seresnext26`: SE-ResNeXt-26 (32x4d), 2048 features. See [`SeResNeXtConfig::depth`].
@@ -38,8 +43,9 @@ pub enum Architecture {
 
 impl Architecture {
     /// All of them: smallest first, then the article's.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::LightCnn,
+        Self::DefectFamilies,
         Self::SeResNeXt26Small,
         Self::SeResNeXt26,
         Self::SeResNeXt50,
@@ -56,6 +62,7 @@ impl Architecture {
     pub fn name(self) -> &'static str {
         match self {
             Self::LightCnn => "light-cnn",
+            Self::DefectFamilies => "defect-families",
             Self::SeResNeXt26Small => "seresnext26-small",
             Self::SeResNeXt26 => "seresnext26",
             Self::SeResNeXt50 => "seresnext50",
@@ -90,7 +97,7 @@ impl Architecture {
     /// caller's; [`Architecture::batch_norm`] has the usual one.
     ///
     /// # Errors
-    /// No input channels, an impossible batch norm, or variables of `vb` that are missing or have
+    /// No input channels (for `defect-families`: not a multiple of 3), an impossible batch norm, or variables of `vb` that are missing or have
     /// another shape.
     pub fn build(self, in_channels: usize, batch_norm: BatchNormConfig, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
         let seed = |depth| -> Result<Box<dyn Extractor>> {
@@ -113,6 +120,13 @@ impl Architecture {
                 };
                 return Ok(Box::new(LightCnn::new(&config, vb)?));
             }
+            Self::DefectFamilies => {
+                let config = DefectFamiliesConfig {
+                    in_channels,
+                    batch_norm,
+                };
+                return Ok(Box::new(DefectFamilies::new(&config, vb)?));
+            }
             Self::SeResNeXt26Small => SeResNeXtConfig::small26(in_channels),
             Self::SeResNeXt26 => SeResNeXtConfig::depth(26, in_channels)?,
             Self::SeResNeXt50 => SeResNeXtConfig::depth(50, in_channels)?,
@@ -127,6 +141,7 @@ impl Architecture {
     pub fn min_length(self) -> usize {
         match self {
             Self::LightCnn => LightCnn::MIN_LENGTH,
+            Self::DefectFamilies => DefectFamilies::MIN_LENGTH,
             _ if self.is_seed() => SeedNet::MIN_LENGTH,
             _ => SeResNeXt::MIN_LENGTH,
         }

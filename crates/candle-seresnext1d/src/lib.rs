@@ -6,6 +6,7 @@
 //! | name | network | features | trainable parameters, 1 channel |
 //! |---|---|---|---|
 //! | `light-cnn` | four plain convolutions | 512 | 33,216 |
+//! | `defect-families` | one small network for three families of defect frequencies | 3 | 1,281 (15 rows) |
 //! | `seresnext26-small` | SE-ResNeXt, 8 groups, narrow | 512 | 947,608 |
 //! | `seresnext26` | SE-ResNeXt-26 (32x4d) | 2048 | 14,210,080 |
 //! | `seresnext50` | SE-ResNeXt-50 (32x4d) | 2048 | 24,558,832 |

@@ -46,10 +46,10 @@ fn an_unknown_name_is_answered_with_the_known_ones() {
 
 #[test]
 fn every_architecture_has_the_features_it_says() {
-    let features = [512, 512, 2048, 2048, 2048, 2048, 256, 256, 256, 256, 256];
+    let features = [512, 3, 512, 2048, 2048, 2048, 2048, 256, 256, 256, 256, 256];
     for (architecture, features) in Architecture::ALL.into_iter().zip(features) {
         let network = architecture
-            .build(2, BatchNormConfig::default(), Counter::default().builder())
+            .build(6, BatchNormConfig::default(), Counter::default().builder())
             .unwrap();
         assert_eq!(network.feature_len(1024), features, "{architecture}");
         assert_eq!(network.feature_len(257), features, "{architecture}");

@@ -146,6 +146,14 @@ fn its_weights_have_the_gradient_of_the_forward_pass() -> Result<()> {
 }
 
 #[test]
+fn it_has_as_many_parameters_as_the_readme_says() {
+    let counter = common::Counter::default();
+    DefectFamilies::new(&DefectFamiliesConfig::new(15), counter.builder()).unwrap();
+    assert_eq!(counter.counts().0, 1281);
+    assert!(include_str!("../README.md").contains("3 features, 1,281 trained parameters"));
+}
+
+#[test]
 fn rows_that_three_families_cannot_share_are_refused() {
     for rows in [0, 1, 7] {
         let message = DefectFamilies::new(&DefectFamiliesConfig::new(rows), Formula::default().builder(DType::F32))

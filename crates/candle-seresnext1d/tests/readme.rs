@@ -62,7 +62,9 @@ fn with_commas(number: usize) -> String {
 fn the_table_has_every_network_with_its_parameters_and_operations() {
     let readme = include_str!("../README.md");
     let mut rows = Vec::new();
-    for architecture in Architecture::ALL {
+    // windows of another kind, whose sizes stand in words
+    let of_samples = |a: &Architecture| *a != Architecture::DefectFamilies;
+    for architecture in Architecture::ALL.into_iter().filter(of_samples) {
         let counter = Counter::default();
         let network = architecture
             .build(1, architecture.batch_norm(), counter.builder())

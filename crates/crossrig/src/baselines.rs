@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use adaptation_metrics::{LogisticConfig, LogisticRegression, NearestCentroid, kurtosis, rms};
+use adaptation_metrics::{LogisticRegression, NearestCentroid, kurtosis, rms};
 use rayon::prelude::*;
 use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, log_spectrum};
 
@@ -26,6 +26,8 @@ pub struct Baseline {
     pub scores: Scores,
     /// Its label for each scored window of each target.
     pub predicted: Vec<Vec<usize>>,
+    /// Accuracy on the source's validation windows; only of the logistic regression.
+    pub source_validation: Option<f64>,
 }
 
 /// Rows of features, one a window.
@@ -63,14 +65,27 @@ pub fn baselines(
     let majority = (0..k).rev().max_by_key(|&c| counts[c]).unwrap_or(0);
 
     let (x, y) = source_rows(task, spectrum, seed)?;
-    let config = LogisticConfig {
-        c: 0.1,
-        ..LogisticConfig::default()
-    };
-    let logistic = LogisticRegression::fit(&x, &y, k, &config).map_err(machine)?;
+    let logistic = LogisticRegression::fit(&x, &y, k, &crate::logistic::config()).map_err(machine)?;
     let by_spectrum = predict_targets(task, scored, spectrum, seed, |rows| {
         logistic.predict(rows).map_err(machine)
     })?;
+
+    let (mut right, mut all) = (0, 0);
+    for s in &task.sources {
+        let train = at_most(&s.domain.train, MOST_WINDOWS, seed);
+        let by = statistics(&rows_of(&s.domain, &train, task.window, spectrum))?;
+        let windows = at_most(&s.domain.validation, MOST_WINDOWS, seed);
+        let mut rows = rows_of(&s.domain, &windows, task.window, spectrum);
+        by.apply_rows(&mut rows)?;
+        let labels = logistic.predict(&rows.values).map_err(machine)?;
+        right += labels
+            .iter()
+            .zip(&windows)
+            .filter(|(l, w)| **l == s.classes[w.recording])
+            .count();
+        all += windows.len();
+    }
+    let validation = (all > 0).then(|| right as f64 / all as f64);
 
     let by_majority: Vec<Vec<usize>> = scored.iter().map(|w| vec![majority; w.len()]).collect();
     [
@@ -81,7 +96,15 @@ pub fn baselines(
     .into_iter()
     .map(|(name, predicted)| {
         let scores = score_targets(task, truth, scored, &predicted, None)?;
-        Ok((name.to_owned(), Baseline { scores, predicted }))
+        let source_validation = validation.filter(|_| name == LOG_SPECTRUM);
+        Ok((
+            name.to_owned(),
+            Baseline {
+                scores,
+                predicted,
+                source_validation,
+            },
+        ))
     })
     .collect()
 }
@@ -198,7 +221,7 @@ pub fn at_most(windows: &[WindowRef], most: usize, seed: u64) -> Vec<WindowRef> 
 }
 
 /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-fn splitmix64(x: u64) -> u64 {
+pub fn splitmix64(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

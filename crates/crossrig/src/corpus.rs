@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
 use signal_conditioning::Meta;
-use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
+use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry, load_file};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
@@ -255,6 +255,27 @@ fn read_one(entry: &RecordingEntry) -> Result<Signal, String> {
             rate_hz: recording.rate_hz,
             shaft_hz: recording.rpm.map(|rpm| rpm / 60.0),
             geometry: entry.geometry,
+        },
+        sha256: recording.sha256,
+        channels: recording.channels,
+    })
+}
+
+/// A recording that stands in no data set; nothing but its rate, where it states one, is known of it.
+///
+/// # Errors
+/// A file that cannot be read, NaN or a constant signal.
+pub fn read_file(path: &Path, keys: &[String]) -> Result<Signal> {
+    let recording = load_file(path, keys).map_err(data_error)?;
+    if let Some(fault) = recording.scan().fault() {
+        return Err(Error::input(format!("{}: {fault}", path.display())));
+    }
+    Ok(Signal {
+        file: path.display().to_string(),
+        unit: None,
+        meta: Meta {
+            rate_hz: recording.rate_hz,
+            ..Meta::default()
         },
         sha256: recording.sha256,
         channels: recording.channels,

@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use adaptation_metrics::proxy_a_distance;
 
-use crate::baselines::{MOST_WINDOWS, at_most, baselines, score_targets};
+use crate::auto::other_known_bearings;
+use crate::baselines::{LOG_SPECTRUM, MOST_WINDOWS, at_most, baselines, score_targets};
+use crate::class_mix::ClassMix;
 use crate::error::{Error, Result};
 use crate::feature_map::{DomainFeatures, feature_maps};
+use crate::logistic::{LOGISTIC, LogisticResult, logistic};
 use crate::metrics::{DomainAccuracy, LastEpoch, Metrics, Scores, isa, versions};
 use crate::model_file::{DomainMemory, ModelRecipe, Role};
 use crate::network::{Network, Outputs};
@@ -17,6 +20,7 @@ use crate::physics::{self, Roles, RuleDetail, RuleResult};
 use crate::pieces::{PieceScores, Probabilities, certain, on_pieces};
 use crate::preprocess::{DomainInput, input_tensor, training_inputs};
 use crate::progress::TrainingBar;
+use crate::recommend::{NetworkSigns, Recommended, Signs, negative_transfer, recommend};
 use crate::report::FeatureMap;
 use crate::settings::Settings;
 use crate::task::{Domain, Task, Truth, WindowRef};
@@ -54,12 +58,16 @@ pub struct Outcome {
     pub adapted: Option<ModelResult>,
     /// The source-only model, where one was asked for.
     pub source_only: Option<ModelResult>,
+    /// The logistic regression on the input, where it was asked for.
+    pub logistic: Option<LogisticResult>,
     /// Scores of the simple methods.
     pub baselines: BTreeMap<String, Scores>,
     /// The rules on defect orders among them, the one asked for first.
     pub rules: Vec<(RuleResult, RuleDetail)>,
     /// All methods beside the rule on the same pieces of 1 s, where bearings and speeds are known.
     pub pieces: Option<PieceScores>,
+    /// What can be known without target labels.
+    pub signs: Signs,
     /// Seconds of each part.
     pub seconds: BTreeMap<String, f64>,
 }
@@ -91,7 +99,16 @@ pub fn conduct(
     let scored = scored_windows(task, settings);
     let clock = Instant::now();
     let (mut simple, mut methods) = (BTreeMap::new(), Vec::new());
+    let mut signs = Signs {
+        other_bearings: other_known_bearings(task),
+        ..Signs::default()
+    };
+    let mut baseline_says = Vec::new();
     for (name, found) in baselines(task, truth, &scored, settings.seed)? {
+        if name == LOG_SPECTRUM {
+            signs.baseline_validation = found.source_validation;
+            baseline_says.clone_from(&found.predicted);
+        }
         methods.push((name.clone(), certain(&found.predicted, task.classes.len())));
         simple.insert(name, found.scores);
     }
@@ -108,19 +125,36 @@ pub fn conduct(
             rules.push((rule, found.detail));
         }
         seconds.insert("rules".to_owned(), clock.elapsed().as_secs_f64());
+        signs.rule = rules.first().map(|(rule, _)| rule.name.to_owned());
         return Ok(Outcome {
             inputs: Vec::new(),
             adapted: None,
             source_only: None,
+            logistic: None,
             baselines: simple,
             rules,
             pieces: None,
+            signs,
             seconds,
         });
     }
 
     let inputs = training_inputs(task, &settings.signal)?;
     let evaluation = Evaluation::new(task, truth, &inputs, scored.clone(), settings)?;
+    let mut regression = None;
+    if settings.method == Method::Logistic || settings.signal.input.of_envelope() {
+        let clock = Instant::now();
+        let found = logistic(task, truth, &scored, settings, &inputs, &evaluation.validation)?;
+        let name = if settings.method == Method::Logistic {
+            LOGISTIC.to_owned()
+        } else {
+            format!("{}-{LOGISTIC}", settings.signal.recipe().kind())
+        };
+        methods.push((name.clone(), found.probabilities.clone()));
+        simple.insert(name, found.scores.clone());
+        regression = Some(found).filter(|_| settings.method == Method::Logistic);
+        seconds.insert(LOGISTIC.to_owned(), clock.elapsed().as_secs_f64());
+    }
     let mut model = |kind: Kind, name: &str, label: &str| -> Result<ModelResult> {
         if let Some(trained) = twin.take_if(|_| kind == Kind::SourceOnly) {
             return evaluation.result(trained, kind);
@@ -147,7 +181,7 @@ pub fn conduct(
     };
     let adapted = match settings.method {
         Method::Dann | Method::DannAlternating => Some(model(Kind::Adapted, "adapted", "adapting")?),
-        Method::SourceOnly | Method::Rule => None,
+        Method::SourceOnly | Method::Logistic | Method::Rule => None,
     };
     let source_only = if settings.method == Method::SourceOnly || settings.twin {
         Some(model(Kind::SourceOnly, "source-only", "source-only")?)
@@ -160,15 +194,68 @@ pub fn conduct(
     }
     let pieces = on_pieces(task, truth, &scored, &methods)?;
     seconds.insert("pieces".to_owned(), clock.elapsed().as_secs_f64());
+    signs.logistic = regression.is_some();
+    signs.mix_differs = inputs.iter().any(|i| i.mix.as_ref().is_some_and(|m| m.differs));
+    signs.rule = pieces.as_ref().and_then(|p| {
+        p.rules
+            .keys()
+            .find(|n| *n != "rule-fixed")
+            .or(p.rules.keys().next())
+            .cloned()
+    });
+    let networks = [("adapted", &adapted), ("source-only", &source_only)].map(|(name, result)| {
+        result.as_ref().map(|r| NetworkSigns {
+            source_validation: r.source_validation,
+            a_distance: r.a_distance,
+            agrees_with_baseline: agreement(&r.predicted, &baseline_says),
+            agrees_with_rule: pieces.as_ref().and_then(|p| p.agreement_with_rule.get(name).copied()),
+        })
+    });
+    [signs.adapted, signs.source_only] = networks;
+    if let Some(a) = &adapted {
+        signs.domain_accuracy = a.domain_accuracy;
+        signs.domain_loss_over_guessing = domain_loss_over_guessing(a, task.domains().count(), settings.domain_loss);
+        signs.adapted_agrees_with_source_only =
+            source_only.as_ref().and_then(|s| agreement(&a.predicted, &s.predicted));
+    }
     Ok(Outcome {
         inputs,
         adapted,
         source_only,
+        logistic: regression,
         baselines: simple,
         rules: Vec::new(),
         pieces,
+        signs,
         seconds,
     })
+}
+
+/// Share of windows on which two methods agree; `None` of no windows.
+fn agreement(a: &[Vec<usize>], b: &[Vec<usize>]) -> Option<f64> {
+    let pairs = || a.iter().flatten().zip(b.iter().flatten());
+    let same = pairs().filter(|(a, b)| a == b).count();
+    Some(same as f64 / pairs().count() as f64).filter(|share| share.is_finite())
+}
+
+/// The domain loss of the last epoch over that of a domain head that guesses, ln D for D domains.
+fn domain_loss_over_guessing(adapted: &ModelResult, domains: usize, how: DomainLoss) -> Option<f64> {
+    let loss = adapted.history.last()?.domain_loss?;
+    let count = match how {
+        DomainLoss::PerDomainMeans => domains as f64,
+        DomainLoss::MeanOverRows => 1.0,
+    };
+    Some(loss / count / (domains as f64).ln())
+}
+
+/// Share of each class among predictions.
+fn mix(predicted: &[Vec<usize>], classes: usize) -> Vec<f64> {
+    let count = predicted.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    let mut shares = vec![0.0; classes];
+    for &p in predicted.iter().flatten() {
+        shares[p] += 1.0 / count;
+    }
+    shares
 }
 
 /// The windows of each target that are scored.
@@ -273,11 +360,7 @@ impl<'a> Evaluation<'a> {
             &predicted,
             Some(self.settings.epochs),
         )?;
-        let count = predicted.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-        let mut predicted_mix = vec![0.0; self.task.classes.len()];
-        for &p in predicted.iter().flatten() {
-            predicted_mix[p] += 1.0 / count;
-        }
+        let predicted_mix = mix(&predicted, self.task.classes.len());
         let right =
             |i: usize, o: &Outputs| o.domain.iter().filter(|d| **d == i).count() as f64 / o.domain.len().max(1) as f64;
         let domain_accuracy = (kind == Kind::Adapted).then(|| DomainAccuracy {
@@ -360,11 +443,19 @@ pub fn metrics(
             history.insert(name.to_owned(), m.history.clone());
         }
     }
+    let mixes: Vec<ClassMix> = outcome.inputs.iter().filter_map(|i| i.mix.clone()).collect();
+    let mut warnings = warnings;
+    warnings.extend(mixes.iter().filter_map(ClassMix::words));
+    warnings.extend(negative_transfer(&outcome.signs));
+    if let Some(l) = &outcome.logistic {
+        predicted_mix.insert(LOGISTIC.to_owned(), mix(&l.predicted, task.classes.len()));
+    }
     Metrics {
         schema: 1,
         versions: versions(),
         command: command.to_owned(),
         config: settings.clone(),
+        auto_input: None,
         data_digest: task.digest.clone(),
         seed: settings.seed,
         threads: rayon::current_num_threads(),
@@ -391,12 +482,17 @@ pub fn metrics(
         source_only: last(&outcome.source_only),
         baselines: outcome.baselines.clone(),
         pieces: outcome.pieces.clone(),
+        class_mix: mixes,
+        recommended: recommended(outcome),
+        signs: outcome.signs.clone(),
         rules: outcome
             .rules
             .iter()
             .map(|(rule, detail)| (rule.name.to_owned(), detail.clone()))
             .collect(),
-        source_validation: main.and_then(|m| m.source_validation),
+        source_validation: main
+            .and_then(|m| m.source_validation)
+            .or_else(|| outcome.logistic.as_ref()?.source_validation),
         domain_accuracy: outcome.adapted.as_ref().and_then(|m| m.domain_accuracy),
         a_distance: main.and_then(|m| m.a_distance),
         a_distance_source_only: outcome.source_only.as_ref().and_then(|m| m.a_distance),
@@ -404,6 +500,19 @@ pub fn metrics(
         history,
         warnings,
     }
+}
+
+/// The model to use, with its scores.
+fn recommended(outcome: &Outcome) -> Option<Recommended> {
+    let (which, rule) = recommend(&outcome.signs)?;
+    let network = |r: &Option<ModelResult>| r.as_ref().map(|r| r.scores.clone());
+    let result = match which.as_str() {
+        "adapted" => network(&outcome.adapted),
+        "source-only" => network(&outcome.source_only),
+        name => outcome.baselines.get(name).cloned(),
+    }
+    .or_else(|| outcome.pieces.as_ref()?.methods.get(&which).cloned())?;
+    Some(Recommended { which, rule, result })
 }
 
 /// What a model of this experiment remembers.
@@ -437,6 +546,7 @@ pub fn recipe(
                 name: d.name.clone(),
                 role: if i < sources { Role::Source } else { Role::Target },
                 standardiser: input.standardiser.clone(),
+                variance: input.variance,
                 recordings: d.signals.iter().map(|s| (s.file.clone(), s.sha256.clone())).collect(),
             })
             .collect(),

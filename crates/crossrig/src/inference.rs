@@ -1,12 +1,14 @@
 //! A saved model on recordings: windows and preparation as in training.
 
-use signal_conditioning::window_starts;
+use signal_conditioning::{Standardiser, window_starts};
 
+use crate::class_mix::{histogram, mix_differs};
 use crate::corpus::Signal;
 use crate::error::{Error, Result};
-use crate::model_file::Model;
+use crate::model_file::{Model, Role};
 use crate::network::Outputs;
 use crate::options::{BatchNorm, Standardise};
+use crate::physics::{check_known, settle_speed};
 use crate::preprocess::{Represented, represent_windows};
 use crate::task::{WindowRef, at_rate};
 
@@ -25,7 +27,7 @@ pub enum Statistics {
 pub fn choose_statistics(model: &Model, name: Option<&str>, restandardise: bool) -> Result<Statistics> {
     let recipe = &model.recipe;
     let same_everywhere =
-        recipe.settings.batch_norm == BatchNorm::Joint && recipe.settings.signal.standardise != Standardise::Domain;
+        recipe.settings.batch_norm == BatchNorm::Joint && !recipe.settings.signal.standardise.per_domain();
     let number = match name {
         None if same_everywhere || restandardise => recipe.statistics(None).unwrap_or(0),
         _ => recipe.statistics(name)?,
@@ -37,12 +39,12 @@ pub fn choose_statistics(model: &Model, name: Option<&str>, restandardise: bool)
     })
 }
 
-/// Brings a recording to the model's rate and checks its channels.
+/// Brings a recording to the model's rate, settles its shaft speed where one is of use, and checks its channels.
 ///
 /// # Errors
-/// Another number of channels, a recording shorter than a window.
+/// Another number of channels, a recording shorter than a window, something unknown that the model's input needs.
 pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
-    let expected = model.recipe.shape.channels;
+    let expected = model.recipe.recording_channels();
     if signal.channels.len() != expected {
         return Err(Error::input_with_hint(
             format!(
@@ -54,7 +56,16 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
             "name the variable of each channel: --key of predict, `channels` of a manifest",
         ));
     }
+    let needs = model.recipe.representation.needs();
+    check_known(
+        signal,
+        needs,
+        &format!("the model's input, {},", model.recipe.representation.kind()),
+    )?;
     at_rate(signal, model.recipe.rate_hz)?;
+    if needs.shaft_speed || signal.meta.geometry.is_some() {
+        settle_speed(signal);
+    }
     let (have, need) = (signal.channels[0].len(), model.recipe.settings.signal.window);
     if have < need {
         return Err(Error::input(format!(
@@ -65,8 +76,18 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
     Ok(())
 }
 
+/// What a model says of recordings.
+pub struct Classified {
+    /// Windows of all recordings.
+    pub windows: Vec<WindowRef>,
+    /// What the model says of them.
+    pub outputs: Outputs,
+    /// Where statistics of these very recordings were asked for: why they are not to be trusted, if so.
+    pub distrust: Option<String>,
+}
+
 /// Cuts prepared recordings into windows and runs the model on them.
-pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Result<(Vec<WindowRef>, Outputs)> {
+pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Result<Classified> {
     let settings = &model.recipe.settings.signal;
     let mut windows = Vec::new();
     for (recording, s) in signals.iter().enumerate() {
@@ -75,6 +96,7 @@ pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Re
         windows.extend(starts.into_iter().map(|start| WindowRef { recording, start }));
     }
     let mut rows = represent_windows(signals, &windows, settings.window, settings)?;
+    let mut distrust = None;
     let number = match statistics {
         Statistics::Of(i) => {
             if let Some(s) = &model.recipe.domains[i].standardiser {
@@ -85,16 +107,54 @@ pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Re
         Statistics::Themselves(i) => {
             if settings.standardise != Standardise::None {
                 let own = Represented::statistics(&[&rows], settings.input)?;
+                distrust = distrust_of(model, &rows, &own, i)?;
                 rows.standardise(&own)?;
             }
             i
         }
     };
-    let outputs = model.network.run(&rows.tensor()?, Some(number))?;
+    Ok(Classified {
+        windows,
+        outputs: run(model, &rows, number)?,
+        distrust,
+    })
+}
+
+fn run(model: &Model, rows: &Represented, domain: usize) -> Result<Outputs> {
+    let outputs = model.classifier.run(&rows.tensor()?, domain)?;
     if outputs.probabilities.iter().any(|p| !p.is_finite()) {
         return Err(Error::input(
             "what the model computes of these recordings is not a number",
         ));
     }
-    Ok((windows, outputs))
+    Ok(outputs)
+}
+
+/// Why statistics of these recordings are not to be trusted, by the rule of [`ClassMix`](crate::class_mix::ClassMix) with the
+/// model itself in place of the logistic regression; `None` where they are, or where the model holds no source to compare with.
+fn distrust_of(model: &Model, rows: &Represented, own: &Standardiser, domain: usize) -> Result<Option<String>> {
+    let source = model.recipe.domains.iter().find(|d| d.role == Role::Source);
+    let Some((of_source, variance)) = source.and_then(|s| Some((s.standardiser.as_ref()?, s.variance?))) else {
+        return Ok(None);
+    };
+    let classes = model.recipe.classes.len();
+    let by = |statistics: &Standardiser| -> Result<Vec<f64>> {
+        let mut rows = rows.clone();
+        rows.standardise(statistics)?;
+        Ok(histogram(&run(model, &rows, domain)?.labels(), classes))
+    };
+    let spread = variance.spread(own);
+    Ok(mix_differs(spread, &by(of_source)?, &by(own)?).then(|| {
+        format!(
+            "the recordings seem to show few of the conditions that the model knows (spread {spread:.2} of 1): statistics of \
+             their own are misleading"
+        )
+    }))
+}
+
+/// Number of the domain whose statistics serve where those of the recordings themselves are not to be trusted: the first
+/// source.
+pub fn source_statistics(model: &Model) -> Statistics {
+    let source = model.recipe.domains.iter().position(|d| d.role == Role::Source);
+    Statistics::Of(source.unwrap_or(0))
 }

@@ -16,16 +16,21 @@ pub mod commands;
 pub mod options;
 pub mod settings;
 
+pub mod auto;
 pub mod corpus;
 pub mod preprocess;
 pub mod task;
 
+pub mod augment;
 pub mod baselines;
+pub mod class_mix;
 pub mod experiment;
 pub mod feature_map;
+pub mod logistic;
 pub mod network;
 pub mod physics;
 pub mod pieces;
+pub mod recommend;
 pub mod training;
 
 pub mod inference;
@@ -36,6 +41,7 @@ pub mod report_data;
 pub mod summary;
 
 mod error;
+mod extractor;
 mod output;
 mod progress;
 

@@ -6,9 +6,12 @@ use adaptation_metrics::Confusion;
 use candle_convnet1d::InstructionSet;
 use serde::Serialize;
 
+use crate::auto::AutoInput;
+use crate::class_mix::ClassMix;
 use crate::error::{Error, Result};
 use crate::physics::RuleDetail;
 use crate::pieces::PieceScores;
+use crate::recommend::{Recommended, Signs};
 use crate::settings::Settings;
 use crate::training::EpochRecord;
 
@@ -23,6 +26,8 @@ pub struct Metrics {
     pub command: String,
     /// The settings with every default filled in.
     pub config: Settings,
+    /// What `--input auto` chose and why; null where it was not asked for.
+    pub auto_input: Option<AutoInput>,
     /// SHA-256 over names and contents of the recordings in use.
     pub data_digest: String,
     /// Seed of the run.
@@ -59,6 +64,12 @@ pub struct Metrics {
     pub rules: BTreeMap<String, RuleDetail>,
     /// All methods beside the rule on the same pieces of 1 s; null where bearings or speeds are not known.
     pub pieces: Option<PieceScores>,
+    /// What is estimated of the class mix of each target whose statistics are guarded.
+    pub class_mix: Vec<ClassMix>,
+    /// The model to use, and by which rule, without a label of the target; null where nothing was trained.
+    pub recommended: Option<Recommended>,
+    /// What that rule looks at.
+    pub signs: Signs,
     /// Accuracy of the adapted (else the source-only) model on the source's validation windows.
     pub source_validation: Option<f64>,
     /// How well the domain head tells the domains apart on the scored windows: mean over domains.
@@ -67,7 +78,7 @@ pub struct Metrics {
     pub a_distance: Option<f64>,
     /// The same for the source-only twin.
     pub a_distance_source_only: Option<f64>,
-    /// Shares of the classes that each model predicts in the target.
+    /// Shares of the classes that each model (`adapted`, `source_only`, `logistic`) predicts in the target.
     pub predicted_mix: BTreeMap<String, Vec<f64>>,
     /// How each model (`adapted`, `source_only`) trained: one record an epoch.
     pub history: BTreeMap<String, Vec<EpochRecord>>,

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use signal_conditioning::{Recipe, Standardiser};
 use signal_domains::Family;
 
+use crate::class_mix::Variance;
 use crate::error::{Error, Result};
-use crate::network::{Network, Shape};
-use crate::options::{Input, Standardise};
+use crate::logistic::Logistic;
+use crate::network::{Network, Outputs, Shape};
+use crate::options::{Input, Method, Standardise};
 use crate::settings::Settings;
 use crate::training::file_error;
 
@@ -22,7 +24,7 @@ pub(crate) const PREFIX: &str = "crossrig";
 /// What a model must remember beside its tensors (`crossrig.recipe`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecipe {
-    /// How the model was trained: `dann`, `dann-alternating` or `source-only`.
+    /// How the model was trained: `dann`, `dann-alternating`, `source-only` or `logistic`.
     pub method: String,
     /// Settings of the run: the architecture, the signal's preparation and more.
     pub settings: Settings,
@@ -58,6 +60,9 @@ pub struct DomainMemory {
     pub role: Role,
     /// Statistics of its training windows, where the settings standardise.
     pub standardiser: Option<Standardiser>,
+    /// Variances that a target's statistics are held against; of a source with statistics of its own.
+    #[serde(default)]
+    pub variance: Option<Variance>,
     /// File and SHA-256 of its recordings.
     pub recordings: Vec<(String, String)>,
 }
@@ -76,18 +81,36 @@ pub enum Role {
 pub struct Model {
     /// Its memory.
     pub recipe: ModelRecipe,
-    /// Its network.
-    pub network: Network,
+    /// What names the classes.
+    pub classifier: Classifier,
 }
 
-/// Writes a model: to a temporary name, then in place.
-pub fn save(path: &Path, network: &Network, recipe: &ModelRecipe) -> Result<()> {
+/// What names the classes of a model.
+pub enum Classifier {
+    /// A network.
+    Network(Box<Network>),
+    /// A logistic regression.
+    Logistic(Logistic),
+}
+
+impl Classifier {
+    /// Runs windows `(n, channels, length)` of domain number `domain`.
+    pub fn run(&self, x: &Tensor, domain: usize) -> Result<Outputs> {
+        match self {
+            Self::Network(network) => network.run(x, Some(domain)),
+            Self::Logistic(logistic) => logistic.run(x),
+        }
+    }
+}
+
+/// Writes a model of those tensors: to a temporary name, then in place.
+pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, recipe: &ModelRecipe) -> Result<()> {
     let text = serde_json::to_string(recipe).map_err(|e| Error::Machine(e.to_string()))?;
     let metadata = BTreeMap::from([
         ("crossrig.schema".to_owned(), SCHEMA.to_owned()),
         ("crossrig.recipe".to_owned(), text),
     ]);
-    sealed::save(path, &network.store.tensors()?, &metadata, PREFIX).map_err(file_error)
+    sealed::save(path, tensors, &metadata, PREFIX).map_err(file_error)
 }
 
 /// Reads a model.
@@ -131,9 +154,13 @@ pub(crate) fn of_contents(
     if let Some(name) = not_finite(&tensors)? {
         return Err(bad(format!("the weights in {name} are not all finite")));
     }
-    let network = Network::of_tensors(&recipe.settings, recipe.shape, tensors)
-        .map_err(|e| bad(format!("its recipe and its tensors do not fit: {e}")))?;
-    Ok(Model { recipe, network })
+    let classifier = if recipe.settings.method == Method::Logistic {
+        Logistic::of_tensors(recipe.shape, &tensors).map(Classifier::Logistic)
+    } else {
+        Network::of_tensors(&recipe.settings, recipe.shape, tensors).map(|n| Classifier::Network(Box::new(n)))
+    }
+    .map_err(|e| bad(format!("its recipe and its tensors do not fit: {e}")))?;
+    Ok(Model { recipe, classifier })
 }
 
 /// The first tensor that holds NaN or infinity, if any does. Nothing is copied where they are f32, in one piece and on
@@ -161,11 +188,17 @@ impl ModelRecipe {
         self.settings.check()?;
         let Self { settings, shape, .. } = self;
         let recipe = settings.signal.recipe();
-        if self.representation != recipe || shape.length != recipe.output_len(settings.signal.window) {
+        if self.representation != recipe
+            || shape.length != recipe.row_len(settings.signal.window)
+            || shape.channels == 0
+            || !shape.channels.is_multiple_of(recipe.rows())
+        {
             return Err(Error::input(format!(
-                "the network takes {} values, the settings prepare {} by {recipe:?}",
+                "the network takes {} rows of {} values, the settings prepare {} a channel of {} values by {recipe:?}",
+                shape.channels,
                 shape.length,
-                recipe.output_len(settings.signal.window)
+                recipe.rows(),
+                recipe.row_len(settings.signal.window)
             )));
         }
         if self.classes.len() != shape.classes || self.domains.len() != shape.domains {
@@ -197,6 +230,11 @@ impl ModelRecipe {
             }
         }
         Ok(())
+    }
+
+    /// Channels of a recording.
+    pub fn recording_channels(&self) -> usize {
+        self.shape.channels / self.representation.rows()
     }
 
     /// Number of the domain whose statistics serve: the one named, else the only target.

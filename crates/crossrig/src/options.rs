@@ -18,6 +18,8 @@ pub enum Method {
     DannAlternating,
     /// Source rows alone; the target is only scored
     SourceOnly,
+    /// No network: logistic regression on the input (see --input)
+    Logistic,
     /// No network: the rule on defect orders, which needs bearing and shaft speed (see --tau)
     Rule,
 }
@@ -29,8 +31,14 @@ impl Method {
             Self::Dann => "dann",
             Self::DannAlternating => "dann-alternating",
             Self::SourceOnly => "source-only",
+            Self::Logistic => "logistic",
             Self::Rule => "rule",
         }
+    }
+
+    /// Whether a network is trained.
+    pub fn trains_network(self) -> bool {
+        matches!(self, Self::Dann | Self::DannAlternating | Self::SourceOnly)
     }
 }
 
@@ -38,12 +46,27 @@ impl Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Input {
+    /// Defect orders where classes, bearings and speeds allow it and the target's bearings are other ones, else the log-spectrum
+    Auto,
     /// The samples
     Raw,
     /// The magnitude spectrum (periodic Hann window, bins 1 to n/2)
     Spectrum,
     /// The natural logarithm of the magnitude spectrum + 0.001
     LogSpectrum,
+    /// The whitened spectrum of the envelope, 1 to 1500 Hz; needs a rate
+    EnvelopeSpectrum,
+    /// The same along orders of the shaft, up to 32; needs the shaft speed
+    Orders,
+    /// How far each defect order of the bearing stands out, over slips; needs bearing and shaft speed
+    DefectOrders,
+}
+
+impl Input {
+    /// Whether it is made from the envelopes of bands of the signal, with the parameters of the defect orders.
+    pub fn of_envelope(self) -> bool {
+        matches!(self, Self::EnvelopeSpectrum | Self::Orders | Self::DefectOrders)
+    }
 }
 
 /// Over what a signal is scaled before its representation.
@@ -80,6 +103,15 @@ pub enum Standardise {
     Source,
     /// Those of each domain's own training windows
     Domain,
+    /// The same, but the source's (or those by --reference) for a target whose class mix seems to differ; not for raw samples
+    Guarded,
+}
+
+impl Standardise {
+    /// Whether domains have statistics of their own.
+    pub fn per_domain(self) -> bool {
+        matches!(self, Self::Domain | Self::Guarded)
+    }
 }
 
 /// Which windows of the target are scored.
@@ -193,7 +225,7 @@ pub enum ExtractorOption {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExtractorTable {
-    /// light-cnn, seresnext26-small, seresnext26, 50, 101 or 152, seed18, 34, 50, 101 or 152.
+    /// light-cnn, defect-families, seresnext26-small, seresnext26, 50, 101 or 152, seed18, 34, 50, 101 or 152.
     pub name: Option<String>,
     /// Filters of the stem; of a seed network, which all its widths follow from.
     pub stem: Option<usize>,
@@ -215,15 +247,16 @@ impl ExtractorTable {
     /// Refuses options that the network does not have.
     pub(crate) fn check(&self, architecture: Architecture) -> Result<(), Error> {
         let light = architecture == Architecture::LightCnn;
-        // its blocks follow from its depth, its widths from its filters
-        let papers = !light && !architecture.is_seed();
+        let seed = architecture.is_seed();
+        // a seed network's blocks follow from its depth, its widths from its filters
+        let papers = !light && !seed && architecture != Architecture::DefectFamilies;
         let given = [
-            ("stem", self.stem.is_some(), !light),
+            ("stem", self.stem.is_some(), papers || seed),
             ("blocks", self.blocks.is_some(), papers),
             ("widths", self.widths.is_some(), papers),
             ("outputs", self.outputs.is_some(), papers),
-            ("groups", self.groups.is_some(), !light),
-            ("reduction", self.reduction.is_some(), !light),
+            ("groups", self.groups.is_some(), papers || seed),
+            ("reduction", self.reduction.is_some(), papers || seed),
             ("bins", self.bins.is_some(), light),
         ];
         let Some((wrong, ..)) = given.iter().find(|(_, given, known)| *given && !known) else {
@@ -236,7 +269,10 @@ impl ExtractorTable {
             .collect();
         Err(Error::input_with_hint(
             format!("[extractor]: {architecture} has no option `{wrong}`"),
-            format!("its options are {}", known.join(", ")),
+            match &known[..] {
+                [] => "it has none".to_owned(),
+                known => format!("its options are {}", known.join(", ")),
+            },
         ))
     }
 }
@@ -296,13 +332,17 @@ pub struct TrainOptions {
     /// By what a signal is scaled [default: mean-std]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub scale_by: Option<ScaleBy>,
-    /// Whose statistics standardise the input [default: none for raw, domain for spectra]
+    /// Whose statistics standardise the input [default: none for raw, guarded for spectra, source for inputs of
+    /// the envelope]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub standardise: Option<Standardise>,
+    /// Recording of the target machine in known good state: its statistics serve where the target's class mix seems to differ
+    #[arg(long, value_name = "FILE", help_heading = "Signal")]
+    pub reference: Option<PathBuf>,
     /// Variable, column or dataset to read where the manifest names none
     #[arg(long, value_name = "GLOB", help_heading = "Data")]
     pub key: Option<String>,
-    /// Common sampling rate in Hz [default: the lowest rate in use; 12000 for --method rule]
+    /// Common sampling rate in Hz [default: the lowest rate in use; 12000 for --method rule and inputs of the envelope]
     #[arg(long, value_name = "HZ", help_heading = "Signal")]
     pub rate: Option<f64>,
     /// Channels by name or number (from 1), or variables of these names where none are declared [default: those declared]
@@ -317,12 +357,17 @@ pub struct TrainOptions {
     /// Which windows of the target are scored [default: test]
     #[arg(long, value_enum, help_heading = "Data")]
     pub score: Option<Score>,
-    /// Length of a window in samples, or in seconds (`1s`, with --rate) [default: 1024; 1s for --method rule]
+    /// Length of a window in samples, or in seconds (`1s`, with --rate) [default: 1024; 1s for --method rule and inputs of
+    /// the envelope]
     #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
     pub window: Option<Span>,
     /// From one window to the next, in samples or seconds [default: the window's length]
     #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
     pub hop: Option<Span>,
+    /// Changes of training windows, at random in each step: gain:DB, noise:SNR_DB, shift:SHARE, stretch:PERCENT, mask:SHARE,
+    /// mix:SHARE, in this or another order [default: none]
+    #[arg(long, value_name = "CHANGE", num_args = 1.., value_delimiter = ',', help_heading = "Training")]
+    pub augment: Option<Vec<String>>,
     /// Passes over the largest source domain [default: 30]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub epochs: Option<usize>,

@@ -5,15 +5,19 @@ use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent, scale};
+use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent, scale, window_starts};
+use signal_domains::Family;
 
+use crate::class_mix::{ClassMix, Guard, Variance};
 use crate::corpus::Signal;
 use crate::error::{Error, Result};
 use crate::options::{Input, Scale, Standardise};
 use crate::settings::SignalSettings;
 use crate::task::{Domain, Task, WindowRef};
+use crate::training::training_classes;
 
-/// The representations of some windows, before standardisation: one row a window, channels side by side in it.
+/// The representations of some windows, before standardisation: one row a window, channels side by side in it. A channel of
+/// the recording may give several: the rows of its representation.
 #[derive(Clone, Debug)]
 pub struct Represented {
     /// All rows, one after the other.
@@ -37,8 +41,8 @@ pub fn represent_windows(
     settings: &SignalSettings,
 ) -> Result<Represented> {
     let recipe = settings.recipe();
-    let channels = signals.first().map_or(1, |s| s.channels.len());
-    let length = recipe.output_len(window);
+    let channels = signals.first().map_or(1, |s| s.channels.len()) * recipe.rows();
+    let length = recipe.row_len(window);
     // scaled copies of the recordings in use, where a recording is scaled as a whole
     let scaled: Vec<Cow<'_, [Vec<f64>]>> = signals
         .par_iter()
@@ -58,7 +62,10 @@ pub fn represent_windows(
         .par_chunks_mut((channels * length).max(1))
         .zip(windows)
         .try_for_each(|(row, w)| {
-            for (out, samples) in row.chunks_mut(length).zip(scaled[w.recording].iter()) {
+            for (out, samples) in row
+                .chunks_mut(recipe.output_len(window))
+                .zip(scaled[w.recording].iter())
+            {
                 let piece = &samples[w.start..w.start + window];
                 let r = represent(&recipe, piece, &signals[w.recording].meta)
                     .map_err(|e| Error::input(format!("{}: {e}", signals[w.recording].file)))?;
@@ -75,19 +82,42 @@ pub fn represent_windows(
 }
 
 impl Represented {
+    /// The rows, one after the other.
+    pub fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact((self.channels * self.length).max(1))
+    }
+
+    /// Some of the rows, by number.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let width = self.channels * self.length;
+        Self {
+            values: rows
+                .iter()
+                .flat_map(|r| &self.values[r * width..][..width])
+                .copied()
+                .collect(),
+            windows: rows.len(),
+            ..*self
+        }
+    }
+
+    /// Which values share statistics, and how many groups there are.
+    pub fn grouping(&self, input: Input) -> (Grouping, usize) {
+        match input {
+            Input::Raw => (Grouping::PerChannel, self.channels),
+            _ => (Grouping::PerBin, self.channels * self.length),
+        }
+    }
+
     /// Statistics of these rows: per bin for spectra, per channel for samples.
     pub fn statistics(parts: &[&Self], input: Input) -> Result<Standardiser> {
         let first = parts
             .first()
             .ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
-        let (grouping, groups) = match input {
-            Input::Raw => (Grouping::PerChannel, first.channels),
-            Input::Spectrum | Input::LogSpectrum => (Grouping::PerBin, first.channels * first.length),
-        };
-        let width = first.channels * first.length;
+        let (grouping, groups) = first.grouping(input);
         let mut builder = StandardiserBuilder::new(groups, grouping);
         for part in parts {
-            for row in part.values.chunks_exact(width) {
+            for row in part.rows() {
                 builder.push(row).map_err(|e| Error::Machine(e.to_string()))?;
             }
         }
@@ -120,37 +150,122 @@ pub struct DomainInput {
     pub train: Tensor,
     /// Statistics that standardise this domain's windows.
     pub standardiser: Option<Standardiser>,
+    /// Variances that a target is held against; of a source with statistics of its own.
+    pub variance: Option<Variance>,
+    /// What is estimated of the class mix; of a target with guarded statistics.
+    pub mix: Option<ClassMix>,
 }
 
-/// Training inputs of every domain of a task, with the statistics that go with them. No class is read.
+/// Training inputs of every domain of a task, with the statistics that go with them. No class of a target is read; those of the
+/// sources serve to estimate whether a target's mix of classes differs.
 pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<DomainInput>> {
     let mut rows: Vec<Represented> = task
         .domains()
         .map(|d| represent_windows(&d.signals, &d.train, task.window, settings))
         .collect::<Result<_>>()?;
-    let standardisers: Vec<Option<Standardiser>> = match settings.standardise {
-        Standardise::None => vec![None; rows.len()],
+    let (sources, targets) = rows.split_at(task.sources.len());
+    let sources: Vec<&Represented> = sources.iter().collect();
+    let own = |r: &Represented| Represented::statistics(&[r], settings.input).map(Some);
+    let mut prepared: Vec<(Option<Standardiser>, Option<ClassMix>)> = match settings.standardise {
+        Standardise::None => vec![(None, None); rows.len()],
         Standardise::Source => {
-            let sources: Vec<&Represented> = rows.iter().take(task.sources.len()).collect();
-            vec![Some(Represented::statistics(&sources, settings.input)?); rows.len()]
+            vec![(Some(Represented::statistics(&sources, settings.input)?), None); rows.len()]
         }
-        Standardise::Domain => rows
-            .iter()
-            .map(|r| Represented::statistics(&[r], settings.input).map(Some))
-            .collect::<Result<_>>()?,
+        Standardise::Domain => rows.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
+        Standardise::Guarded => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
     };
+    let labels: Vec<Vec<usize>> = task.sources.iter().map(training_classes).collect();
+    if settings.standardise == Standardise::Guarded {
+        let guard = Guard::new(&sources, &labels, task.classes.len(), settings.input)?;
+        for (domain, r) in task.targets.iter().zip(targets) {
+            let mut mix = guard.look_at(&domain.name, r)?;
+            let standardiser = match &task.reference {
+                _ if !mix.differs => own(r)?,
+                None => Some(guard.joint.clone()),
+                Some(reference) => {
+                    "reference".clone_into(&mut mix.statistics);
+                    Some(by_reference(
+                        task,
+                        settings,
+                        reference,
+                        &sources,
+                        &labels,
+                        &guard.joint,
+                    )?)
+                }
+            };
+            prepared.push((standardiser, Some(mix)));
+        }
+    }
+    let variances: Vec<Option<Variance>> = if settings.standardise.per_domain() && settings.input != Input::Raw {
+        sources
+            .iter()
+            .zip(&labels)
+            .map(|(r, l)| Variance::of_source(r, l, settings.input).map(Some))
+            .collect::<Result<_>>()?
+    } else {
+        Vec::new()
+    };
+    let variances = variances.into_iter().chain(std::iter::repeat(None));
     rows.iter_mut()
-        .zip(standardisers)
-        .map(|(r, standardiser)| {
+        .zip(prepared)
+        .zip(variances)
+        .map(|((r, (standardiser, mix)), variance)| {
             if let Some(s) = &standardiser {
                 r.standardise(s)?;
             }
             Ok(DomainInput {
                 train: r.tensor()?,
                 standardiser,
+                variance,
+                mix,
             })
         })
         .collect()
+}
+
+/// Statistics for a target by a recording of its machine in known good state: the source's, moved by the difference between
+/// that recording and the source's healthy windows. The spread stays the source's, since one condition shows none.
+fn by_reference(
+    task: &Task,
+    settings: &SignalSettings,
+    reference: &Signal,
+    sources: &[&Represented],
+    labels: &[Vec<usize>],
+    joint: &Standardiser,
+) -> Result<Standardiser> {
+    let healthy = task
+        .families
+        .iter()
+        .position(|f| *f == Some(Family::Healthy))
+        .ok_or_else(|| {
+            Error::input_with_hint(
+                "--reference is a recording in good state, and no class of the source is one",
+                "state `family = \"none\"` for the healthy class in the manifest, or leave --reference out",
+            )
+        })?;
+    let signals = std::slice::from_ref(reference);
+    let starts =
+        window_starts(reference.channels[0].len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
+    let windows: Vec<WindowRef> = starts.iter().map(|&start| WindowRef { recording: 0, start }).collect();
+    if windows.is_empty() {
+        return Err(Error::input(format!(
+            "--reference {}: shorter than a window of {} samples",
+            reference.file, task.window
+        )));
+    }
+    let there = represent_windows(signals, &windows, task.window, settings)?;
+    let here: Vec<Represented> = sources
+        .iter()
+        .zip(labels)
+        .map(|(r, l)| r.select(&(0..l.len()).filter(|&i| l[i] == healthy).collect::<Vec<_>>()))
+        .collect();
+    let here = Represented::statistics(&here.iter().collect::<Vec<_>>(), settings.input)?;
+    let there = Represented::statistics(&[&there], settings.input)?;
+    let mean = (joint.mean().iter().zip(there.mean()).zip(here.mean()))
+        .map(|((joint, there), here)| joint + there - here)
+        .collect();
+    Standardiser::new(joint.grouping(), mean, joint.std().to_vec()).map_err(|e| Error::Machine(e.to_string()))
 }
 
 /// The network's input for some windows of a domain.

@@ -120,15 +120,15 @@ fn method(name: String, s: &Scores) -> Method {
     }
 }
 
-/// The scored recordings, and what the adapted (else the source-only) network says of each.
+/// The scored recordings, and what the adapted (else the source-only) network, or the logistic regression, says of each.
 fn recordings(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome) -> Vec<Recording> {
-    let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let predicted = predicted(outcome);
     let mut list = Vec::new();
     for (t, windows) in scored_windows(task, settings).iter().enumerate() {
         for (i, s) in task.targets[t].signals.iter().enumerate() {
-            let most = network.and_then(|r| most_frequent(windows, &r.predicted[t], i, task.classes.len()));
-            let agreeing = network.zip(most).map_or(0, |(r, class)| {
-                let own = windows.iter().zip(&r.predicted[t]).filter(|(w, _)| w.recording == i);
+            let most = predicted.and_then(|p| most_frequent(windows, &p[t], i, task.classes.len()));
+            let agreeing = predicted.zip(most).map_or(0, |(p, class)| {
+                let own = windows.iter().zip(&p[t]).filter(|(w, _)| w.recording == i);
                 own.filter(|(_, p)| **p == class).count()
             });
             let n = windows.iter().filter(|w| w.recording == i).count();
@@ -162,7 +162,7 @@ fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) ->
         .and_then(|p| p.rules.get("rule-source"))
         .map(|rule| rule.tau);
     let rule = tau.and_then(|tau| RaceRule::new(tau).ok()).unwrap_or_default();
-    let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let predicted = predicted(outcome);
     let mut panels = Vec::new();
     for (t, windows) in scored_windows(task, settings).iter().enumerate() {
         let mut shown: Vec<(FileEvidence, EvidencePanel)> = Vec::new();
@@ -174,7 +174,7 @@ fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) ->
             let Ok(found) = evidence_of(signal, rule) else {
                 continue;
             };
-            let class = network.and_then(|r| most_frequent(windows, &r.predicted[t], i, task.classes.len()));
+            let class = predicted.and_then(|p| most_frequent(windows, &p[t], i, task.classes.len()));
             let other = class.filter(|&c| roles.verdict(c) != found.verdict);
             let panel = EvidencePanel {
                 domain: task.targets[t].name.clone(),
@@ -200,6 +200,13 @@ fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) ->
         );
     }
     panels
+}
+
+/// What the adapted (else the source-only) network, or the logistic regression, says of the scored windows of each target.
+fn predicted(outcome: &Outcome) -> Option<&Vec<Vec<usize>>> {
+    let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
+    let logistic = || outcome.logistic.as_ref().map(|l| &l.predicted);
+    network.map(|r| &r.predicted).or_else(logistic)
 }
 
 /// The class that most windows of a recording are given, of equals the first.

@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_convnet1d::{BatchNormConfig, Extractor, Statistics};
 use candle_dann::Head;
 use candle_gradient_reversal::Schedule;
-use candle_nn::VarBuilder;
-use candle_seresnext1d::{Architecture, LightCnn, LightCnnConfig, SeResNeXt, SeResNeXtConfig, SeedNet, SeedNetConfig};
+use candle_seresnext1d::Architecture;
 use candle_trainer::LrSchedule;
 use serde::{Deserialize, Serialize};
-use signal_conditioning::{Recipe, Tail, Windowing};
+use signal_conditioning::{Needs, Recipe, Tail, Windowing};
 use signal_domains::SplitKind;
 
-use crate::error::{Error, Result, message};
+use crate::error::{Error, Result};
 use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
     Score, Span, Standardise, TrainOptions,
@@ -48,8 +46,14 @@ pub struct Settings {
     pub domain_steps: Option<u32>,
     /// Threshold of the rule; `None` for other methods.
     pub tau: Option<String>,
+    /// Whether `--input auto` was asked for; what it chose stands in `signal`.
+    #[serde(default)]
+    pub auto: bool,
     /// What the network sees.
     pub signal: SignalSettings,
+    /// Recording of the target machine in known good state.
+    #[serde(default)]
+    pub reference: Option<PathBuf>,
     /// Variable where the manifest names none.
     pub key: Option<String>,
     /// Channels asked for.
@@ -60,6 +64,9 @@ pub struct Settings {
     pub fractions: [f64; 3],
     /// Which target windows are scored.
     pub score: Score,
+    /// Changes of training windows.
+    #[serde(default)]
+    pub augment: Vec<String>,
     /// Passes over the largest source domain.
     pub epochs: usize,
     /// First epochs on source rows alone.
@@ -119,7 +126,10 @@ pub struct SignalSettings {
 }
 
 impl Settings {
-    /// Checks the flags and fills in the defaults.
+    /// Checks the flags and fills in the defaults. `--input auto` counts as the log-spectrum until [`auto_input`] has seen the
+    /// recordings; then give what it chose to [`of_auto`](Self::of_auto).
+    ///
+    /// [`auto_input`]: crate::auto::auto_input
     ///
     /// # Errors
     /// A value that is missing or makes no sense; the message names the flag.
@@ -142,14 +152,20 @@ impl Settings {
             .filter(|s| !s.is_empty())
             .ok_or_else(|| need("target", "load3"))?;
         let method = o.method.unwrap_or(Method::Dann);
-        let input = o.input.unwrap_or(Input::Raw);
+        let auto = o.input == Some(Input::Auto);
+        let input = if auto {
+            Input::LogSpectrum
+        } else {
+            o.input.unwrap_or(Input::Raw)
+        };
         let raw = input == Input::Raw;
         let rule = method == Method::Rule;
-        // what the rule's parameters were settled at
-        let rate = o.rate.or(rule.then_some(crate::physics::RATE_HZ));
+        let physics = rule || input.of_envelope();
+        // what the parameters of the defect orders were settled at
+        let rate = o.rate.or(physics.then_some(crate::physics::RATE_HZ));
         let window = match &o.window {
             Some(window) => window.samples(rate, "window")?,
-            None if rule => (crate::physics::PIECE_SECONDS * rate.unwrap_or(0.0)).round() as usize,
+            None if physics => (crate::physics::PIECE_SECONDS * rate.unwrap_or(0.0)).round() as usize,
             None => 1024,
         };
         let hop = o.hop.as_ref().map(|hop| hop.samples(rate, "hop")).transpose()?;
@@ -168,7 +184,15 @@ impl Settings {
         };
         extractor.name = Some(architecture.to_string());
         extractor.check(architecture)?;
-        if architecture == Architecture::LightCnn && !raw {
+        let families = architecture == Architecture::DefectFamilies;
+        // what `auto` takes is known once the recordings are
+        if families && !auto && input != Input::DefectOrders {
+            return Err(Error::input_with_hint(
+                format!("--extractor {architecture} scores families of defect frequencies, which the input has not"),
+                "give --input defect-orders",
+            ));
+        }
+        if architecture == Architecture::LightCnn && !raw && input != Input::DefectOrders {
             extractor.bins = extractor.bins.or(Some(SPECTRUM_BINS));
         }
         let label_head = match architecture {
@@ -187,6 +211,7 @@ impl Settings {
             method,
             tau: o.tau.clone().or_else(|| rule.then(|| "source".to_owned())),
             domain_steps: o.domain_steps.or((method == Method::DannAlternating).then_some(1)),
+            auto,
             signal: SignalSettings {
                 input,
                 rate,
@@ -194,10 +219,16 @@ impl Settings {
                 hop: hop.unwrap_or(window),
                 scale: o.scale.unwrap_or(if raw { Scale::Window } else { Scale::None }),
                 scale_by: o.scale_by.unwrap_or(ScaleBy::MeanStd),
-                standardise: o
-                    .standardise
-                    .unwrap_or(if raw { Standardise::None } else { Standardise::Domain }),
+                standardise: o.standardise.unwrap_or(match input {
+                    Input::Raw => Standardise::None,
+                    Input::Spectrum | Input::LogSpectrum | Input::Auto => Standardise::Guarded,
+                    // levels above the background mean the same on every machine
+                    // and this network shares its weights over them as they are
+                    Input::DefectOrders if families => Standardise::None,
+                    Input::EnvelopeSpectrum | Input::Orders | Input::DefectOrders => Standardise::Source,
+                }),
             },
+            reference: o.reference.clone(),
             key: o.key.clone(),
             channels: o.channels.clone(),
             split: o.split.clone(),
@@ -212,6 +243,7 @@ impl Settings {
                 }
             },
             score: o.score.unwrap_or(Score::Test),
+            augment: o.augment.clone().unwrap_or_default(),
             epochs,
             warmup_epochs: o.warmup_epochs.unwrap_or(epochs / 3),
             batch: o.batch.unwrap_or(64),
@@ -229,10 +261,25 @@ impl Settings {
             batch_norm: o.batch_norm.unwrap_or(BatchNorm::Joint),
             balance: o.balance.unwrap_or(Balance::None),
             lambda: o.lambda.clone().unwrap_or_else(|| "dann:0:1:10".into()),
-            twin: !rule && !o.no_twin.unwrap_or(false),
+            twin: method.trains_network() && !o.no_twin.unwrap_or(false),
         };
         settings.check()?;
         Ok(settings)
+    }
+
+    /// The settings of flags that ask for `--input auto`, which has chosen `input`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_auto(o: &TrainOptions, input: Input) -> Result<Self> {
+        let chosen = TrainOptions {
+            input: Some(input),
+            ..o.clone()
+        };
+        Ok(Self {
+            auto: true,
+            ..Self::new(&chosen)?
+        })
     }
 
     /// Whether each value has a meaning.
@@ -261,6 +308,28 @@ impl Settings {
             if n == 0 {
                 return fail(format!("--{flag} must be at least 1"));
             }
+        }
+        if self.signal.input == Input::Auto {
+            return fail("the input of a model is what `auto` chose, not `auto`".into());
+        }
+        let guarded = self.signal.standardise == Standardise::Guarded;
+        if guarded && self.signal.input == Input::Raw {
+            return Err(Error::input_with_hint(
+                "--standardise guarded estimates the class mix from spectra, and the input is raw",
+                "give --input log-spectrum, or another --standardise",
+            ));
+        }
+        if self.reference.is_some() && !guarded {
+            return Err(Error::input_with_hint(
+                "--reference serves where the target's statistics are guarded",
+                "give --standardise guarded, or leave --reference out",
+            ));
+        }
+        if !self.augmentations()?.is_empty() && !self.method.trains_network() {
+            return Err(Error::input_with_hint(
+                "--augment changes the windows of each step, and only networks are trained in steps",
+                "leave --augment out, or give --method dann or source-only",
+            ));
         }
         if self.domain_steps == Some(0) {
             return fail("--domain-steps must be at least 1".into());
@@ -324,7 +393,7 @@ impl Settings {
                 self.warmup_epochs, self.epochs
             ));
         }
-        if self.method != Method::SourceOnly && self.warmup_epochs == self.epochs {
+        if self.method.trains_network() && self.method != Method::SourceOnly && self.warmup_epochs == self.epochs {
             return Err(Error::input_with_hint(
                 format!("--warmup-epochs {} leaves no adversarial epoch", self.warmup_epochs),
                 "use --method source-only, or fewer warm-up epochs",
@@ -353,10 +422,11 @@ impl Settings {
             method: Some(self.method),
             domain_steps: self.domain_steps,
             tau: self.tau.clone(),
-            input: Some(s.input),
+            input: Some(if self.auto { Input::Auto } else { s.input }),
             scale: Some(s.scale),
             scale_by: Some(s.scale_by),
             standardise: Some(s.standardise),
+            reference: self.reference.clone(),
             key: self.key.clone(),
             rate: s.rate,
             channels: self.channels.clone(),
@@ -365,6 +435,7 @@ impl Settings {
             score: Some(self.score),
             window: Some(Span::Samples(s.window)),
             hop: Some(Span::Samples(s.hop)),
+            augment: Some(self.augment.clone()).filter(|a| !a.is_empty()),
             epochs: Some(self.epochs),
             warmup_epochs: Some(self.warmup_epochs),
             batch: Some(self.batch),
@@ -389,6 +460,26 @@ impl Settings {
             dry_run: None,
         };
         toml::to_string(&options).map_err(|e| Error::Machine(e.to_string()))
+    }
+
+    /// What must be known of every recording.
+    pub fn needs(&self) -> Needs {
+        if self.method == Method::Rule {
+            return Needs {
+                rate: true,
+                shaft_speed: true,
+                geometry: true,
+            };
+        }
+        self.signal.recipe().needs()
+    }
+
+    /// Who needs it, for messages.
+    pub fn who_needs(&self) -> String {
+        if self.method == Method::Rule {
+            return "the rule".to_owned();
+        }
+        format!("--input {}", self.signal.recipe().kind())
     }
 
     /// Label head and domain head.
@@ -428,86 +519,6 @@ impl Settings {
             .map(|s| s.parse().map_err(|e| Error::input(format!("--split: {e}"))))
             .transpose()
     }
-
-    /// The named network.
-    pub fn architecture(&self) -> Result<Architecture> {
-        self.extractor
-            .name
-            .as_deref()
-            .unwrap_or("light-cnn")
-            .parse()
-            .map_err(|e| Error::input(format!("--extractor: {e}")))
-    }
-
-    /// Batch norm of that network for `domains` domains.
-    pub fn batch_norm(&self, architecture: Architecture, domains: usize) -> BatchNormConfig {
-        BatchNormConfig {
-            statistics: match self.batch_norm {
-                BatchNorm::Joint => Statistics::Joint,
-                BatchNorm::PerDomain => Statistics::PerDomain(domains),
-            },
-            // the article's networks have Keras', the others PyTorch's
-            ..architecture.batch_norm()
-        }
-    }
-
-    /// Builds the extractor for windows of `channels` channels.
-    pub fn build_extractor(&self, channels: usize, domains: usize, vb: VarBuilder) -> Result<Box<dyn Extractor>> {
-        let architecture = self.architecture()?;
-        let batch_norm = self.batch_norm(architecture, domains);
-        let e = &self.extractor;
-        let mut config = match architecture {
-            Architecture::LightCnn => {
-                let named = LightCnnConfig::new(channels);
-                let config = LightCnnConfig {
-                    batch_norm,
-                    bins: e.bins.unwrap_or(named.bins),
-                    ..named
-                };
-                return Ok(Box::new(LightCnn::new(&config, vb)?));
-            }
-            Architecture::SeResNeXt26Small => SeResNeXtConfig::small26(channels),
-            Architecture::SeResNeXt26 => SeResNeXtConfig::depth(26, channels)?,
-            Architecture::SeResNeXt50 => SeResNeXtConfig::depth(50, channels)?,
-            Architecture::SeResNeXt101 => SeResNeXtConfig::depth(101, channels)?,
-            Architecture::SeResNeXt152 => SeResNeXtConfig::depth(152, channels)?,
-            Architecture::Seed18 => return self.build_seed(18, channels, batch_norm, vb),
-            Architecture::Seed34 => return self.build_seed(34, channels, batch_norm, vb),
-            Architecture::Seed50 => return self.build_seed(50, channels, batch_norm, vb),
-            Architecture::Seed101 => return self.build_seed(101, channels, batch_norm, vb),
-            Architecture::Seed152 => return self.build_seed(152, channels, batch_norm, vb),
-        };
-        config.batch_norm = batch_norm;
-        config.stem = e.stem.unwrap_or(config.stem);
-        config.blocks = e.blocks.clone().unwrap_or(config.blocks);
-        config.widths = e.widths.clone().unwrap_or(config.widths);
-        config.outputs = e.outputs.clone().unwrap_or(config.outputs);
-        config.groups = e.groups.unwrap_or(config.groups);
-        config.reduction = e.reduction.unwrap_or(config.reduction);
-        let built = SeResNeXt::new(&config, vb).map_err(|e| Error::input(format!("[extractor]: {}", message(&e))))?;
-        Ok(Box::new(built))
-    }
-
-    /// The article's network of that depth.
-    fn build_seed(
-        &self,
-        depth: usize,
-        channels: usize,
-        batch_norm: BatchNormConfig,
-        vb: VarBuilder,
-    ) -> Result<Box<dyn Extractor>> {
-        let e = &self.extractor;
-        let named = SeedNetConfig::depth(depth, channels)?;
-        let config = SeedNetConfig {
-            batch_norm,
-            filters: e.stem.unwrap_or(named.filters),
-            cardinality: e.groups.unwrap_or(named.cardinality),
-            ratio: e.reduction.unwrap_or(named.ratio),
-            ..named
-        };
-        let built = SeedNet::new(&config, vb).map_err(|e| Error::input(format!("[extractor]: {e}")))?;
-        Ok(Box::new(built))
-    }
 }
 
 impl SignalSettings {
@@ -526,7 +537,10 @@ impl SignalSettings {
         match self.input {
             Input::Raw => Recipe::Raw { scale },
             Input::Spectrum => Recipe::Spectrum { scale },
-            Input::LogSpectrum => Recipe::LogSpectrum { scale },
+            Input::LogSpectrum | Input::Auto => Recipe::LogSpectrum { scale },
+            Input::EnvelopeSpectrum => Recipe::EnvelopeSpectrum { scale },
+            Input::Orders => Recipe::Orders { scale },
+            Input::DefectOrders => Recipe::DefectOrders { scale },
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use crate::auto::AutoInput;
 use crate::metrics::{Metrics, Scores};
-use crate::options::{DomainLoss, Method};
+use crate::options::{Input, Method};
 use crate::physics::RuleDetail;
 use crate::pieces::PieceScores;
+use crate::recommend::OUTRUN;
 
 /// One line of the table of methods.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ pub fn rows(m: &Metrics) -> Vec<Row<'_>> {
 fn adaptation(m: &Metrics) -> &'static str {
     match m.config.method {
         Method::DannAlternating => "alternating DANN",
-        Method::Dann | Method::SourceOnly | Method::Rule => "DANN",
+        _ => "DANN",
     }
 }
 
@@ -185,7 +187,14 @@ fn rule_line(rule: &RuleDetail) -> String {
 /// What the scores mean, one sentence each.
 pub fn verdicts(m: &Metrics) -> Vec<String> {
     let rows = rows(m);
-    let mut lines: Vec<String> = adversary(m).into_iter().collect();
+    let mut lines: Vec<String> = m.auto_input.iter().map(AutoInput::words).collect();
+    if m.auto_input.as_ref().is_some_and(|a| a.input == Input::DefectOrders) {
+        lines.push(
+            "bearings are other ones: --method rule, which learns nothing but a threshold, is recommended".to_owned(),
+        );
+    }
+    lines.extend(adversary(m));
+    lines.extend(recommendation(m));
     let f1 = |r: &Row| r.scores.macro_f1;
     if rows.iter().all(|r| f1(r).is_none()) {
         lines.push("no target labels: target accuracy unknown".to_owned());
@@ -193,6 +202,7 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
             .predicted_mix
             .get("adapted")
             .or_else(|| m.predicted_mix.get("source_only"))
+            .or_else(|| m.predicted_mix.get("logistic"))
         {
             let mut named: Vec<(f64, &str)> = mix.iter().copied().zip(m.classes.iter().map(String::as_str)).collect();
             named.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -248,25 +258,49 @@ pub fn verdicts(m: &Metrics) -> Vec<String> {
     lines
 }
 
-/// A domain head is outrun where its loss is so many times that of guessing.
-const OUTRUN: f64 = 1.25;
-
 /// What the domain loss of the last epoch says against the adaptation; no label is needed for it.
 fn adversary(m: &Metrics) -> Option<String> {
-    let loss = m.history.get("adapted")?.last()?.domain_loss?;
     let domains = m.config.source.len() + m.config.target.len();
-    match m.config.domain_loss {
-        DomainLoss::PerDomainMeans => outrun(loss / domains as f64, domains),
-        DomainLoss::MeanOverRows => outrun(loss, domains),
+    outrun(m.signs.domain_loss_over_guessing?, domains)
+}
+
+/// Which model is recommended and why; with labels, how far it is from the best.
+fn recommendation(m: &Metrics) -> Option<String> {
+    let r = m.recommended.as_ref()?;
+    let mut line = format!("recommended without looking at target labels: {} ({})", r.which, r.rule);
+    if let Some(own) = r.result.macro_f1 {
+        let on_pieces =
+            !m.baselines.contains_key(&r.which) && m.pieces.as_ref().is_some_and(|p| p.rules.contains_key(&r.which));
+        let pool: Vec<(&str, &Scores)> = match m.pieces.as_ref().filter(|_| on_pieces) {
+            Some(p) => p.methods.iter().map(|(n, s)| (n.as_str(), s)).collect(),
+            None => [("adapted", &m.adapted), ("source-only", &m.source_only)]
+                .into_iter()
+                .filter_map(|(n, s)| Some((n, &s.as_ref()?.last)))
+                .chain(m.baselines.iter().map(|(n, s)| (n.as_str(), s)))
+                .collect(),
+        };
+        let best = pool
+            .into_iter()
+            .filter_map(|(n, s)| Some((s.macro_f1?, n)))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        line += &match best {
+            Some((best, name)) if best > own => format!(
+                "; by the labels {name} is better by {:.1} points of macro-F1",
+                100.0 * (best - own)
+            ),
+            _ => "; by the labels no other is better".to_owned(),
+        };
     }
+    Some(line)
 }
 
 /// An extractor that hides the domains leaves the domain head guessing: a mean loss of ln D for D domains. A loss well above
 /// says that the head is wrong *and sure*: the extractor moves faster than the head follows, and the features of the domains
 /// trade places instead of coming together. The accuracy, at chance in both cases, does not tell them apart.
-fn outrun(loss: f64, domains: usize) -> Option<String> {
+fn outrun(over_guessing: f64, domains: usize) -> Option<String> {
     let guessing = (domains as f64).ln();
-    (loss > OUTRUN * guessing).then(|| {
+    let loss = over_guessing * guessing;
+    (over_guessing > OUTRUN).then(|| {
         format!(
             "the domain head is outrun: its loss is {loss:.2} where guessing has {guessing:.2}, so the features are not aligned; \
              lower --lambda, or give the head more steps (--method dann-alternating --domain-steps N)"
@@ -281,12 +315,11 @@ mod tests {
     #[test]
     fn a_domain_head_that_guesses_is_not_outrun_and_one_that_is_surely_wrong_is() {
         for domains in [2, 3, 7] {
-            let guessing = (domains as f64).ln();
             assert_eq!(outrun(0.0, domains), None);
-            assert_eq!(outrun(guessing, domains), None);
-            assert!(outrun(2.0 * guessing, domains).is_some());
+            assert_eq!(outrun(1.0, domains), None);
+            assert!(outrun(2.0, domains).is_some());
         }
-        let words = outrun(1.37, 2).unwrap();
+        let words = outrun(1.37 / 2.0_f64.ln(), 2).unwrap();
         assert!(words.contains("1.37") && words.contains("0.69"), "{words}");
     }
 }

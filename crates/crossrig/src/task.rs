@@ -4,14 +4,14 @@
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use signal_conditioning::resample;
+use signal_conditioning::{Meta, resample};
 use signal_domains::{
     Family, Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
 };
 
 use crate::corpus::{Corpus, DomainSignals, Globs, Signal, data_error};
 use crate::error::{Error, Result};
-use crate::physics::{SpeedNote, settle_speed};
+use crate::physics::{SpeedNote, check_known, settle_speed};
 use crate::settings::Settings;
 
 /// One window of a domain.
@@ -70,6 +70,8 @@ pub struct Task {
     pub digest: String,
     /// What the signals say of the shaft speeds that were given: file and note.
     pub speeds: Vec<(String, SpeedNote)>,
+    /// The target's machine in known good state, at the task's rate.
+    pub reference: Option<Signal>,
 }
 
 /// The labels of the targets, for scoring alone.
@@ -103,11 +105,17 @@ impl Task {
             .map(|c| c.and_then(|c| corpus.families.get(c).copied().flatten()))
             .collect();
         let mut speeds = Vec::new();
+        let needs = settings.needs();
         let mut resampled = |mut d: DomainSignals| -> Result<DomainSignals> {
             let notes: Vec<Option<SpeedNote>> = d
                 .signals
                 .par_iter_mut()
-                .map(|s| at_rate(s, rate_hz).map(|()| s.meta.geometry.and_then(|_| settle_speed(s))))
+                .map(|s| {
+                    check_known(s, needs, &settings.who_needs())?;
+                    at_rate(s, rate_hz)?;
+                    let of_use = needs.shaft_speed || s.meta.geometry.is_some();
+                    Ok(of_use.then(|| settle_speed(s)).flatten())
+                })
                 .collect::<Result<_>>()?;
             speeds.extend(
                 d.signals
@@ -157,8 +165,36 @@ impl Task {
             targets,
             digest,
             speeds,
+            reference: None,
         };
         Ok((task, truth, warnings))
+    }
+
+    /// Takes up a recording of the target's machine in known good state; its bearing and speed are those of the target's first
+    /// recording, and so is a rate that it does not state.
+    ///
+    /// # Errors
+    /// Other channels than the target's, a recording that cannot be resampled, more than one target.
+    pub fn take_reference(&mut self, mut reference: Signal, target_rate_hz: Option<f64>) -> Result<()> {
+        let [Domain { signals, .. }] = &self.targets[..] else {
+            return Err(Error::input("--reference is of one machine: give one --target"));
+        };
+        if reference.channels.len() != self.channels {
+            return Err(Error::input(format!(
+                "--reference {}: {} channels, the recordings have {}",
+                reference.file,
+                reference.channels.len(),
+                self.channels
+            )));
+        }
+        let first = signals.first().map(|s| s.meta).unwrap_or_default();
+        reference.meta = Meta {
+            rate_hz: reference.meta.rate_hz.or(target_rate_hz),
+            ..first
+        };
+        at_rate(&mut reference, self.rate_hz)?;
+        self.reference = Some(reference);
+        Ok(())
     }
 
     /// All domains, sources first: their order is their number.

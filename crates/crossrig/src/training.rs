@@ -12,9 +12,10 @@ use candle_trainer::{Checkpoints, Latest, Missing, Optimiser, OptimiserKind, cli
 use serde::{Deserialize, Serialize};
 use signal_domains::{Sampler, SamplerState, SourceRows, TargetRows};
 
+use crate::augment::Augmenter;
 use crate::error::{Error, Result};
 use crate::model_file;
-use crate::network::{Network, Shape};
+use crate::network::{Network, Outputs, Shape};
 use crate::options::{Balance, OptimiserName};
 use crate::preprocess::DomainInput;
 use crate::settings::Settings;
@@ -174,6 +175,7 @@ pub fn train(
         trainable.clone(),
     )?;
     let mut sampler = sampler(task, settings)?;
+    let augmenter = Augmenter::new(task, settings)?;
     let labels: Vec<Tensor> = task
         .sources
         .iter()
@@ -219,16 +221,23 @@ pub fn train(
         } else {
             sampler.next_source_batch()
         };
+        let windows = |number: usize, rows: &[usize]| -> Result<Tensor> {
+            let input = &inputs[number];
+            match &augmenter {
+                Some(a) => a.batch(number, rows, step, input.standardiser.as_ref()),
+                None => Ok(input.train.index_select(&index(rows)?, 0)?),
+            }
+        };
         let sources: Vec<LabelledRows> = rows
             .sources
             .iter()
-            .zip(inputs)
             .zip(&labels)
-            .map(|((rows, input), labels)| {
-                let rows = index(rows)?;
-                LabelledRows::new(input.train.index_select(&rows, 0)?, labels.index_select(&rows, 0)?)
+            .enumerate()
+            .map(|(number, (rows, labels))| {
+                let labels = labels.index_select(&index(rows)?, 0)?;
+                Ok(LabelledRows::new(windows(number, rows)?, labels)?)
             })
-            .collect::<candle_core::Result<_>>()?;
+            .collect::<Result<_>>()?;
         let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
         let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
         let mut descend = |loss: &Tensor, missing: Missing| -> Result<()> {
@@ -248,9 +257,9 @@ pub fn train(
             let targets: Vec<UnlabelledRows> = rows
                 .targets
                 .iter()
-                .zip(&inputs[task.sources.len()..])
-                .map(|(rows, input)| UnlabelledRows::new(input.train.index_select(&index(rows)?, 0)?))
-                .collect::<candle_core::Result<_>>()?;
+                .enumerate()
+                .map(|(t, rows)| Ok(UnlabelledRows::new(windows(task.sources.len() + t, rows)?)?))
+                .collect::<Result<_>>()?;
             let batch = Batch { sources, targets };
             let reversal = GradientReversal::new(lambda)?;
             match settings.domain_steps {
@@ -277,7 +286,7 @@ pub fn train(
         let epoch = (step / per_epoch) as usize + 1;
         let mut record = state.sums.record(epoch);
         if state.step.is_multiple_of(per_epoch) {
-            record.source_validation = validation.accuracy(&network)?;
+            record.source_validation = validation.accuracy(|x, domain| network.run(x, Some(domain)))?;
             state.history.push(record.clone());
             state.sums = Sums::default();
         }
@@ -333,7 +342,7 @@ fn index(rows: &[usize]) -> candle_core::Result<Tensor> {
 }
 
 /// Class of each training window of a source.
-fn training_classes(source: &crate::task::Source) -> Vec<usize> {
+pub fn training_classes(source: &crate::task::Source) -> Vec<usize> {
     source
         .domain
         .train
@@ -375,11 +384,11 @@ fn optimiser_kind(name: OptimiserName) -> OptimiserKind {
 }
 
 impl Validation {
-    /// Share of windows whose class the network names; `None` without windows.
-    pub fn accuracy(&self, network: &Network) -> Result<Option<f64>> {
+    /// Share of windows whose class a model names, given windows and their domain's number; `None` without windows.
+    pub fn accuracy(&self, run: impl Fn(&Tensor, usize) -> Result<Outputs>) -> Result<Option<f64>> {
         let (mut right, mut all) = (0, 0);
         for (domain, (x, classes)) in self.domains.iter().enumerate() {
-            let labels = network.run(x, Some(domain))?.labels();
+            let labels = run(x, domain)?.labels();
             right += labels.iter().zip(classes).filter(|(a, b)| a == b).count();
             all += classes.len();
         }

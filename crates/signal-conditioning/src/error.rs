@@ -120,6 +120,14 @@ pub enum Error {
         /// upper edge of the band, Hz
         high_hz: f64,
     },
+    /// Something about the recording that a representation needs and nobody stated.
+    #[error("{what} is not known, and \"{kind}\" needs it")]
+    Unknown {
+        /// `"the sampling rate"`, `"the shaft speed"` or `"the bearing"`
+        what: &'static str,
+        /// the representation's name
+        kind: &'static str,
+    },
     /// Statistics of nothing.
     #[error("no window was given to take statistics from")]
     NoWindows,

@@ -66,8 +66,8 @@ pub use band::Band;
 pub use bearings::{BEARINGS, Bearing, Printed};
 pub use defect_orders::{
     DefectOrderAnalyser, DefectOrderParameters, DefectOrderScores, DefectOrders, Evidence, FamilyEvidence, FamilyScore,
-    Harmonic, Line, MAX_BANDS, Modulation, ORDER_MAP_BINS, Overlap, Plateau, RaceRule, STANDING_DB, Verdict,
-    WHITENING_FLOOR, defect_orders, whiten,
+    Harmonic, Line, MAX_BANDS, Modulation, ORDER_MAP_BINS, Overlap, PROFILE_SLIPS, Plateau, RaceRule, STANDING_DB,
+    Verdict, WHITENING_FLOOR, defect_orders, whiten,
 };
 pub use envelope::{ENVELOPE_FLOOR, EnvelopeKind, analytic_signal, band_envelope, band_pass, envelope};
 pub use error::Error;
@@ -76,7 +76,7 @@ pub use kinematics::{DefectFamily, SlipRange};
 pub use kurtogram::{BandKurtosis, KURTOGRAM_DIVISIONS, kurtogram, most_impulsive_band};
 pub use order_tracking::{ShaftAngle, order_track};
 pub use prewhitening::cepstral_prewhitening;
-pub use recipe::{Meta, Recipe, represent};
+pub use recipe::{Meta, Needs, Recipe, represent};
 pub use resample::{resample, resample_poly, resampling_ratio};
 pub use running_median::running_median;
 pub use rustfft::num_complex::Complex;

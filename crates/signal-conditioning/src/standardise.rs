@@ -57,6 +57,12 @@ pub struct Standardiser {
 }
 
 impl Standardiser {
+    /// Statistics that come from elsewhere: means and standard deviations, equally many, at least one, finite, the second not
+    /// negative; else an error.
+    pub fn new(grouping: Grouping, mean: Vec<f64>, std: Vec<f64>) -> Result<Self> {
+        Stored { grouping, mean, std }.try_into()
+    }
+
     /// Which values share statistics.
     pub fn grouping(&self) -> Grouping {
         self.grouping

@@ -3,7 +3,8 @@ use std::f64::consts::TAU;
 
 use proptest::prelude::*;
 use signal_conditioning::{
-    BEARINGS, Bearing, Error, Geometry, Meta, Recipe, ScaleBy, log_spectrum, represent, scale, spectrum,
+    BEARINGS, Bearing, DefectOrderParameters, Error, Geometry, Meta, PROFILE_SLIPS, Recipe, ScaleBy, defect_orders,
+    log_spectrum, represent, scale, spectrum,
 };
 
 mod common;
@@ -220,6 +221,118 @@ fn geometry_is_stored_as_factors_and_reads_back() {
     let text = serde_json::to_string(&geometry).unwrap();
     assert_eq!(text, r#"{"bpfi":5.5,"bpfo":3.5,"bsf":2.25,"ftf":0.375}"#);
     assert_eq!(serde_json::from_str::<Geometry>(&text).unwrap(), geometry);
+}
+
+/// One second at 12 kHz of a 3 kHz resonance struck at an order, with noise, on a 6205 at a speed.
+fn struck(order: f64, shaft_hz: f64) -> Vec<f64> {
+    let period = 12_000.0 / (order * shaft_hz);
+    (0..12_000)
+        .map(|i| {
+            let since = f64::from(i) % period;
+            let noise = f64::from((i * 7919 + i * i % 1013 * 31) % 1009) / 1009.0 - 0.5;
+            (-since / 12.0).exp() * (TAU * 0.25 * since).sin() + 0.3 * noise
+        })
+        .collect()
+}
+
+#[test]
+fn envelope_spectra_orders_and_defect_orders_need_what_they_say_and_have_the_shape_they_say() {
+    let geometry = Geometry::from_dimensions(9, 0.3126, 1.537, 0.0).unwrap();
+    let known = Meta {
+        rate_hz: Some(12_000.0),
+        shaft_hz: Some(29.53),
+        geometry: Some(geometry),
+    };
+    let window = struck(0.99 * geometry.bpfo, 29.53);
+    for (kind, rows, length) in [
+        ("envelope-spectrum", 1, 1500),
+        ("orders", 1, 512),
+        ("defect-orders", 15, 33),
+    ] {
+        let recipe = Recipe::from_kind(kind, None).unwrap();
+        assert_eq!(
+            (recipe.rows(), recipe.row_len(12_000), recipe.output_len(12_000)),
+            (rows, length, rows * length)
+        );
+        assert_eq!(represent(&recipe, &window, &known).unwrap().len(), rows * length);
+        let text = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(text, format!(r#"{{"version":1,"kind":"{kind}","scale":null}}"#));
+        assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
+        let needs = recipe.needs();
+        for (needed, what, meta) in [
+            (needs.rate, "the sampling rate", Meta { rate_hz: None, ..known }),
+            (
+                needs.shaft_speed,
+                "the shaft speed",
+                Meta {
+                    shaft_hz: None,
+                    ..known
+                },
+            ),
+            (
+                needs.geometry,
+                "the bearing",
+                Meta {
+                    geometry: None,
+                    ..known
+                },
+            ),
+        ] {
+            match represent(&recipe, &window, &meta) {
+                Ok(_) => assert!(!needed, "{kind} without {what}"),
+                Err(e) => assert!(
+                    needed
+                        && e == Error::Unknown {
+                            what,
+                            kind: recipe.kind()
+                        },
+                    "{kind}: {e}"
+                ),
+            }
+        }
+        // free of units
+        let louder: Vec<f64> = window.iter().map(|v| 40.0 * v + 3.0).collect();
+        let (a, b) = (represent(&recipe, &window, &known), represent(&recipe, &louder, &known));
+        assert_close(&a.unwrap(), &b.unwrap(), 1e-6);
+    }
+}
+
+#[test]
+fn the_lines_of_a_defect_stay_in_place_as_the_speed_changes_and_their_mean_over_bands_is_the_score() {
+    let geometry = Geometry::from_dimensions(9, 0.3126, 1.537, 0.0).unwrap();
+    for (shaft_hz, slip) in [(22.0, -0.004), (29.53, -0.01), (33.3, 0.005)] {
+        let window = struck((1.0 + slip) * geometry.bpfo, shaft_hz);
+        let meta = Meta {
+            rate_hz: Some(12_000.0),
+            shaft_hz: Some(shaft_hz),
+            geometry: Some(geometry),
+        };
+        let profiles = represent(&Recipe::DefectOrders { scale: None }, &window, &meta).unwrap();
+        let scores = *defect_orders(
+            &window,
+            12_000.0,
+            shaft_hz,
+            &geometry,
+            &DefectOrderParameters::default(),
+        )
+        .unwrap()
+        .scores();
+        for (family, rows) in profiles.chunks_exact(5 * PROFILE_SLIPS).enumerate() {
+            let column = |k: usize| rows.iter().skip(k).step_by(PROFILE_SLIPS).sum::<f64>() / 5.0;
+            assert!((column(PROFILE_SLIPS / 2) - scores.families[family].z).abs() < 1e-12);
+        }
+        let outer = &profiles[5 * PROFILE_SLIPS..10 * PROFILE_SLIPS];
+        let column = |k: usize| outer.iter().skip(k).step_by(PROFILE_SLIPS).sum::<f64>() / 5.0;
+        assert!(column(16) > 1.0 && column(0) < 0.5 * column(16) && column(32) < 0.5 * column(16));
+        // the order of the first harmonic, 3.55 or so, is cell 57 (element 56) at any speed
+        let orders = represent(&Recipe::Orders { scale: None }, &window, &meta).unwrap();
+        let near = (0..70).max_by(|&a, &b| orders[a].total_cmp(&orders[b])).unwrap();
+        assert_eq!(
+            near + 1,
+            (16.0 * (1.0 + slip) * geometry.bpfo).round() as usize,
+            "{shaft_hz}"
+        );
+    }
 }
 
 proptest! {

@@ -11,7 +11,7 @@ use signal_domains::Dataset;
 use super::Context;
 use crate::corpus::{self, DomainSignals, Globs};
 use crate::error::{Error, Result};
-use crate::inference::{Statistics, choose_statistics, classify, prepare};
+use crate::inference::{Classified, Statistics, choose_statistics, classify, prepare, source_statistics};
 use crate::metrics::{Scored, Scores, score};
 use crate::model_file::{Model, Role};
 use crate::physics::{self, ABSTENTION, RuleModel, Saved, classify_by_rule, prepare_for_rule};
@@ -36,7 +36,7 @@ pub struct EvaluateArgs {
     /// Domain of the model whose statistics prepare the recordings [default: the one of the same name]
     #[arg(long, value_name = "DOMAIN")]
     pub statistics: Option<String>,
-    /// Take statistics from these recordings themselves
+    /// Take statistics from these recordings themselves, unless they seem to show few of the classes
     #[arg(long)]
     pub restandardise: bool,
     /// Print the scores as JSON
@@ -70,7 +70,12 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
         for s in &mut signals {
             prepare(&model, s)?;
         }
-        let (windows, outputs) = classify(&model, &signals, statistics)?;
+        let mut found = classify(&model, &signals, statistics)?;
+        if let Some(why) = found.distrust.take() {
+            notes.push(format!("{}: {why}; those of the source are used instead", d.name));
+            found = classify(&model, &signals, source_statistics(&model))?;
+        }
+        let Classified { windows, outputs, .. } = found;
         let truth: Vec<Option<usize>> = d
             .classes
             .iter()
@@ -90,8 +95,8 @@ pub fn run(args: &EvaluateArgs, _context: &Context) -> Result<()> {
             predicted,
         })
         .collect();
-    let mut scores = score(&scored, classes.len(), Some(settings.epochs))?;
-    scores.chosen_by = Some("last epoch".to_owned());
+    let epoch = settings.method.trains_network().then_some(settings.epochs);
+    let scores = score(&scored, classes.len(), epoch)?;
     if classes.len() > model.recipe.classes.len() {
         notes.push(format!(
             "the model does not know {}: every window of it is scored as wrong",

@@ -12,12 +12,11 @@ use super::Context;
 use super::inspect_physics::positive;
 use crate::corpus::{Signal, data_error};
 use crate::error::{Error, Result};
-use crate::inference::{Statistics, choose_statistics, classify, prepare};
+use crate::inference::{Classified, Statistics, choose_statistics, classify, prepare};
 use crate::model_file::Model;
 use crate::network::argmax;
 use crate::physics::{
     self, ABSTENTION, FileEvidence, RuleModel, Saved, bearing, classify_by_rule, evidence_of, prepare_for_rule,
-    settle_speed,
 };
 use crate::task::at_rate;
 use crate::{output, summary};
@@ -41,7 +40,8 @@ pub struct PredictArgs {
     #[arg(long, value_name = "HZ")]
     pub rate: Option<f64>,
     /// Bearing of the files' machine: a name (6205, 6203, NICE), BALLS,BALL_DIAMETER,PITCH_DIAMETER(,CONTACT_ANGLE), or
-    /// bpfi=X,bpfo=X,bsf=X,ftf=X; with --rpm the evidence of the envelope spectrum is shown beside each verdict
+    /// bpfi=X,bpfo=X,bsf=X,ftf=X; models of defect orders need it with --rpm, and with any model the evidence of the envelope
+    /// spectrum is then shown beside each verdict
     #[arg(long, value_name = "BEARING")]
     pub geometry: Option<String>,
     /// Shaft speed of the files' machine in revolutions a minute; corrected by up to 3 % where a signal shows it clearly
@@ -168,7 +168,14 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
 
 /// Diagnoses prepared recordings.
 pub fn diagnose(model: &Model, signals: &[Signal], notes: &[String], statistics: Statistics) -> Result<Vec<Diagnosis>> {
-    let (windows, outputs) = classify(model, signals, statistics)?;
+    let Classified {
+        windows,
+        outputs,
+        distrust,
+    } = classify(model, signals, statistics)?;
+    if let Some(why) = distrust {
+        eprintln!("warning: {why}");
+    }
     let k = outputs.classes;
     Ok(signals
         .iter()
@@ -211,9 +218,6 @@ struct Asked<'a> {
 /// One file for a network: at the model's rate, and what was done about its rate.
 fn read_for(model: &Model, file: &Path, asked: &Asked) -> Result<(Signal, String)> {
     let (mut signal, note) = read(file, asked, &model.recipe.channel_keys, model.recipe.rate_hz)?;
-    if signal.meta.geometry.is_some() && signal.meta.rate_hz.is_some() {
-        settle_speed(&mut signal);
-    }
     prepare(model, &mut signal)?;
     Ok((signal, note))
 }

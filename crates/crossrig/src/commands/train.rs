@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::Context;
+use crate::auto::auto_input;
 use crate::corpus::{self, Globs, Selection};
 use crate::error::{Error, Result};
 use crate::experiment::{Conduct, Outcome, conduct, metrics, recipe};
@@ -33,7 +34,7 @@ pub struct TrainArgs {
 /// Runs the command.
 pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     let options = gather(args)?;
-    let settings = Settings::new(&options)?;
+    let mut settings = Settings::new(&options)?;
     let dry = options.dry_run.unwrap_or(false);
     let resume = options.resume.unwrap_or(false);
     let out = options.out.clone().map_or_else(
@@ -75,15 +76,27 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     })?;
     bar.finish_and_clear();
     let channel_keys = corpus.channel_keys.clone();
-    let (task, truth, warnings) = Task::new(corpus, &settings)?;
+    let auto = (settings.auto && settings.method != Method::Rule).then(|| auto_input(&corpus, &selection.classes));
+    if let Some(auto) = &auto {
+        settings = Settings::of_auto(&options, auto.input)?;
+    }
+    let target_rate_hz = corpus.targets[0].signals[0].meta.rate_hz;
+    let (mut task, truth, warnings) = Task::new(corpus, &settings)?;
+    if let Some(file) = &settings.reference {
+        task.take_reference(corpus::read_file(file, &channel_keys)?, target_rate_hz)?;
+    }
+    let task = task;
     if dry {
+        if let Some(auto) = &auto {
+            output::print(&format!("{}\n", auto.words()));
+        }
         output::print(&plan(&task, &truth, &settings, &warnings)?);
         return Ok(());
     }
     for w in &warnings {
         eprintln!("warning: {w}");
     }
-    if settings.method != Method::Rule {
+    if settings.method.trains_network() {
         network_fits(&task, &settings)?;
     }
     output::create_folder(&out)?;
@@ -100,6 +113,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     };
     let outcome = conduct(&task, &truth, &settings, &how, None)?;
     let mut metrics = metrics(&task, &truth, &settings, &outcome, &context.command, warnings);
+    metrics.auto_input = auto;
     metrics
         .seconds
         .insert("total".to_owned(), clock.elapsed().as_secs_f64());
@@ -136,10 +150,14 @@ pub fn save(
         if let Some(m) = model {
             model_file::save(
                 &out.join(name),
-                &m.network,
+                &m.network.store.tensors()?,
                 &recipe(task, settings, &outcome.inputs, kind, channel_keys)?,
             )?;
         }
+    }
+    if let Some(l) = &outcome.logistic {
+        let memory = recipe(task, settings, &outcome.inputs, Kind::Adapted, channel_keys)?;
+        model_file::save(&out.join("model.safetensors"), &l.model.tensors()?, &memory)?;
     }
     if let Some((result, detail)) = outcome.rules.first() {
         let model = RuleModel::new(task, settings, result.rule, &detail.chosen_by, channel_keys)?;
@@ -174,9 +192,10 @@ fn gather(args: &TrainArgs) -> Result<TrainOptions> {
 
 /// Builds the network once before anything is written: settings that make no network leave nothing behind.
 fn network_fits(task: &Task, settings: &Settings) -> Result<()> {
+    let recipe = settings.signal.recipe();
     let shape = Shape {
-        channels: task.channels,
-        length: settings.signal.recipe().output_len(task.window),
+        channels: task.channels * recipe.rows(),
+        length: recipe.row_len(task.window),
         classes: task.classes.len(),
         domains: task.sources.len() + task.targets.len(),
     };
@@ -238,6 +257,14 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
             out,
             "the rule on defect orders, tau {}",
             settings.tau.as_deref().unwrap_or("source")
+        );
+        return Ok(out);
+    }
+    if settings.method == Method::Logistic {
+        let _ = writeln!(
+            out,
+            "logistic regression on the input: {}",
+            settings.signal.recipe().kind()
         );
         return Ok(out);
     }

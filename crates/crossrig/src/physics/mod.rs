@@ -3,6 +3,7 @@
 mod bearing;
 mod classify;
 mod evidence;
+mod known;
 mod roles;
 mod rule;
 mod rule_file;
@@ -11,6 +12,7 @@ mod speed;
 pub use bearing::bearing;
 pub use classify::{classify_by_rule, prepare_for_rule};
 pub use evidence::{FileEvidence, evidence_of, picture};
+pub use known::check_known;
 pub use roles::{ABSTENTION, Roles};
 pub use rule::{Applied, RuleDetail, RuleResult, Tau, apply, fit, race_scores, rules};
 pub use rule_file::{RuleModel, Saved, load, save};

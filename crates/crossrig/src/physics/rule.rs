@@ -2,9 +2,9 @@ use std::str::FromStr;
 
 use rayon::prelude::*;
 use serde::Serialize;
-use signal_conditioning::{DefectOrderParameters, DefectOrderScores, Plateau, RaceRule, Verdict, defect_orders};
+use signal_conditioning::{DefectOrderParameters, DefectOrderScores, Needs, Plateau, RaceRule, Verdict, defect_orders};
 
-use super::Roles;
+use super::{Roles, check_known};
 use crate::corpus::Signal;
 use crate::error::{Error, Result};
 use crate::metrics::{Scored, Scores, score};
@@ -81,32 +81,21 @@ pub struct RuleDetail {
 /// A recording without rate, geometry or shaft speed; a window that nothing can be computed of. The recording is named.
 pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> Result<Vec<DefectOrderScores>> {
     let parameters = DefectOrderParameters::default();
+    let everything = Needs {
+        rate: true,
+        shaft_speed: true,
+        geometry: true,
+    };
     windows
         .par_iter()
         .map(|w| {
             let signal = &signals[w.recording];
-            let missing = |what: &str, how: &str| {
-                Error::input_with_hint(
-                    format!("{}: {what} is not known, and the rule needs it", signal.file),
-                    how,
-                )
+            check_known(signal, everything, "the rule")?;
+            let (Some(rate_hz), Some(shaft_hz), Some(geometry)) =
+                (signal.meta.rate_hz, signal.meta.shaft_hz, signal.meta.geometry)
+            else {
+                return Err(Error::Machine("known, and yet not".into()));
             };
-            let rate_hz = signal.meta.rate_hz.ok_or_else(|| {
-                missing(
-                    "the sampling rate",
-                    "state `rate_hz` in the manifest, or --rate of predict",
-                )
-            })?;
-            let geometry = signal.meta.geometry.ok_or_else(|| {
-                missing(
-                    "the bearing",
-                    "state `geometry` in the manifest, or --geometry of predict",
-                )
-            })?;
-            let shaft_hz = signal
-                .meta
-                .shaft_hz
-                .ok_or_else(|| missing("the shaft speed", "state `rpm` in the manifest, or --rpm of predict"))?;
             let samples = &signal.channels[0][w.start..w.start + window];
             defect_orders(samples, rate_hz, shaft_hz, &geometry, &parameters)
                 .map(|found| *found.scores())

@@ -190,30 +190,12 @@ impl DefectOrderAnalyser {
     /// Errors: another number of samples; a sample that is not finite; a shaft speed that is not positive, turns
     /// less than once in the window, or puts a first harmonic beyond `max_hz`; a window in which nothing varies.
     pub fn analyse(&mut self, window: &[f64], shaft_hz: f64, geometry: &Geometry) -> Result<&DefectOrders> {
-        if window.len() != self.samples() {
-            return Err(Error::Argument {
-                name: "the number of samples of the window",
-                found: window.len().to_string(),
-                expected: self.samples().to_string(),
-            });
-        }
+        self.check_length(window)?;
         self.check_shaft(shaft_hz, geometry)?;
-        all_finite(window)?;
-        let first_band = self.parameters.bands()[0];
-        if window.iter().all(|v| *v == window[0]) {
-            return Err(Error::Still {
-                low_hz: first_band.low_hz(),
-                high_hz: first_band.high_hz(),
-            });
-        }
-        self.demodulator.load(window);
-        for band in 0..self.band_bins.len() {
-            self.envelope_spectrum(band)?;
-        }
+        self.whitened_spectra(window)?;
         let result = &mut self.result;
         result.shaft_hz = shaft_hz;
         result.cage_order = geometry.ftf;
-        result.whiten(self.half, &mut self.sorted);
         result.cut_shaft_lines(self.parameters.max_hz());
         result.average_bands();
         let comb = Comb {
@@ -225,6 +207,48 @@ impl DefectOrderAnalyser {
         };
         result.scores = comb.scores(geometry);
         Ok(result)
+    }
+
+    /// The envelope spectrum of one window of a machine whose shaft speed and bearing need not be known: the mean over bands of
+    /// `W` clipped to `0 ..= clip`, nepers of power above the background, at `0, 1 / T, 2 / T ..` up to `max_hz`. Lines of the
+    /// shaft are in it.
+    ///
+    /// Errors: another number of samples; a sample that is not finite; a window in which nothing varies.
+    pub fn envelope_spectrum(&mut self, window: &[f64]) -> Result<&[f64]> {
+        self.check_length(window)?;
+        self.whitened_spectra(window)?;
+        self.result.keep_shaft_lines();
+        self.result.average_bands();
+        Ok(&self.result.prominence)
+    }
+
+    fn check_length(&self, window: &[f64]) -> Result<()> {
+        if window.len() == self.samples() {
+            return Ok(());
+        }
+        Err(Error::Argument {
+            name: "the number of samples of the window",
+            found: window.len().to_string(),
+            expected: self.samples().to_string(),
+        })
+    }
+
+    /// `W` of every band.
+    fn whitened_spectra(&mut self, window: &[f64]) -> Result<()> {
+        all_finite(window)?;
+        let first_band = self.parameters.bands()[0];
+        if window.iter().all(|v| *v == window[0]) {
+            return Err(Error::Still {
+                low_hz: first_band.low_hz(),
+                high_hz: first_band.high_hz(),
+            });
+        }
+        self.demodulator.load(window);
+        for band in 0..self.band_bins.len() {
+            self.envelope_power(band)?;
+        }
+        self.result.whiten(self.half, &mut self.sorted);
+        Ok(())
     }
 
     fn check_shaft(&self, shaft_hz: f64, geometry: &Geometry) -> Result<()> {
@@ -249,7 +273,7 @@ impl DefectOrderAnalyser {
     }
 
     /// Power spectrum of one band's standardised envelope.
-    fn envelope_spectrum(&mut self, band: usize) -> Result<()> {
+    fn envelope_power(&mut self, band: usize) -> Result<()> {
         let n = self.samples() as f64;
         let envelope = &mut self.envelope[..];
         self.demodulator.modulus(self.band_bins[band].clone(), envelope);

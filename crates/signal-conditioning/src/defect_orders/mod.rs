@@ -2,6 +2,7 @@
 
 mod analyser;
 mod evidence;
+mod inputs;
 mod parameters;
 mod prominence;
 mod representation;
@@ -10,6 +11,8 @@ mod whitening;
 
 pub use analyser::{DefectOrderAnalyser, defect_orders};
 pub use evidence::{Evidence, FamilyEvidence, Harmonic, Line, Modulation, Overlap, STANDING_DB};
+pub use inputs::PROFILE_SLIPS;
+pub(crate) use inputs::{ENVELOPE_CELLS, ORDER_CELLS, envelope_cells, order_cells, slip_profiles};
 pub use parameters::{DefectOrderParameters, MAX_BANDS};
 pub use prominence::{DefectOrderScores, FamilyScore};
 pub use representation::{DefectOrders, ORDER_MAP_BINS};

@@ -126,8 +126,12 @@ impl DefectOrders {
         }
     }
 
-    pub(super) fn cut_shaft_lines(&mut self, max_hz: f64) {
+    pub(super) fn keep_shaft_lines(&mut self) {
         self.cut.copy_from_slice(&self.whitened);
+    }
+
+    pub(super) fn cut_shaft_lines(&mut self, max_hz: f64) {
+        self.keep_shaft_lines();
         // the speed was checked to be at least a turn in the window, so this is at most one step a bin
         let lines = (1..)
             .map(|k| f64::from(k) * self.shaft_hz)

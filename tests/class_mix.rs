@@ -1,0 +1,164 @@
+//! A target that shows one condition only: how it is noticed without its labels, and what is done about it; and which model is
+//! recommended without them.
+
+mod common;
+
+use common::{QUICK, json, machines, metrics, ok, plant, run};
+
+const LOGISTIC: &str = "train --data plant --source machine-a --target machine-b --window 128 --method logistic --input log-spectrum --score all --fractions 1,0,0";
+
+#[test]
+fn a_target_of_one_class_is_prepared_with_the_statistics_of_the_source_and_one_of_all_with_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    plant(folder, 4);
+    let whole = ok(folder, &format!("{LOGISTIC} --out whole"));
+    assert!(!whole.stdout.contains("class mix"), "{}", whole.stdout);
+    let found = metrics(&folder.join("whole"));
+    assert_eq!(found["config"]["signal"]["standardise"], "guarded");
+    assert_eq!(found["class_mix"][0]["statistics"], "own");
+    // as if it were not guarded
+    ok(folder, &format!("{LOGISTIC} --standardise domain --out own"));
+    let own = metrics(&folder.join("own"));
+    assert_eq!(own["baselines"]["logistic"], found["baselines"]["logistic"]);
+
+    let one = ok(folder, &format!("{LOGISTIC} --target-recordings m1c0* --out one"));
+    assert!(
+        one.stdout.contains("the class mix of `machine-b` seems to differ"),
+        "{}",
+        one.stdout
+    );
+    let found = metrics(&folder.join("one"));
+    let mix = &found["class_mix"][0];
+    assert_eq!((&mix["differs"], &mix["statistics"]), (&true.into(), &"source".into()));
+    assert!(mix["spread"].as_f64().unwrap() < 0.25, "{mix}");
+    ok(
+        folder,
+        &format!("{LOGISTIC} --target-recordings m1c0* --standardise source --out source"),
+    );
+    let source = metrics(&folder.join("source"));
+    assert_eq!(source["baselines"]["logistic"], found["baselines"]["logistic"]);
+
+    // statistics of the very recordings, asked for where they mislead
+    std::fs::remove_dir_all(folder.join("plant/machine-b/healthy")).unwrap();
+    let evaluate = "evaluate --model whole/model.safetensors --data plant --domain machine-b --json";
+    let by_itself = json(&ok(folder, &format!("{evaluate} --restandardise")).stdout);
+    assert!(
+        by_itself["remarks"]
+            .to_string()
+            .contains("those of the source are used instead"),
+        "{by_itself}"
+    );
+    let by_source = json(&ok(folder, &format!("{evaluate} --statistics machine-a")).stdout);
+    assert_eq!(by_itself["scores"], by_source["scores"]);
+    let predicted = ok(
+        folder,
+        "predict --model whole/model.safetensors --restandardise --json plant/machine-b/fault/m1c0r0.csv",
+    );
+    assert!(
+        predicted.stderr.contains("statistics of their own are misleading"),
+        "{}",
+        predicted.stderr
+    );
+}
+
+#[test]
+fn a_reference_in_good_state_moves_the_statistics_where_the_mix_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    machines(folder);
+    let train = "train --data machines.toml --root . --source b --target a --method logistic --input log-spectrum --score all \
+                 --fractions 1,0,0 --target-recordings a-inner-*";
+    ok(folder, &format!("{train} --reference a-healthy-1.csv --out run"));
+    let found = metrics(&folder.join("run"));
+    assert_eq!(
+        found["class_mix"][0]["statistics"], "reference",
+        "{}",
+        found["class_mix"]
+    );
+    for (args, message) in [
+        (
+            format!("{train} --standardise source --reference a-healthy-1.csv --out x"),
+            "--standardise guarded",
+        ),
+        (format!("{train} --reference nowhere.csv --out x"), "nowhere.csv"),
+        (
+            format!("{train} --input raw --standardise guarded --out x").replacen("--input log-spectrum ", "", 1),
+            "the input is raw",
+        ),
+    ] {
+        let r = run(folder, &args);
+        assert!(r.code == 2 && r.stderr.contains(message), "{args}\n{}", r.stderr);
+    }
+    // no class is the good state
+    plant(folder, 4);
+    let r = run(
+        folder,
+        &format!("{LOGISTIC} --target-recordings m1c0* --reference plant/machine-b/healthy/m1c1r0.csv --out x"),
+    );
+    assert!(r.code == 2 && r.stderr.contains("family = \"none\""), "{}", r.stderr);
+}
+
+#[test]
+fn the_recommended_model_its_reason_and_its_scores_stand_in_the_metrics_and_need_no_label() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    plant(folder, 4);
+    let trained = ok(folder, &format!("{QUICK} --out run"));
+    assert!(
+        trained
+            .stdout
+            .contains("recommended without looking at target labels: "),
+        "{}",
+        trained.stdout
+    );
+    let found = metrics(&folder.join("run"));
+    let recommended = &found["recommended"];
+    let which = recommended["which"].as_str().unwrap();
+    let scores = match which {
+        "adapted" => &found["adapted"]["last"],
+        "source-only" => &found["source_only"]["last"],
+        name => &found["baselines"][name],
+    };
+    assert_eq!(&recommended["result"], scores);
+    assert!(recommended["result"]["accuracy"].is_number());
+    assert!(found["signs"]["adapted_agrees_with_source_only"].is_number());
+    assert!(found["signs"]["adapted"]["agrees_with_baseline"].is_number());
+    let report = std::fs::read_to_string(folder.join("run/report.html")).unwrap();
+    assert!(report.contains("recommended without looking at target labels"));
+
+    // the same recordings without labels
+    let unlabelled = folder.join("plant/machine-c");
+    std::fs::create_dir_all(&unlabelled).unwrap();
+    for class in ["fault", "healthy"] {
+        for entry in std::fs::read_dir(folder.join("plant/machine-b").join(class)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, unlabelled.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    ok(
+        folder,
+        &format!(
+            "{} --out bare",
+            QUICK.replace("--target machine-b", "--target machine-c")
+        ),
+    );
+    let bare = metrics(&folder.join("bare"));
+    assert_eq!(bare["recommended"]["which"], recommended["which"]);
+    assert_eq!(bare["recommended"]["rule"], recommended["rule"]);
+    assert!(bare["recommended"]["result"]["accuracy"].is_null());
+
+    // other bearings, and known ones
+    machines(folder);
+    let trained = ok(
+        folder,
+        "train --data machines.toml --root . --source b --target a --input defect-orders --method source-only --batch 6 --epochs 1 \
+         --warmup-epochs 1 --score all --fractions 1,0,0 --out orders",
+    );
+    let found = metrics(&folder.join("orders"));
+    assert_eq!(found["recommended"]["which"], "rule-source", "{}", trained.stdout);
+    assert_eq!(
+        found["recommended"]["result"],
+        found["pieces"]["methods"]["rule-source"]
+    );
+}
