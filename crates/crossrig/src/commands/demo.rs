@@ -1,4 +1,4 @@
-//! `crossrig demo`: the whole job on two simulated machines.
+//! `crossrig demo`: the whole job on two simulated machines, and once more where their bearings are not of one kind.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,8 +14,8 @@ use super::Context;
 use crate::corpus::{Corpus, DomainSignals, Signal};
 use crate::error::{Error, Result};
 use crate::experiment::{Conduct, conduct, metrics};
-use crate::metrics::Metrics;
-use crate::options::{BatchNorm, DomainLoss, ExtractorOption, TrainOptions};
+use crate::metrics::{Metrics, Scores};
+use crate::options::{BatchNorm, DomainLoss, ExtractorOption, Input, TrainOptions};
 use crate::settings::Settings;
 use crate::summary::{percent, rows, table};
 use crate::task::{Task, hex};
@@ -27,6 +27,10 @@ const UNITS: u64 = 20;
 /// Seconds of each bearing's recording: 5 windows of 1024 samples at 12 kHz. Many bearings with a few windows say more of a
 /// machine than a few bearings with many: windows of one bearing are alike.
 const SECONDS: f64 = 0.43;
+/// The same where bearings differ: two pieces of 1 s, the window of defect orders.
+const OTHER_BEARING_SECONDS: f64 = 2.0;
+/// Conditions there: what the rule on defect orders can say.
+const OTHER_BEARING_CONDITIONS: [Defect; 3] = [Defect::None, Defect::Inner, Defect::Outer];
 
 /// Flags of `demo`.
 #[derive(Clone, Debug, Args)]
@@ -56,16 +60,37 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
     let settings = settings(args.seed)?;
     let bar = progress::bar(
         "simulating",
-        "{prefix:>12} {spinner} two machines, 4 conditions, 20 bearings each",
+        "{prefix:>12} {spinner} two machines, 20 bearings of each condition",
     );
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let shifted = corpus(args.seed, args.shift)?;
-    let control = corpus(args.seed, 0.0)?;
+    let shifted = corpus(args.seed, args.shift, &Defect::ALL, SECONDS)?;
+    let control = corpus(args.seed, 0.0, &Defect::ALL, SECONDS)?;
+    let other_bearing = corpus(args.seed, 1.0, &OTHER_BEARING_CONDITIONS, OTHER_BEARING_SECONDS)?;
     bar.finish_and_clear();
     output::create_folder(&out)?;
 
     let (transfer, twin) = experiment(shifted, &settings, context, &out, "", None)?;
     let (control, _) = experiment(control, &settings, context, &out.join("control"), "control: ", twin)?;
+    let other = out.join("other-bearing");
+    let raw = other_bearing_settings(args.seed, Input::Raw)?;
+    let orders = other_bearing_settings(args.seed, Input::DefectOrders)?;
+    let (raw, _) = experiment(
+        other_bearing.clone(),
+        &raw,
+        context,
+        &other.join("raw"),
+        "other bearing, raw: ",
+        None,
+    )?;
+    let out_orders = other.join("defect-orders");
+    let (orders, _) = experiment(
+        other_bearing,
+        &orders,
+        context,
+        &out_orders,
+        "other bearing, orders: ",
+        None,
+    )?;
 
     output::print(&format!(
         "Two simulated machines, shift {} of the committed range, seed {}\n\n",
@@ -81,13 +106,46 @@ pub fn run(args: &DemoArgs, context: &Context) -> Result<()> {
             percent(r.scores.macro_f1)
         ));
     }
+    output::print(
+        "\nAnother bearing: machine A with a 6205, machine B with a 6203, healthy, inner or outer race, pieces of 1 s\n",
+    );
+    output::print(&by_pieces(&[("raw windows", &raw), ("defect orders", &orders)]));
     output::print(&format!(
-        "\n{:.0} s in all; report: {}\n{}\n",
+        "\n{:.0} s in all; reports: {}, and with the evidence {}\n{}\n",
         clock.elapsed().as_secs_f64(),
         out.join("report.html").display(),
+        out_orders.join("report.html").display(),
         conclusion(&transfer)
     ));
     Ok(())
+}
+
+/// Every method of some runs on the same pieces of 1 s: networks of each run, what needs no network once.
+fn by_pieces(runs: &[(&str, &Metrics)]) -> String {
+    let mut lines: Vec<(String, &Scores)> = Vec::new();
+    for (input, m) in runs {
+        let Some(pieces) = &m.pieces else { continue };
+        for (method, scores) in &pieces.methods {
+            let name = match method.as_str() {
+                "adapted" => format!("DANN, {input}"),
+                "source-only" => format!("source-only, {input}"),
+                simple => simple.to_owned(),
+            };
+            if !lines.iter().any(|(other, _)| *other == name) {
+                lines.push((name, scores));
+            }
+        }
+    }
+    let best = |s: &Scores| std::cmp::Reverse((s.macro_f1.unwrap_or(0.0) * 1e6) as u64);
+    lines.sort_by_key(|(_, scores)| best(scores));
+    let line = |(name, scores): &(String, &Scores)| {
+        format!(
+            "{name:30} accuracy {:>8}   macro-F1 {:>8}\n",
+            percent(scores.accuracy),
+            percent(scores.macro_f1)
+        )
+    };
+    lines.iter().map(line).collect()
 }
 
 /// The last line: what won.
@@ -148,15 +206,37 @@ fn settings(seed: u64) -> Result<Settings> {
     })
 }
 
-/// Labelled bearings of machine A, and other bearings of a machine at `shift` of the way to machine B.
-pub fn corpus(seed: u64, shift: f64) -> Result<Corpus> {
+/// The settings of the second part: the same split, networks for windows of 1,024 samples, or for the defect orders of 1 s.
+fn other_bearing_settings(seed: u64, input: Input) -> Result<Settings> {
+    // about 500 steps either way: a second is 23 windows of samples and one of defect orders
+    let (extractor, epochs) = match input {
+        Input::DefectOrders => ("defect-families", 200),
+        _ => ("light-cnn", 12),
+    };
+    Settings::new(&TrainOptions {
+        data: Some(PathBuf::from("simulated")),
+        source: Some(vec!["machine-a".into()]),
+        target: Some(vec!["machine-b".into()]),
+        extractor: Some(ExtractorOption::Name(extractor.into())),
+        input: Some(input),
+        split: Some("units".into()),
+        fractions: Some(vec![0.5, 0.1, 0.4]),
+        batch: Some(16),
+        epochs: Some(epochs),
+        seed: Some(seed),
+        ..TrainOptions::default()
+    })
+}
+
+/// Labelled bearings of machine A, and other bearings of a machine at `shift` of the way to machine B, in some conditions.
+fn corpus(seed: u64, shift: f64, conditions: &[Defect], seconds: f64) -> Result<Corpus> {
     let target = Machine::between(shift).map_err(simulation)?;
     Ok(Corpus {
         name: "simulated".into(),
-        classes: Defect::ALL.iter().map(ToString::to_string).collect(),
-        families: Defect::ALL.iter().map(|d| Some(family(*d))).collect(),
-        sources: vec![domain("machine-a", &Machine::a(), seed)?],
-        targets: vec![domain("machine-b", &target, seed)?],
+        classes: conditions.iter().map(ToString::to_string).collect(),
+        families: conditions.iter().map(|d| Some(family(*d))).collect(),
+        sources: vec![domain("machine-a", &Machine::a(), seed, conditions, seconds)?],
+        targets: vec![domain("machine-b", &target, seed, conditions, seconds)?],
         channel_keys: vec!["*".into()],
         warnings: Vec::new(),
     })
@@ -176,8 +256,8 @@ fn simulation(e: bearing_simulator::Error) -> Error {
 }
 
 /// `UNITS` bearings of each condition on a machine.
-fn domain(name: &str, machine: &Machine, seed: u64) -> Result<DomainSignals> {
-    let all: Vec<(usize, Defect, u64)> = Defect::ALL
+fn domain(name: &str, machine: &Machine, seed: u64, conditions: &[Defect], seconds: f64) -> Result<DomainSignals> {
+    let all: Vec<(usize, Defect, u64)> = conditions
         .iter()
         .enumerate()
         .flat_map(|(class, &defect)| (0..UNITS).map(move |unit| (class, defect, unit)))
@@ -185,7 +265,7 @@ fn domain(name: &str, machine: &Machine, seed: u64) -> Result<DomainSignals> {
     let signals = all
         .par_iter()
         .map(|&(_, defect, unit)| {
-            let samples = simulate(machine, defect, unit, SECONDS, seed).map_err(simulation)?;
+            let samples = simulate(machine, defect, unit, seconds, seed).map_err(simulation)?;
             let mut hash = Sha256::new();
             for v in &samples {
                 hash.update(v.to_le_bytes());
@@ -241,7 +321,7 @@ mod tests {
             ..Default::default()
         };
         (settings.epochs, settings.warmup_epochs) = (1, 0);
-        let (task, ..) = Task::new(corpus(3, shift).unwrap(), &settings).unwrap();
+        let (task, ..) = Task::new(corpus(3, shift, &Defect::ALL, SECONDS).unwrap(), &settings).unwrap();
         let inputs = training_inputs(&task, &settings.signal).unwrap();
         let run = Run {
             kind: Kind::SourceOnly,
