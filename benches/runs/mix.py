@@ -25,7 +25,7 @@ TASKS = {
 METHODS = {
     "logistic, source": [*LOG, "source"],
     "logistic, own": [*LOG, "domain"],
-    "logistic, guarded": [*LOG, "guarded"],
+    # across loads: the log-spectrum, guarded
     "auto": ["--method", "logistic", "--input", "auto"],
     "rule": ["--method", "rule"],
 }
