@@ -157,12 +157,12 @@ fn without_target_labels_the_same_model_is_recommended_for_the_same_reason() {
     std::fs::write(folder.join("labelled.toml"), &text).unwrap();
     let bare: Vec<String> = text
         .split("[[recording]]")
-        .map(|r| match r.contains("domain = \"a\"") {
-            true => r
-                .lines()
-                .filter(|l| !l.starts_with("class = "))
-                .fold(String::new(), |t, l| t + l + "\n"),
-            false => r.to_owned(),
+        .map(|r| {
+            if !r.contains("domain = \"a\"") {
+                return r.to_owned();
+            }
+            let kept = r.lines().filter(|l| !l.starts_with("class = "));
+            kept.fold(String::new(), |t, l| t + l + "\n")
         })
         .collect();
     std::fs::write(folder.join("bare.toml"), bare.join("[[recording]]")).unwrap();

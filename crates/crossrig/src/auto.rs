@@ -2,7 +2,7 @@
 //! read: recordings come without their classes.
 
 use serde::Serialize;
-use signal_conditioning::{DefectOrderParameters, Geometry, Needs};
+use signal_conditioning::{Band, DefectOrderParameters, Geometry, Needs};
 use signal_domains::Family;
 
 use crate::corpus::{Corpus, Globs, Signal};
@@ -109,7 +109,7 @@ fn analysable(signal: &Signal, asked_hz: Option<f64>) -> Result<(), String> {
     check_known(signal, needs, "--input defect-orders").map_err(|e| format!("(b) {e}"))?;
     let rate_hz = signal.meta.rate_hz.unwrap_or(0.0);
     let bands = DefectOrderParameters::default();
-    let highest = bands.bands().iter().map(|b| b.high_hz()).fold(0.0, f64::max);
+    let highest = bands.bands().iter().map(Band::high_hz).fold(0.0, f64::max);
     let lowest = rate_hz.min(asked_hz.unwrap_or(f64::INFINITY));
     if lowest < 2.0 * highest {
         return Err(format!(
