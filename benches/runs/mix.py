@@ -2,7 +2,7 @@
 """How methods do when a target shows only some of the classes: all, five, three and one of nine across loads, all, two and one of three
 across bearings. No network.
 
-    CROSSRIG_DATA=DIR benches/runs/mix.py OUT [--crossrig PROGRAM] [--draws N] [--only TASK...]
+    CROSSRIG_DATA=DIR benches/runs/mix.py OUT [--crossrig PROGRAM] [--draws N] [--only TASK...] [--methods METHOD...]
 
 OUT        folder; OUT/mix.jsonl gets a line a run, and runs that stand there are not done again
 --draws    random draws of each number of classes (default 5; the same for every method; one class: each in turn)
@@ -25,7 +25,7 @@ TASKS = {
 METHODS = {
     "logistic, source": [*LOG, "source"],
     "logistic, own": [*LOG, "domain"],
-    "logistic, guarded": [*LOG, "guarded"],
+    # across loads: the log-spectrum, guarded
     "auto": ["--method", "logistic", "--input", "auto"],
     "rule": ["--method", "rule"],
 }
@@ -53,6 +53,7 @@ def main():
     p.add_argument("--crossrig", default=str(HERE / "target/release/crossrig"))
     p.add_argument("--draws", type=int, default=5)
     p.add_argument("--only", nargs="*", default=list(TASKS))
+    p.add_argument("--methods", nargs="*", default=list(METHODS))
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "mix.jsonl"
@@ -70,7 +71,8 @@ def main():
                 files[r["class"]].append(pathlib.PurePath(r["file"]).name)
         for k in counts:
             for present in subsets(sorted(files), k, args.draws):
-                for method, own in METHODS.items():
+                for method in args.methods:
+                    own = METHODS[method]
                     if (name, method, present) in done or (method == "rule" and data == "cwru"):
                         continue
                     out = pathlib.Path(tempfile.mkdtemp())

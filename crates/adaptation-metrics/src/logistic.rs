@@ -92,10 +92,10 @@ impl LogisticRegression {
             return Err(Error::OneClass { class });
         }
         table::labels("class present", &present, classes)?;
-        if let Some(w) = present.windows(2).find(|w| w[0] >= w[1]) {
+        if let Some((a, b)) = present.iter().zip(&present[1..]).find(|(a, b)| a >= b) {
             return Err(Error::Setting {
                 name: "the list of classes present",
-                found: format!("{} before {}", w[0], w[1]),
+                found: format!("{a} before {b}"),
                 expected: "classes in order, each once".into(),
             });
         }

@@ -113,7 +113,9 @@ impl Augmentation {
                     let mean = channel.iter().sum::<f64>() / n;
                     let power = channel.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
                     let level = (power / 10_f64.powf(snr_db / 10.0)).sqrt();
-                    channel.iter_mut().for_each(|v| *v += level * random.normal());
+                    for v in channel.iter_mut() {
+                        *v += level * random.normal();
+                    }
                 }
             }
             Self::Shift(share) => {

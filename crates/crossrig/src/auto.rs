@@ -2,7 +2,7 @@
 //! read: recordings come without their classes.
 
 use serde::Serialize;
-use signal_conditioning::{DefectOrderParameters, Geometry, Needs};
+use signal_conditioning::{Band, DefectOrderParameters, Geometry, Needs};
 use signal_domains::Family;
 
 use crate::corpus::{Corpus, Globs, Signal};
@@ -30,8 +30,8 @@ impl AutoInput {
     }
 }
 
-/// The choice for the recordings of a run.
-pub fn auto_input(corpus: &Corpus, wanted: &Globs) -> AutoInput {
+/// The choice for the recordings of a run; `rate_hz` is the common rate where one is asked for.
+pub fn auto_input(corpus: &Corpus, wanted: &Globs, rate_hz: Option<f64>) -> AutoInput {
     let of_source = |c: usize| corpus.sources.iter().any(|d| d.classes.contains(&Some(c)));
     let classes: Vec<(&str, Option<Family>)> = (0..corpus.classes.len())
         .filter(|&c| of_source(c) && wanted.pass(&corpus.classes[c]))
@@ -39,7 +39,7 @@ pub fn auto_input(corpus: &Corpus, wanted: &Globs) -> AutoInput {
         .collect();
     let sources: Vec<&Signal> = corpus.sources.iter().flat_map(|d| &d.signals).collect();
     let targets: Vec<&Signal> = corpus.targets.iter().flat_map(|d| &d.signals).collect();
-    choose(&classes, &sources, &targets)
+    choose(&classes, &sources, &targets, rate_hz)
 }
 
 /// Whether the three conditions hold for a task.
@@ -52,7 +52,7 @@ pub fn other_known_bearings(task: &Task) -> bool {
         .collect();
     let sources: Vec<&Signal> = task.sources.iter().flat_map(|s| &s.domain.signals).collect();
     let targets: Vec<&Signal> = task.targets.iter().flat_map(|d| &d.signals).collect();
-    choose(&classes, &sources, &targets).input == Input::DefectOrders
+    choose(&classes, &sources, &targets, task.rate_hz).input == Input::DefectOrders
 }
 
 /// Defect orders if
@@ -64,9 +64,14 @@ pub fn other_known_bearings(task: &Task) -> bool {
 ///   bearings count.
 ///
 /// Otherwise the log-spectrum.
-fn choose(classes: &[(&str, Option<Family>)], sources: &[&Signal], targets: &[&Signal]) -> AutoInput {
+fn choose(
+    classes: &[(&str, Option<Family>)],
+    sources: &[&Signal],
+    targets: &[&Signal],
+    rate_hz: Option<f64>,
+) -> AutoInput {
     let decided = families(classes).and_then(|()| {
-        let known = sources.iter().chain(targets).try_for_each(|s| analysable(s));
+        let known = sources.iter().chain(targets).try_for_each(|s| analysable(s, rate_hz));
         known.and_then(|()| other_bearings(sources, targets))
     });
     match decided {
@@ -95,7 +100,7 @@ fn families(classes: &[(&str, Option<Family>)]) -> Result<(), String> {
     Ok(())
 }
 
-fn analysable(signal: &Signal) -> Result<(), String> {
+fn analysable(signal: &Signal, asked_hz: Option<f64>) -> Result<(), String> {
     let needs = Needs {
         rate: true,
         shaft_speed: true,
@@ -104,10 +109,11 @@ fn analysable(signal: &Signal) -> Result<(), String> {
     check_known(signal, needs, "--input defect-orders").map_err(|e| format!("(b) {e}"))?;
     let rate_hz = signal.meta.rate_hz.unwrap_or(0.0);
     let bands = DefectOrderParameters::default();
-    let highest = bands.bands().iter().map(|b| b.high_hz()).fold(0.0, f64::max);
-    if rate_hz < 2.0 * highest {
+    let highest = bands.bands().iter().map(Band::high_hz).fold(0.0, f64::max);
+    let lowest = rate_hz.min(asked_hz.unwrap_or(f64::INFINITY));
+    if lowest < 2.0 * highest {
         return Err(format!(
-            "(b) {}: {rate_hz} Hz, and defect orders need {} Hz",
+            "(b) {}: {lowest} Hz, and defect orders need {} Hz",
             signal.file,
             2.0 * highest
         ));
@@ -172,7 +178,7 @@ mod tests {
 
     #[track_caller]
     fn decides(classes: &[(&str, Option<Family>)], source: &Signal, target: &Signal, input: Input, words: &str) {
-        let found = choose(classes, &[source], &[target]);
+        let found = choose(classes, &[source], &[target], None);
         assert_eq!(found.input, input, "{}", found.decided_by);
         assert!(found.decided_by.contains(words), "{}", found.decided_by);
     }
@@ -190,6 +196,14 @@ mod tests {
         );
         decides(&CLASSES, &one, &signal("6203", None), wanted, "(c) the bearings differ");
         decides(&CLASSES, &one, &signal("6205", Some("2")), wanted, "(c) no unit");
+    }
+
+    #[test]
+    fn a_common_rate_that_is_too_low_for_defect_orders_counts() {
+        let (one, other) = (signal("6205", None), signal("6203", None));
+        let found = |rate| choose(&CLASSES, &[&one], &[&other], rate).input;
+        assert_eq!(found(Some(12_000.0)), Input::DefectOrders);
+        assert_eq!(found(Some(8_000.0)), Input::LogSpectrum);
     }
 
     #[test]

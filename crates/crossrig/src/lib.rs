@@ -3,8 +3,11 @@
 //! This is the library behind the program `crossrig`: every command is callable from Rust, see [`commands`].
 //!
 //! Data flows one way: [`options`] (what the user typed) -> [`settings`] (checked) -> [`corpus`] (recordings) ->
-//! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`] and [`baselines`] ->
-//! [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
+//! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`], [`mod@logistic`] and
+//! [`baselines`] -> [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
+//!
+//! What is decided without a label of a target stands in a file for each decision: [`auto`] (the input), [`class_mix`] (whose
+//! statistics prepare a target), [`recommend`] (which model to use).
 #![forbid(unsafe_code)]
 #![allow(
     rustdoc::invalid_html_tags,

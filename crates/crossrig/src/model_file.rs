@@ -190,7 +190,6 @@ impl ModelRecipe {
         let recipe = settings.signal.recipe();
         if self.representation != recipe
             || shape.length != recipe.row_len(settings.signal.window)
-            || shape.channels == 0
             || !shape.channels.is_multiple_of(recipe.rows())
         {
             return Err(Error::input(format!(

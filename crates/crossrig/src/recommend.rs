@@ -76,11 +76,13 @@ pub fn recommend(signs: &Signs) -> Option<(String, String)> {
         );
     }
     let (name, network, why) = match (&signs.adapted, &signs.source_only) {
-        (Some(_), Some(source_only)) if signs.mix_differs => (
-            "source-only",
-            source_only,
-            "the target's class mix seems to differ, and alignment takes the mixes for equal".to_owned(),
-        ),
+        (Some(_), Some(source_only)) if signs.mix_differs => {
+            let mut why = "the target's class mix seems to differ, and alignment takes the mixes for equal".to_owned();
+            if signs.rule.is_some() {
+                why += "; the rule on defect orders depends on no mix, see what it says";
+            }
+            ("source-only", source_only, why)
+        }
         (Some(adapted), Some(source_only)) => {
             let against = signs_against(signs);
             let list = if against.is_empty() {

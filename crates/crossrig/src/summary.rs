@@ -128,6 +128,9 @@ pub fn table(m: &Metrics) -> String {
             None => format!("A-distance {a:.2}"),
         });
     }
+    if let Some(share) = m.signs.adapted_agrees_with_source_only {
+        signs.push(format!("adapted and source-only agree on {}", percent(Some(share))));
+    }
     if !signs.is_empty() {
         let _ = writeln!(out, "{}", signs.join("   "));
     }

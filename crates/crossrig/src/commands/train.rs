@@ -76,7 +76,8 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     })?;
     bar.finish_and_clear();
     let channel_keys = corpus.channel_keys.clone();
-    let auto = (settings.auto && settings.method != Method::Rule).then(|| auto_input(&corpus, &selection.classes));
+    let auto = (settings.auto && settings.method != Method::Rule)
+        .then(|| auto_input(&corpus, &selection.classes, settings.signal.rate));
     if let Some(auto) = &auto {
         settings = Settings::of_auto(&options, auto.input)?;
     }
