@@ -80,6 +80,7 @@ mod formats;
 mod keyed;
 mod leak;
 mod nearest;
+mod pack;
 mod query;
 mod recording;
 mod sampler;
@@ -95,6 +96,7 @@ pub use formats::{
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
+pub use pack::{Packed, pack};
 pub use query::Query;
 pub use recording::{Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
 
+use crate::dataset::Stretch;
 use crate::error::{Error, Place, Result};
 use crate::formats::{Dialect, ReadOptions, SignalFile, Variable};
 use crate::select::pick;
@@ -18,6 +19,8 @@ pub struct Recording {
     pub channels: Vec<Vec<f64>>,
     /// The variable, column or data set of each channel.
     pub names: Vec<String>,
+    /// The unit of each channel's samples, where the file states one.
+    pub units: Vec<Option<String>>,
     /// Sampling rate in Hz, where one is known.
     pub rate_hz: Option<f64>,
     /// Nominal shaft speed in revolutions a minute, where one is known.
@@ -62,11 +65,18 @@ impl Recording {
 ///
 /// The rate is the file's own where it states one (WAV); the speed stays unknown.
 pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
-    load(path, keys, &ReadOptions::default(), sha256_of(path)?)
+    let sha256 = sha256_of(path)?;
+    read(&SignalFile::open(path, &ReadOptions::default())?, path, keys, None, sha256)
 }
 
-pub(crate) fn load(path: &Path, keys: &[String], options: &ReadOptions, sha256: String) -> Result<Recording> {
-    let file = SignalFile::open(path, options)?;
+/// The channels that the keys mean, of an open file, all of them or a stretch; `sha256` is that of the file.
+pub(crate) fn read(
+    file: &SignalFile,
+    path: &Path,
+    keys: &[String],
+    stretch: Option<&Stretch>,
+    sha256: String,
+) -> Result<Recording> {
     let any = ["*".to_owned()];
     let keys = if keys.is_empty() { &any } else { keys };
     let variables = file.variables();
@@ -110,9 +120,22 @@ pub(crate) fn load(path: &Path, keys: &[String], options: &ReadOptions, sha256: 
         );
         return Err(Error::file(path, Place::Whole, message));
     }
+    let samples = match stretch {
+        None => 0..first.samples(),
+        Some(Stretch { samples, of }) if *of == first.samples() => samples.clone(),
+        Some(Stretch { of, .. }) => {
+            let message = format!(
+                "{of} labels for the {} samples of {}; a label is needed for each sample, or one for all",
+                first.samples(),
+                first.name
+            );
+            return Err(Error::file(path, Place::Whole, message));
+        }
+    };
     Ok(Recording {
-        channels: file.read_channels(&chosen, 0..first.samples())?,
+        channels: file.read_channels(&chosen, samples)?,
         names,
+        units: chosen.iter().map(|c| variables[c.variable].unit.clone()).collect(),
         rate_hz: first.rate_hz,
         rpm: None,
         sha256,

@@ -1,22 +1,13 @@
 //! Manifests and folders.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use common::folder;
 use signal_domains::{Attribute, Dataset, Error, Family, OpenOptions, RecordingEntry};
-use tempfile::TempDir;
-
-/// `name` and `text` of each file, below a new folder.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    folder
-}
 
 const FULL: &str = r#"
 [dataset]

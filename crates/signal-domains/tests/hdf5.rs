@@ -1,26 +1,12 @@
 //! HDF5 files of h5py and MAT files of version 7.3, beyond plain numbers; see `fixtures/make_hdf5.py`.
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use common::{find, fixture, read};
 use signal_domains::{Attribute, Error, ReadOptions, Recording, SignalFile, Variable, list_variables, load_file};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn read(name: &str, key: &str) -> Result<Recording, Error> {
-    load_file(&fixture(name), &[key.to_owned()])
-}
 
 fn ramp(scale: f64) -> Vec<f64> {
     (0..50).map(|i| scale * f64::from(7 * i % 23 - 11)).collect()
-}
-
-fn find<'a>(variables: &'a [Variable], name: &str) -> &'a Variable {
-    variables
-        .iter()
-        .find(|v| v.name == name)
-        .unwrap_or_else(|| panic!("no {name} in {variables:?}"))
 }
 
 #[test]

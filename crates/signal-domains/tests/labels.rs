@@ -1,17 +1,15 @@
 //! Labels and domains that a manifest derives: by a pattern over files' paths, by queries.
 
+mod common;
+
 use std::fs;
 
 use signal_domains::{Attribute, Dataset, Error, OpenOptions};
 use tempfile::TempDir;
 
 fn lab(files: &[&str], manifest: &str) -> (TempDir, Result<Dataset, Error>) {
-    let folder = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = folder.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "1\n2\n3\n").unwrap();
-    }
+    let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "1\n2\n3\n")).collect();
+    let folder = common::folder(&files);
     fs::write(folder.path().join("m.toml"), manifest).unwrap();
     let opened = Dataset::open(&folder.path().join("m.toml"), &OpenOptions::default());
     (folder, opened)
@@ -264,10 +262,7 @@ fn a_hidden_file_is_no_recording_and_digits_are_numbers() {
 /// Manifests of a few lines say of real folders what the committed ones say recording by recording.
 #[test]
 fn a_few_lines_describe_real_folders_as_the_listed_manifests_do() {
-    let Some(data) = std::env::var_os("CROSSRIG_DATA").map(std::path::PathBuf::from) else {
-        assert!(std::env::var_os("CROSSRIG_REQUIRE_DATA").is_none());
-        return;
-    };
+    let Some(data) = common::data() else { return };
     let gearbox = r#"
 [dataset]
 root = "gearbox"
@@ -311,7 +306,7 @@ where = 'code == "OR"'
         let path = folder.path().join("m.toml");
         fs::write(&path, text).unwrap();
         let short = Dataset::open(&path, &options).unwrap();
-        let listed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../datasets/{name}.toml"));
+        let listed = common::manifest(&format!("{name}.toml"));
         let listed = Dataset::open(&listed, &options).unwrap();
         let told = |d: &Dataset| -> Vec<(String, std::path::PathBuf, Option<String>, Option<f64>)> {
             let class = |c: usize| d.classes[c].clone();

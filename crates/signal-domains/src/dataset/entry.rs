@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use signal_conditioning::Geometry;
 
+use super::Stretch;
 use crate::error::{Error, Result};
-use crate::formats::{RawLayout, ReadOptions, TextLayout};
-use crate::recording::{Recording, load, sha256_of};
+use crate::formats::{RawLayout, ReadOptions, SignalFile, TextLayout};
+use crate::recording::{Recording, read, sha256_of};
 
 /// A channel: its name in the data set and where it is in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +40,8 @@ pub enum Attribute {
 /// A recording of a data set. Its samples are read by [`load`](Self::load).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingEntry {
-    /// The file as the manifest names it. In a folder without manifest its bare name, without the folder of its class:
+    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`).
+    /// In a folder without manifest its bare name, without the folder of its class:
     /// order and splits follow this name and must not follow a label. A name that a domain has twice gets the first
     /// eight digits of its SHA-256 (`1.csv~3fa9c2d1`).
     pub file: String,
@@ -68,8 +71,36 @@ pub struct RecordingEntry {
     pub raw: Option<RawLayout>,
     /// Anything else that was stated.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Why it cannot be read: no such file, no such channel.
+    /// The column of labels, which may be words.
+    pub(super) words: Option<String>,
+    /// The part of the file that it is, where not all.
+    pub(super) stretch: Option<Stretch>,
+    /// Why it cannot be read: no such file, no such channel, no labels.
     pub(super) fault: Option<String>,
+    /// Set where `path` is a file that holds many recordings.
+    pub(super) packed: Option<Packed>,
+}
+
+/// A recording inside a file that [`pack`](crate::pack) wrote, which all recordings of the file share.
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub file: Arc<SignalFile>,
+    /// SHA-256 of the file that was packed.
+    pub sha256: String,
+    /// The variable that each channel was.
+    pub names: Vec<String>,
+}
+
+impl PartialEq for Packed {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.names == other.names
+    }
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "packed from {}", self.sha256)
+    }
 }
 
 /// Relative difference up to which two rates are the same.
@@ -102,6 +133,16 @@ impl RecordingEntry {
                 });
             }
         };
+        if let Some(packed) = &self.packed {
+            // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
+            let recording = read(&packed.file, path, &self.channel_keys(), None, packed.sha256.clone())?;
+            return Ok(Recording {
+                names: packed.names.clone(),
+                rate_hz: self.rate_hz.or(recording.rate_hz),
+                rpm: self.rpm,
+                ..recording
+            });
+        }
         let mismatch = |what, found: String, expected: Vec<String>| {
             Err(Error::Mismatch {
                 path: path.clone(),
@@ -125,9 +166,11 @@ impl RecordingEntry {
         let options = ReadOptions {
             text: self.text,
             raw: self.raw,
+            words: self.words.clone(),
             ..ReadOptions::default()
         };
-        let recording = load(path, &self.channel_keys(), &options, sha256)?;
+        let file = SignalFile::open(path, &options)?;
+        let recording = read(&file, path, &self.channel_keys(), self.stretch.as_ref(), sha256)?;
         if let (Some(found), Some(stated)) = (recording.rate_hz, self.rate_hz)
             && (found - stated).abs() > RATE_TOLERANCE * stated
         {
