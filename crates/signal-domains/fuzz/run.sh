@@ -2,12 +2,15 @@
 # Builds all targets by the stable compiler, without cargo-fuzz, and runs them; needs g++.
 #   ./run.sh 30 [TARGET ..]           30 seconds each
 #   ./run.sh --total 30 [TARGET ..]   30 seconds for all
+#   ./run.sh --built ..               as above, with the programs that are there
 # Seeds are the fixtures and attacks of the tests. A line for each target: its name, executions, seconds, new inputs, peak MB,
 # findings; also appended to log.tsv. What is found is put below artifacts/, and the exit status is 1. No sanitizer: the crate
 # has no unsafe code.
 set -eu
 cd "$(dirname "$0")"
+built=
 total=
+[ "$1" != --built ] || { built=1 && shift; }
 [ "$1" != --total ] || { total=1 && shift; }
 seconds=$1
 shift
@@ -19,7 +22,7 @@ flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 flags="$flags -Cllvm-args=-sanitizer-coverage-trace-compares"
 host=$(rustc -vV | sed -n 's/^host: //p')
-RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" cargo build --quiet --locked --release --target "$host" --bins
+[ -n "$built" ] || RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags" cargo build --quiet --locked --release --target "$host" --bins
 [ $# -gt 0 ] || set -- $(ls fuzz_targets | sed 's/\.rs$//')
 [ -z "$total" ] || seconds=$((seconds / $# > 0 ? seconds / $# : 1))
 # HDF5 is read from a file, written for each execution

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use signal_conditioning::Geometry;
 use super::Stretch;
 use crate::error::{Error, Result};
 use crate::formats::{RawLayout, ReadOptions, SignalFile, TextLayout};
-use crate::recording::{Recording, read, sha256_of};
+use crate::recording::{OpenRecording, Recording, sha256_of};
 
 /// A channel: its name in the data set and where it is in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,64 +122,85 @@ impl RecordingEntry {
     /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, states another rate than the
     /// manifest, or channels differ in length or rate.
     pub fn load(&self) -> Result<Recording> {
-        let path = match (&self.path, &self.fault) {
-            (Some(path), None) => path,
-            (Some(path), Some(fault)) => return Err(Error::variable(path, fault.as_str())),
-            (None, fault) => {
-                let message = fault.clone().unwrap_or_else(|| "the file is absent".into());
-                return Err(Error::Missing {
-                    path: PathBuf::from(&self.file),
-                    message,
-                });
+        let path = self.there()?;
+        let sha256 = match &self.packed {
+            // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
+            Some(packed) => packed.sha256.clone(),
+            None => {
+                self.check_size(path)?;
+                let sha256 = sha256_of(path)?;
+                if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
+                    return Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()));
+                }
+                sha256
             }
         };
+        Ok(Recording {
+            rpm: self.rpm,
+            ..self.open()?.read_all(sha256)?
+        })
+    }
+
+    /// Opens the file, to read pieces of it. Its size is checked where the manifest states one; its SHA-256 is not, which
+    /// would read all of it.
+    ///
+    /// Errors: those of [`load`](Self::load), but for damage to the samples.
+    pub fn open(&self) -> Result<OpenRecording> {
+        let path = self.there()?;
+        let file = match &self.packed {
+            Some(packed) => Arc::clone(&packed.file),
+            None => {
+                self.check_size(path)?;
+                let options = ReadOptions {
+                    text: self.text,
+                    raw: self.raw,
+                    words: self.words.clone(),
+                    ..ReadOptions::default()
+                };
+                Arc::new(SignalFile::open(path, &options)?)
+            }
+        };
+        let mut open = OpenRecording::new(file, path, &self.channel_keys(), self.stretch.as_ref())?;
         if let Some(packed) = &self.packed {
-            // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
-            let recording = read(&packed.file, path, &self.channel_keys(), None, packed.sha256.clone())?;
-            return Ok(Recording {
-                names: packed.names.clone(),
-                rate_hz: self.rate_hz.or(recording.rate_hz),
-                rpm: self.rpm,
-                ..recording
-            });
+            open.names.clone_from(&packed.names);
         }
-        let mismatch = |what, found: String, expected: Vec<String>| {
-            Err(Error::Mismatch {
-                path: path.clone(),
-                what,
-                found,
-                expected: expected.join(" or "),
-            })
-        };
-        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-        if !self.bytes.is_empty() && !self.bytes.contains(&bytes) {
-            return mismatch(
-                "size in bytes",
-                bytes.to_string(),
-                self.bytes.iter().map(u64::to_string).collect(),
-            );
-        }
-        let sha256 = sha256_of(path)?;
-        if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
-            return mismatch("SHA-256", sha256, self.sha256.clone());
-        }
-        let options = ReadOptions {
-            text: self.text,
-            raw: self.raw,
-            words: self.words.clone(),
-            ..ReadOptions::default()
-        };
-        let file = SignalFile::open(path, &options)?;
-        let recording = read(&file, path, &self.channel_keys(), self.stretch.as_ref(), sha256)?;
-        if let (Some(found), Some(stated)) = (recording.rate_hz, self.rate_hz)
+        if let (Some(found), Some(stated)) = (open.rate_hz, self.rate_hz)
             && (found - stated).abs() > RATE_TOLERANCE * stated
         {
-            return mismatch("sampling rate in Hz", found.to_string(), vec![stated.to_string()]);
+            let what = "sampling rate in Hz";
+            return Err(mismatch(path, what, found.to_string(), vec![stated.to_string()]));
         }
-        Ok(Recording {
-            rate_hz: self.rate_hz.or(recording.rate_hz),
-            rpm: self.rpm,
-            ..recording
-        })
+        open.rate_hz = self.rate_hz.or(open.rate_hz);
+        Ok(open)
+    }
+
+    /// Its path, if it can be read as far as is known.
+    fn there(&self) -> Result<&Path> {
+        match (&self.path, &self.fault) {
+            (Some(path), None) => Ok(path),
+            (Some(path), Some(fault)) => Err(Error::variable(path, fault.as_str())),
+            (None, fault) => Err(Error::Missing {
+                path: PathBuf::from(&self.file),
+                message: fault.clone().unwrap_or_else(|| "the file is absent".into()),
+            }),
+        }
+    }
+
+    fn check_size(&self, path: &Path) -> Result<()> {
+        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        if self.bytes.is_empty() || self.bytes.contains(&bytes) {
+            return Ok(());
+        }
+        let stated = self.bytes.iter().map(u64::to_string).collect();
+        Err(mismatch(path, "size in bytes", bytes.to_string(), stated))
+    }
+}
+
+fn mismatch(path: &Path, what: &'static str, found: String, expected: Vec<String>) -> Error {
+    Error::Mismatch {
+        path: path.to_owned(),
+        what,
+        found,
+        expected: expected.join(" or "),
     }
 }

@@ -84,12 +84,10 @@ impl Source<'_> {
                 return Err(self.error(Some(recording.file.span()), message));
             }
             let entry = context.entry(recording)?;
-            // plain absence is in the entry; a name that fits several files deserves a word
-            if let Some(fault) = entry
-                .fault
-                .as_ref()
-                .filter(|f| entry.path.is_none() && !f.starts_with("no file"))
-            {
+            // plain absence is in the entry; a name that fits several files, and labels that cannot be read, deserve a word
+            let absent = entry.path.is_none() && entry.fault.as_ref().is_some_and(|f| f.starts_with("no file"));
+            let told = if absent { None } else { entry.fault.as_ref() };
+            if let Some(fault) = told.filter(|_| entry.path.is_none() || recording.fault.is_some()) {
                 warnings.push(format!("{}: {fault}", entry.file));
             }
             recordings.push(entry);

@@ -5,6 +5,7 @@ mod classes;
 mod entry;
 mod files;
 mod folder;
+mod index;
 mod labels;
 mod lookup;
 mod manifest;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub use classes::{ClassComparison, Family};
 pub use entry::{Attribute, Channel, RecordingEntry};
 pub(crate) use files::walk;
+pub use index::Extent;
 pub(crate) use labels::Stretch;
 
 use crate::error::{Error, Result};

@@ -171,6 +171,19 @@ impl SignalFile {
         let Some(variable) = self.variables().get(index) else {
             return Err(self.no_variable(index));
         };
+        if !variable.numeric {
+            return Err(Error::variable(&self.source, crate::select::no_numbers(variable)));
+        }
+        // before they are listed: what a file declares of an array that is not stored costs it nothing
+        if variable.channels() > self.limits.max_variables {
+            let message = format!(
+                "{} has {} channels, more than the {} allowed at a time; read them one by one",
+                variable.describe(),
+                variable.channels(),
+                self.limits.max_variables
+            );
+            return Err(Error::limit(&self.source, message));
+        }
         let channels: Vec<Chosen> = (0..variable.channels())
             .map(|channel| Chosen {
                 variable: index,
