@@ -44,7 +44,7 @@ for target in "$@"; do
         find ../tests/fixtures ../tests/attacks -name "$seed" -size -64k -exec cp -n {} "corpus/$target/" \;
     done
     before=$(ls "artifacts/$target" | wc -l)
-    "target/$host/release/$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -max_len=65536 \
+    "target/$host/release/$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=60 -max_len=65536 \
         -artifact_prefix="artifacts/$target/" -print_final_stats=1 "corpus/$target" >"artifacts/$target.log" 2>&1 || true
     stat() { sed -n "s/^stat::$1: *//p" "artifacts/$target.log"; }
     spent=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "artifacts/$target.log")

@@ -165,9 +165,10 @@ fn hdf5_files_cut_or_changed_anywhere_stay_within_bounds() {
         "nested73.mat",
         "version73.mat",
         "labels_text.h5",
+        "unwritten.h5",
     ] {
         let sound = fixture(name);
-        let mut look = |what: String, bytes: &[u8]| {
+        let look = |what: String, bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
             measured(&what, bytes.len(), || SignalFile::open(&path, &ReadOptions::default()))
         };

@@ -255,7 +255,7 @@ fn number(datatype: &DatatypeMessage) -> Option<(Number, Endian)> {
             signed,
             bit_offset: 0,
             bit_precision,
-        } if u32::from(bit_precision) == 8 * size => {
+        } if size.checked_mul(8) == Some(u32::from(bit_precision)) => {
             let number = match (size, signed) {
                 (1, true) => Number::I8,
                 (1, false) => Number::U8,
