@@ -19,14 +19,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (count, length, workers) = (number(10_000)?, number(1024)?, number(2)?);
     let start = Instant::now();
     let dataset = Dataset::open(&path, &OpenOptions::default())?;
-    println!("open {:.3} s, {} recordings", start.elapsed().as_secs_f64(), dataset.recordings.len());
+    println!(
+        "open {:.3} s, {} recordings",
+        start.elapsed().as_secs_f64(),
+        dataset.recordings.len()
+    );
     for what in ["lengths", "lengths, indexed"] {
         let start = Instant::now();
         let extents = dataset.extents();
         let samples: usize = extents.iter().flatten().map(|e| e.samples).sum();
         let absent = extents.iter().filter(|e| e.is_err()).count();
         let spent = start.elapsed().as_secs_f64();
-        println!("{what} {spent:.3} s, {:.1} GB as f64, {absent} not opened", samples as f64 * 8e-9);
+        println!(
+            "{what} {spent:.3} s, {:.1} GB as f64, {absent} not opened",
+            samples as f64 * 8e-9
+        );
     }
     // every window of every recording, by a step that meets all of them
     let windows: Vec<(usize, usize)> = dataset
@@ -53,10 +60,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             sum += window?.iter().flatten().sum::<f64>();
         }
         let spent = start.elapsed().as_secs_f64();
-        println!("{turn}: {count} of {all} windows, {:.0} a second, sum {sum}", count as f64 / spent);
+        println!(
+            "{turn}: {count} of {all} windows, {:.0} a second, sum {sum}",
+            count as f64 / spent
+        );
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for line in status.lines().filter(|l| l.starts_with("VmHWM") || l.starts_with("VmRSS")) {
+    for line in status
+        .lines()
+        .filter(|l| l.starts_with("VmHWM") || l.starts_with("VmRSS"))
+    {
         println!("{line}");
     }
     Ok(())

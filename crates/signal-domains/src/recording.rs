@@ -79,12 +79,7 @@ pub struct OpenRecording {
 
 impl OpenRecording {
     /// The channels that the keys mean, of an open file, all of them or a stretch.
-    pub(crate) fn new(
-        file: Arc<SignalFile>,
-        path: &Path,
-        keys: &[String],
-        stretch: Option<&Stretch>,
-    ) -> Result<Self> {
+    pub(crate) fn new(file: Arc<SignalFile>, path: &Path, keys: &[String], stretch: Option<&Stretch>) -> Result<Self> {
         let any = ["*".to_owned()];
         let keys = if keys.is_empty() { &any } else { keys };
         let variables = file.variables();

@@ -86,9 +86,7 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
         options: &StreamOptions,
     ) -> Result<Self> {
         if [options.window, options.workers, options.ahead, options.open_files].contains(&0) {
-            return Err(Error::Argument(format!(
-                "{options:?}: expected at least 1 of each"
-            )));
+            return Err(Error::Argument(format!("{options:?}: expected at least 1 of each")));
         }
         let shared: Arc<[RecordingEntry]> = recordings.into();
         let start = |_| Worker::start(Arc::clone(&shared), *options);
@@ -103,7 +101,9 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
 
     fn ask(&mut self) -> Result<()> {
         while self.under_way.len() < self.ahead {
-            let Some((recording, start)) = self.windows.next() else { break };
+            let Some((recording, start)) = self.windows.next() else {
+                break;
+            };
             if recording >= self.recordings {
                 return Err(Error::Argument(format!(
                     "no recording {recording}: there are {}",

@@ -307,7 +307,7 @@ fn channels_and_keys_are_chosen_by_the_options() {
         r#"[{ name = "acc", key = "a*" }]"#,
         r#"[{ name = "x", key = "a" }, { name = "y", key = "b" }]"#,
     );
-    let folder = folder(&[("rig.toml", &text), ("rec/a.csv", TABLE), ("rec/b.csv", TABLE)]);
+    let folder = folder(&[("rig.toml", text.as_str()), ("rec/a.csv", TABLE), ("rec/b.csv", TABLE)]);
     let keys = |key: Option<&str>, channels: &[&str]| {
         let channels = (!channels.is_empty()).then(|| channels.iter().map(|c| (*c).to_owned()).collect());
         let options = OpenOptions {

@@ -4,8 +4,7 @@ mod common;
 
 use common::{CLASSES, find, fixture, ramp, read};
 use signal_domains::{
-    Attribute, Dataset, Error, Limits, OpenOptions, ReadOptions, Recording, SignalFile, Variable, list_variables,
-    load_file,
+    Attribute, Dataset, Error, Limits, OpenOptions, ReadOptions, SignalFile, list_variables, load_file,
 };
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{find, fixture, read};
-use signal_domains::{Attribute, Error, ReadOptions, Recording, SignalFile, Variable, list_variables, load_file};
+use signal_domains::{Attribute, Error, ReadOptions, SignalFile, list_variables};
 
 fn ramp(scale: f64) -> Vec<f64> {
     (0..50).map(|i| scale * f64::from(7 * i % 23 - 11)).collect()
@@ -156,9 +156,15 @@ fn damaged_hdf5_files_never_panic() {
 #[test]
 fn extents_that_were_never_written_are_refused_before_any_memory_is_taken() {
     let file = SignalFile::open(&fixture("unwritten.h5"), &ReadOptions::default()).unwrap();
-    for (index, words) in ["4294967296 channels, more than", "more than the 268435456 allowed"].iter().enumerate() {
+    for (index, words) in ["4294967296 channels, more than", "more than the 268435456 allowed"]
+        .iter()
+        .enumerate()
+    {
         let error = file.read(index).unwrap_err();
-        assert!(matches!(error, Error::Limit { .. }) && error.to_string().contains(words), "{error}");
+        assert!(
+            matches!(error, Error::Limit { .. }) && error.to_string().contains(words),
+            "{error}"
+        );
         let error = file.read_range(index, 0, 0, 1000).unwrap_err();
         assert!(error.to_string().contains("never written"), "{error}");
     }

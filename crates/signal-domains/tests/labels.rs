@@ -328,7 +328,13 @@ fn read_all(dataset: &Dataset) -> Vec<(String, Option<String>, Vec<f64>)> {
     dataset
         .recordings
         .iter()
-        .map(|r| (r.file.clone(), r.class.map(class), r.load().unwrap().channels.swap_remove(0)))
+        .map(|r| {
+            (
+                r.file.clone(),
+                r.class.map(class),
+                r.load().unwrap().channels.swap_remove(0),
+            )
+        })
         .collect()
 }
 
@@ -347,7 +353,8 @@ fn a_column_of_words_cuts_a_table_into_stretches_of_one_label() {
     let (_folder, dataset) = opened(&[("rig1.csv", STATES)], manifest);
     let dataset = dataset.unwrap();
     assert_eq!(dataset.classes, ["ok", "worn"]);
-    let stretch = |file: &str, class: &str, samples: &[f64]| (file.to_owned(), Some(class.to_owned()), samples.to_vec());
+    let stretch =
+        |file: &str, class: &str, samples: &[f64]| (file.to_owned(), Some(class.to_owned()), samples.to_vec());
     assert_eq!(
         read_all(&dataset),
         [
@@ -379,11 +386,17 @@ class = "good"
 "#;
     let (_folder, dataset) = opened(&[("a.csv", table), ("b.csv", table)], manifest);
     let all = read_all(&dataset.unwrap());
-    let files: Vec<(&str, Option<&str>, usize)> =
-        all.iter().map(|(f, c, s)| (f.as_str(), c.as_deref(), s.len())).collect();
+    let files: Vec<(&str, Option<&str>, usize)> = all
+        .iter()
+        .map(|(f, c, s)| (f.as_str(), c.as_deref(), s.len()))
+        .collect();
     assert_eq!(
         files,
-        [("a.csv[0..2]", Some("good"), 2), ("a.csv[3..5]", Some("bad"), 2), ("b.csv", Some("good"), 5)],
+        [
+            ("a.csv[0..2]", Some("good"), 2),
+            ("a.csv[3..5]", Some("bad"), 2),
+            ("b.csv", Some("good"), 5)
+        ],
         "a class that is stated holds for the whole file"
     );
     assert_eq!(all[1].2, [40.0, 50.0]);
@@ -415,7 +428,10 @@ fn labels_of_a_data_set_in_the_file_are_those_of_its_samples_or_of_the_whole() {
             ("text.h5", Some("inner")),
         ]
     );
-    assert_eq!(dataset.recordings[1].load().unwrap().channels[0], common::ramp(false)[20..]);
+    assert_eq!(
+        dataset.recordings[1].load().unwrap().channels[0],
+        common::ramp(false)[20..]
+    );
     assert_eq!(dataset.recordings[4].load().unwrap().len(), 50);
     let message = dataset.recordings[3].load().unwrap_err().to_string();
     assert!(message.contains("30 labels for the 50 samples of x"), "{message}");
@@ -455,9 +471,15 @@ fn labels_that_cannot_be_say_where_and_what_to_do() {
         ("rig4", "state (400 text) holds more than 256 different values"),
         ("rig5", "expected one of at most 256 short labels, found \"w256\""),
     ] {
-        let [entry] = dataset.domain(domain)[..] else { panic!("{domain}") };
+        let [entry] = dataset.domain(domain)[..] else {
+            panic!("{domain}")
+        };
         let message = entry.load().unwrap_err().to_string();
         assert!(entry.class.is_none() && message.contains(words), "{message}");
-        assert!(dataset.warnings.iter().any(|w| w.contains(words)), "{:?}", dataset.warnings);
+        assert!(
+            dataset.warnings.iter().any(|w| w.contains(words)),
+            "{:?}",
+            dataset.warnings
+        );
     }
 }

@@ -98,7 +98,12 @@ fn is_read(path: &Path, whole: bool) -> bool {
         let piece = file.read_range(index, 0, 0, len);
         sound &= piece.is_ok();
         if whole && let (Ok(piece), Ok(all)) = (&piece, file.read(index)) {
-            assert!(piece.iter().zip(&all[0][..len]).all(|(a, b)| a.to_bits() == b.to_bits()));
+            assert!(
+                piece
+                    .iter()
+                    .zip(&all[0][..len])
+                    .all(|(a, b)| a.to_bits() == b.to_bits())
+            );
         }
     }
     sound

@@ -33,7 +33,10 @@ fn told(dataset: &Dataset, r: &RecordingEntry) -> String {
 }
 
 fn bits(channels: &[Vec<f64>]) -> Vec<Vec<u64>> {
-    channels.iter().map(|c| c.iter().map(|x| x.to_bits()).collect()).collect()
+    channels
+        .iter()
+        .map(|c| c.iter().map(|x| x.to_bits()).collect())
+        .collect()
 }
 
 /// Both say and hold the same.
@@ -126,20 +129,29 @@ fn every_key_class_channel_and_bit_of_a_data_set_comes_back() {
         ..OpenOptions::default()
     };
     let chosen = Dataset::open(&out, &options).unwrap();
-    assert_eq!(chosen.recordings[1].load().unwrap().channels, [[5.0, -32768.0, 32767.0, 0.0]]);
-    assert!(chosen.recordings[2].load().unwrap_err().to_string().contains("no channel \"y\""));
+    assert_eq!(
+        chosen.recordings[1].load().unwrap().channels,
+        [[5.0, -32768.0, 32767.0, 0.0]]
+    );
+    assert!(
+        chosen.recordings[2]
+            .load()
+            .unwrap_err()
+            .to_string()
+            .contains("no channel \"y\"")
+    );
 }
 
 #[test]
 fn a_failed_pack_leaves_nothing_and_a_file_that_is_there_is_kept() {
-    let folder = folder(&[
-        ("p/good/1.csv", "1\n2\n3\n"),
-        ("p/good/2.csv", "a,b\n1,2\n3,oops,4\n"),
-    ]);
+    let folder = folder(&[("p/good/1.csv", "1\n2\n3\n"), ("p/good/2.csv", "a,b\n1,2\n3,oops,4\n")]);
     let mut dataset = open(folder.path());
     let out = folder.path().join("out.h5");
     assert!(pack(&dataset, &out, &mut |_| {}).is_err());
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["p"], "neither the file nor a part of it");
     dataset.recordings.truncate(1);
     fs::write(&out, "precious").unwrap();
@@ -149,17 +161,28 @@ fn a_failed_pack_leaves_nothing_and_a_file_that_is_there_is_kept() {
     dataset.recordings[0]
         .attributes
         .insert("essay".into(), signal_domains::Attribute::Text("x".repeat(513)));
-    let message = pack(&dataset, &folder.path().join("b.h5"), &mut |_| {}).unwrap_err().to_string();
-    assert!(message.contains("attributes.essay is a text of more than 512"), "{message}");
+    let message = pack(&dataset, &folder.path().join("b.h5"), &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("attributes.essay is a text of more than 512"),
+        "{message}"
+    );
     dataset.recordings.clear();
-    assert!(matches!(pack(&dataset, &out.with_extension("new"), &mut |_| {}), Err(Error::Argument(_))));
+    assert!(matches!(
+        pack(&dataset, &out.with_extension("new"), &mut |_| {}),
+        Err(Error::Argument(_))
+    ));
 }
 
 #[test]
 fn hdf5_files_that_are_no_data_set_say_what_to_do() {
     let path = common::fixture("numbers.h5");
     let message = Dataset::open(&path, &OpenOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("none that `pack` wrote") && message.contains("manifest"), "{message}");
+    assert!(
+        message.contains("none that `pack` wrote") && message.contains("manifest"),
+        "{message}"
+    );
     let folder = folder(&[("p/good/1.csv", "1\n2\n3\n")]);
     let out = folder.path().join("out.h5");
     pack(&open(folder.path()), &out, &mut |_| {}).unwrap();
@@ -218,7 +241,9 @@ fn cwru_packed_gives_bit_equal_windows() {
         ..OpenOptions::default()
     };
     let mut original = Dataset::open(&manifest("cwru.toml"), &options).unwrap();
-    original.recordings.retain(|r| r.path.is_some() && r.domain != "load1" && r.domain != "load2");
+    original
+        .recordings
+        .retain(|r| r.path.is_some() && r.domain != "load1" && r.domain != "load2");
     assert_eq!(original.recordings.len(), 19);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("cwru.h5");

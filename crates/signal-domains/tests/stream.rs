@@ -91,9 +91,12 @@ fn windows_are_those_of_the_files_in_the_order_asked_for_by_any_number_of_thread
     pack(&dataset, &packed, &mut |_| {}).unwrap();
     let packed = open(&packed);
     let asked = shuffled(500);
-    for (dataset, workers, ahead, open_files) in
-        [(&dataset, 1, 1, 1), (&dataset, 3, 16, 4), (&dataset, 2, 500, 100), (&packed, 2, 16, 8)]
-    {
+    for (dataset, workers, ahead, open_files) in [
+        (&dataset, 1, 1, 1),
+        (&dataset, 3, 16, 4),
+        (&dataset, 2, 500, 100),
+        (&packed, 2, 16, 8),
+    ] {
         let options = StreamOptions {
             window: 500,
             workers,
@@ -159,7 +162,10 @@ fn lengths_are_kept_in_an_index_that_may_be_deleted_and_follows_the_files() {
     let index = folder.path().join(".signal-domains-index");
     let lengths = |dataset: &Dataset| -> Vec<usize> {
         let extents = dataset.extents();
-        extents.into_iter().map(|e| e.map_or(0, |e: Extent| e.samples)).collect()
+        extents
+            .into_iter()
+            .map(|e| e.map_or(0, |e: Extent| e.samples))
+            .collect()
     };
     let whole = vec![SAMPLES; RECORDINGS];
     assert_eq!(lengths(&dataset), whole);

@@ -52,7 +52,10 @@ pub fn run(args: &PackArgs, _context: &Context) -> Result<()> {
     if absent > 0 {
         if !args.present || absent == all {
             return Err(Error::input_with_hint(
-                format!("{absent} of {all} recordings are absent below {}", dataset.base.display()),
+                format!(
+                    "{absent} of {all} recordings are absent below {}",
+                    dataset.base.display()
+                ),
                 "name their folder with --root, or pack the others with --present",
             ));
         }

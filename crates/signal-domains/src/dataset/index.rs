@@ -48,7 +48,9 @@ impl Dataset {
     /// time; one that is damaged, or cannot be written, is no error.
     pub fn extents(&self) -> Vec<Result<Extent>> {
         let index = self.base.is_dir().then(|| self.base.join(NAME));
-        let known = index.as_deref().map_or_else(HashMap::new, |path| read(path, &self.base));
+        let known = index
+            .as_deref()
+            .map_or_else(HashMap::new, |path| read(path, &self.base));
         let keys: Vec<Option<Key>> = self.recordings.iter().map(key).collect();
         let fresh: Vec<usize> = (0..keys.len())
             .filter(|&i| keys[i].as_ref().is_none_or(|key| !known.contains_key(key)))
@@ -83,10 +85,15 @@ impl Dataset {
                     samples: open.len(),
                     rate_hz: open.rate_hz,
                 });
-                found.lock().unwrap_or_else(PoisonError::into_inner).insert(number, extent);
+                found
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(number, extent);
             }
         };
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(numbers.len());
+        let threads = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(numbers.len());
         thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(work);
@@ -98,7 +105,10 @@ impl Dataset {
 
 /// `None`: there is no file, or it cannot stand in an index.
 fn key(entry: &RecordingEntry) -> Option<Key> {
-    let path = entry.path.clone().filter(|_| entry.fault.is_none() && entry.packed.is_none())?;
+    let path = entry
+        .path
+        .clone()
+        .filter(|_| entry.fault.is_none() && entry.packed.is_none())?;
     let metadata = fs::metadata(&path).ok()?;
     let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
     let reading = format!(
@@ -132,7 +142,10 @@ fn read(path: &Path, base: &Path) -> HashMap<Key, Extent> {
     if lines.next() != Some(HEAD) {
         return HashMap::new();
     }
-    lines.map(|line| row(line, base)).collect::<Option<_>>().unwrap_or_default()
+    lines
+        .map(|line| row(line, base))
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }
 
 fn row(line: &str, base: &Path) -> Option<(Key, Extent)> {
@@ -159,7 +172,9 @@ fn write<'a>(
 ) -> std::io::Result<()> {
     let mut text = format!("{HEAD}\n");
     for (key, extent) in rows {
-        let (Some(key), Ok(extent)) = (key, extent) else { continue };
+        let (Some(key), Ok(extent)) = (key, extent) else {
+            continue;
+        };
         let below = key.path.strip_prefix(base).unwrap_or(&key.path);
         let Some(below) = below.to_str().filter(|p| !p.contains(['\n', '\r'])) else {
             continue;

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use toml::Spanned;
 
+use super::Attribute;
 use super::lookup::Finder;
 use super::schema::{DatasetTable, LabelsTable, RecordingTable};
 use super::source::Source;
-use super::Attribute;
 use crate::error::{Error, Result};
 use crate::formats::{ReadOptions, SignalFile, Variable};
 use crate::select::pick;

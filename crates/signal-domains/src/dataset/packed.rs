@@ -35,7 +35,8 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let file = Hdf5File::open(&Source::open(path, &limits)?, &limits)?;
     let format = file.stated(layout::FORMAT);
     if format.as_deref() != Some(layout::FORMAT_NAME) {
-        let message = "an HDF5 file, but none that `pack` wrote; name its data sets in a manifest (`files`, `channels`)";
+        let message =
+            "an HDF5 file, but none that `pack` wrote; name its data sets in a manifest (`files`, `channels`)";
         return Err(Error::Unsupported {
             path: path.to_owned(),
             message: message.into(),
@@ -70,7 +71,10 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         classes: &classes,
         options,
     };
-    let recordings = groups.into_values().map(|g| pack.entry(g)).collect::<Result<Vec<_>>>()?;
+    let recordings = groups
+        .into_values()
+        .map(|g| pack.entry(g))
+        .collect::<Result<Vec<_>>>()?;
     if recordings.is_empty() {
         return Err(Error::file(path, Place::Whole, "it holds no recordings; pack again"));
     }
@@ -180,7 +184,9 @@ impl Pack<'_> {
     fn geometry(&self, variable: &Variable) -> Result<Option<Geometry>> {
         let mut orders = toml::Table::new();
         for name in layout::ORDERS {
-            let Some(order) = number(variable, name) else { return Ok(None) };
+            let Some(order) = number(variable, name) else {
+                return Ok(None);
+            };
             orders.insert(name.to_owned(), toml::Value::Float(order));
         }
         let geometry = orders.try_into::<Geometry>();

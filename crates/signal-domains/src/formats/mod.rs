@@ -271,6 +271,11 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
              bare numbers whose layout is stated as `raw`"))
     } else {
-        Ok(Box::new(text::TextFile::open(source, options.text, options.words.as_deref(), limits)?))
+        Ok(Box::new(text::TextFile::open(
+            source,
+            options.text,
+            options.words.as_deref(),
+            limits,
+        )?))
     }
 }

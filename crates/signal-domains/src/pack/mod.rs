@@ -82,9 +82,15 @@ pub fn pack(dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> R
         let stated = attributes(dataset, entry, &recording)?;
         for (number, (name, samples)) in names.iter().zip(recording.channels).enumerate() {
             let mut stated = stated.clone();
-            stated.insert(layout::CHANNEL.into(), Attribute::Text(entry.channels[number].name.clone()));
+            stated.insert(
+                layout::CHANNEL.into(),
+                Attribute::Text(entry.channels[number].name.clone()),
+            );
             stated.insert(layout::CHANNEL_NUMBER.into(), Attribute::Number(number as f64 + 1.0));
-            stated.insert(layout::VARIABLE.into(), Attribute::Text(recording.names[number].clone()));
+            stated.insert(
+                layout::VARIABLE.into(),
+                Attribute::Text(recording.names[number].clone()),
+            );
             if let Some(unit) = &recording.units[number] {
                 stated.insert(layout::UNITS.into(), Attribute::Text(unit.clone()));
             }
@@ -115,11 +121,7 @@ fn head(dataset: &Dataset) -> Vec<(&'static str, String)> {
 }
 
 /// What is said of each channel of a recording.
-fn attributes(
-    dataset: &Dataset,
-    entry: &RecordingEntry,
-    recording: &Recording,
-) -> Result<BTreeMap<String, Attribute>> {
+fn attributes(dataset: &Dataset, entry: &RecordingEntry, recording: &Recording) -> Result<BTreeMap<String, Attribute>> {
     let text = |text: &str| Some(Attribute::Text(text.to_owned()));
     let number = |number: Option<f64>| number.map(Attribute::Number);
     let class = entry.class.map(|class| dataset.classes[class].as_str());

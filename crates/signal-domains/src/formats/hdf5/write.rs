@@ -113,7 +113,10 @@ fn signal<T: H5Type>(
     let dataset = if samples.is_empty() {
         dataset.create(name)?
     } else {
-        let dataset = dataset.chunk(&[samples.len().min(CHUNK)]).shuffle_deflate(DEFLATE).create(name)?;
+        let dataset = dataset
+            .chunk(&[samples.len().min(CHUNK)])
+            .shuffle_deflate(DEFLATE)
+            .create(name)?;
         dataset.write_raw(samples)?;
         dataset
     };

@@ -79,7 +79,10 @@ impl Column {
         match self {
             Self::Numbers => number(cell, decimal),
             Self::Stamps(first) => stamp(cell).map(|ns| (ns.wrapping_sub(*first)) as f64 * 1e-9),
-            Self::Words(words) => words.iter().position(|word| word == bare(cell)).map(|place| place as f64),
+            Self::Words(words) => words
+                .iter()
+                .position(|word| word == bare(cell))
+                .map(|place| place as f64),
         }
     }
 
