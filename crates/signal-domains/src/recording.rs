@@ -145,6 +145,10 @@ impl OpenRecording {
         })
     }
 
+    pub(crate) fn file(&self) -> Arc<SignalFile> {
+        Arc::clone(&self.file)
+    }
+
     /// Samples per channel.
     pub fn len(&self) -> usize {
         self.samples.len()

@@ -18,7 +18,7 @@ pub struct StreamOptions {
     pub workers: usize,
     /// Windows that are read ahead of the one asked for, at most.
     pub ahead: usize,
-    /// Files that a thread keeps open, at most.
+    /// Recordings that a thread keeps open, at most; several of one file share it.
     pub open_files: usize,
 }
 
@@ -195,7 +195,8 @@ impl Open<'_> {
             None => {
                 // before another is opened, so that there are never more
                 self.open.truncate(self.most - 1);
-                (number, self.recordings[number].open()?)
+                let others = self.open.iter().map(|(n, open)| (&self.recordings[*n], open));
+                (number, self.recordings[number].open_beside(others)?)
             }
         };
         self.open.push_front(found);

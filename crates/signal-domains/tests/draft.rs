@@ -120,7 +120,7 @@ fn a_rate_that_files_state_is_not_asked_for() {
 
 #[test]
 fn what_is_no_folder_of_recordings_is_refused() {
-    let folder = folder(&[("readme.md", "nothing".into())]);
+    let folder = folder(&[("readme.md", "nothing")]);
     let message = |path: &Path| draft_manifest(path, ".").unwrap_err().to_string();
     assert!(message(folder.path()).contains("no file in it can be read as a recording (1 .md)"));
     assert!(message(&folder.path().join("readme.md")).contains("not a folder"));

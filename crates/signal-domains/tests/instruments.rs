@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{CLASSES, find, fixture, ramp, read};
-use signal_domains::{Attribute, Error, ReadOptions, SignalFile, list_variables, load_file};
+use signal_domains::{Attribute, ReadOptions, SignalFile, list_variables, load_file};
 
 /// Every piece of every readable channel is the same as that piece of the whole.
 fn pieces_agree(name: &str) {

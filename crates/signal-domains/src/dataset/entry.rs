@@ -146,19 +146,31 @@ impl RecordingEntry {
     ///
     /// Errors: those of [`load`](Self::load), but for damage to the samples.
     pub fn open(&self) -> Result<OpenRecording> {
+        self.open_beside(std::iter::empty())
+    }
+
+    /// As [`open`](Self::open); a file that one of the others has open is not opened again.
+    pub(crate) fn open_beside<'a>(
+        &self,
+        mut others: impl Iterator<Item = (&'a Self, &'a OpenRecording)>,
+    ) -> Result<OpenRecording> {
         let path = self.there()?;
-        let file = match &self.packed {
-            Some(packed) => Arc::clone(&packed.file),
-            None => {
-                self.check_size(path)?;
-                let options = ReadOptions {
-                    text: self.text,
-                    raw: self.raw,
-                    words: self.words.clone(),
-                    ..ReadOptions::default()
-                };
-                Arc::new(SignalFile::open(path, &options)?)
-            }
+        let same = |other: &Self| {
+            (&self.path, &self.text, &self.raw, &self.words) == (&other.path, &other.text, &other.raw, &other.words)
+        };
+        let file = if let Some(packed) = &self.packed {
+            Arc::clone(&packed.file)
+        } else if let Some((_, open)) = others.find(|(other, _)| same(other)) {
+            open.file()
+        } else {
+            self.check_size(path)?;
+            let options = ReadOptions {
+                text: self.text,
+                raw: self.raw,
+                words: self.words.clone(),
+                ..ReadOptions::default()
+            };
+            Arc::new(SignalFile::open(path, &options)?)
         };
         let mut open = OpenRecording::new(file, path, &self.channel_keys(), self.stretch.as_ref())?;
         if let Some(packed) = &self.packed {
