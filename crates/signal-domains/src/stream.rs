@@ -145,7 +145,7 @@ impl Worker {
         let work = move || {
             let mut open = Open {
                 recordings: &recordings,
-                open: VecDeque::new(),
+                latest: VecDeque::new(),
                 most: options.open_files,
             };
             for (recording, start) in asked {
@@ -183,23 +183,22 @@ impl<Windows> Drop for WindowStream<Windows> {
 /// The recordings that were read last, the latest in front.
 struct Open<'a> {
     recordings: &'a [RecordingEntry],
-    open: VecDeque<(usize, OpenRecording)>,
+    latest: VecDeque<(usize, OpenRecording)>,
     most: usize,
 }
 
 impl Open<'_> {
     fn get(&mut self, number: usize) -> Result<&OpenRecording> {
-        let known = self.open.iter().position(|(n, _)| *n == number);
-        let found = match known.and_then(|at| self.open.remove(at)) {
-            Some(found) => found,
-            None => {
-                // before another is opened, so that there are never more
-                self.open.truncate(self.most - 1);
-                let others = self.open.iter().map(|(n, open)| (&self.recordings[*n], open));
-                (number, self.recordings[number].open_beside(others)?)
-            }
+        let known = self.latest.iter().position(|(n, _)| *n == number);
+        let found = if let Some(found) = known.and_then(|at| self.latest.remove(at)) {
+            found
+        } else {
+            // before another is opened, so that there are never more
+            self.latest.truncate(self.most - 1);
+            let others = self.latest.iter().map(|(n, open)| (&self.recordings[*n], open));
+            (number, self.recordings[number].open_beside(others)?)
         };
-        self.open.push_front(found);
-        Ok(&self.open[0].1)
+        self.latest.push_front(found);
+        Ok(&self.latest[0].1)
     }
 }

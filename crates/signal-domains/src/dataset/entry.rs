@@ -123,17 +123,16 @@ impl RecordingEntry {
     /// manifest, or channels differ in length or rate.
     pub fn load(&self) -> Result<Recording> {
         let path = self.there()?;
-        let sha256 = match &self.packed {
+        let sha256 = if let Some(packed) = &self.packed {
             // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
-            Some(packed) => packed.sha256.clone(),
-            None => {
-                self.check_size(path)?;
-                let sha256 = sha256_of(path)?;
-                if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
-                    return Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()));
-                }
-                sha256
+            packed.sha256.clone()
+        } else {
+            self.check_size(path)?;
+            let sha256 = sha256_of(path)?;
+            if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
+                return Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()));
             }
+            sha256
         };
         Ok(Recording {
             rpm: self.rpm,

@@ -218,11 +218,13 @@ impl<'s> Columns<'s> {
         let mut kinds = vec![Column::Numbers; dialect.columns];
         if let Some(first) = first {
             for ((kind, name), cell) in kinds.iter_mut().zip(&names).zip(split(first, dialect.delimiter)) {
-                match (number(cell, dialect.decimal), stamp(cell)) {
-                    (Some(_), _) => {}
-                    (None, Some(first)) => *kind = Column::Stamps(first),
-                    (None, None) if words == Some(name) => *kind = Column::Words(Vec::new()),
-                    (None, None) => {}
+                if number(cell, dialect.decimal).is_some() {
+                    continue;
+                }
+                if let Some(first) = stamp(cell) {
+                    *kind = Column::Stamps(first);
+                } else if words == Some(name) {
+                    *kind = Column::Words(Vec::new());
                 }
             }
         }
