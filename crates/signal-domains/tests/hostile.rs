@@ -1,7 +1,7 @@
 //! Damaged and lying files: no panic, and no memory beyond the samples asked for, eight times the file, and 1 MB.
 //!
-//! `PROPTEST_CASES=1000000` turns the property into a long fuzz run. HDF5 is not held to the bound: its memory is that of
-//! another crate.
+//! `PROPTEST_CASES=1000000` turns the property into a long fuzz run. HDF5, read by another crate, is held to
+//! the bound for fixtures that are cut or changed.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
