@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_convnet1d::InstructionSet;
 use clap::{Parser, Subcommand};
 use crossrig::Error;
-use crossrig::commands::{Context, demo, evaluate, init, inspect, predict, train};
+use crossrig::commands::{Context, demo, evaluate, init, inspect, pack, predict, train};
 
 // A training step frees and allocates hundreds of megabytes; the system's allocator hands them back to the kernel and
 // pays for fresh pages each time.
@@ -35,6 +35,8 @@ enum Command {
     Init(init::InitArgs),
     /// Show what a manifest, a folder or a file holds, and what is wrong with it
     Inspect(Box<inspect::InspectArgs>),
+    /// Write a data set as one compressed HDF5 file, which loads without a manifest and which others read too
+    Pack(pack::PackArgs),
     /// Train on labelled and unlabelled recordings; score beside simple methods; save models and a report
     Train(Box<train::TrainArgs>),
     /// Score a saved model on labelled recordings
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
+        Command::Pack(args) => pack::run(&args, &context),
         Command::Train(args) => train::run(&args, &context),
         Command::Evaluate(args) => evaluate::run(&args, &context),
         Command::Predict(args) => predict::run(&args, &context),

@@ -5,8 +5,12 @@
 //! [`split_target`]); a [`Sampler`] says which windows make up each step.
 //!
 //! A manifest names recordings one by one, or by globs and a pattern over their paths; a [`Query`] over what they state
-//! makes classes, domains and parts. [`draft_manifest`] writes a first manifest for a folder. [`check_leaks`] looks into
+//! makes classes, domains and parts; labels may be in the files too, a column or a data set. [`draft_manifest`] writes a first manifest for a folder. [`check_leaks`] looks into
 //! anybody's split for samples, copies and units in two parts; [`Dataset::folds`] leaves one domain or unit out at a time.
+//!
+//! Where the data are larger than the memory, a [`WindowStream`] reads windows a bounded number ahead, and
+//! [`Dataset::extents`] knows how long recordings are from an index beside them. [`pack()`] writes any data set into one HDF5
+//! file, which loads without a manifest.
 //!
 //! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
 //! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
@@ -66,8 +70,8 @@
 //!
 //! # Limits
 //!
-//! Samples of a recording are in memory as a whole, at most [`MAX_SAMPLES`] a variable; [`SignalFile`] reads
-//! pieces. Of the formats that are compressed as a whole (deflated MAT and NPZ arrays, gzip) a piece costs the time of
+//! Samples of a [`Recording`] are in memory as a whole, at most [`MAX_SAMPLES`] a variable; [`SignalFile`], [`OpenRecording`]
+//! and [`WindowStream`] read pieces. Of the formats that are compressed as a whole (deflated MAT and NPZ arrays, gzip) a piece costs the time of
 //! all before it. Links inside HDF5 files are not followed to other files. A MAT file cut exactly between two variables
 //! looks whole: state its SHA-256. Without a rate in the file, the manifest or the options, only samples exist, and
 //! nothing can be resampled.
@@ -80,14 +84,16 @@ mod formats;
 mod keyed;
 mod leak;
 mod nearest;
+mod pack;
 mod query;
 mod recording;
 mod sampler;
 mod scan;
 mod select;
 mod split;
+mod stream;
 
-pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Family, OpenOptions, RecordingEntry};
+pub use dataset::{Attribute, Channel, ClassComparison, Dataset, Extent, Family, OpenOptions, RecordingEntry};
 pub use draft::draft_manifest;
 pub use error::{Error, Place, Result};
 pub use formats::{
@@ -95,11 +101,13 @@ pub use formats::{
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
+pub use pack::{Packed, pack};
 pub use query::Query;
-pub use recording::{Recording, load_file};
+pub use recording::{OpenRecording, Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};
 pub use scan::Scan;
 pub use split::{
     Fold, Fractions, Item, LabelledItem, LeaveOut, Part, PartQueries, RecordingWindows, Split, SplitKind, SplitPlan,
     default_kind, split_by_parts, split_source, split_target,
 };
+pub use stream::{StreamOptions, Window, WindowStream};

@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
 
+use crate::dataset::Stretch;
 use crate::error::{Error, Place, Result};
 use crate::formats::{Dialect, ReadOptions, SignalFile, Variable};
-use crate::select::pick;
+use crate::select::{Chosen, pick};
 
 /// A recording in memory: one or more channels of equal length.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Recording {
     pub channels: Vec<Vec<f64>>,
     /// The variable, column or data set of each channel.
     pub names: Vec<String>,
+    /// The unit of each channel's samples, where the file states one.
+    pub units: Vec<Option<String>>,
     /// Sampling rate in Hz, where one is known.
     pub rate_hz: Option<f64>,
     /// Nominal shaft speed in revolutions a minute, where one is known.
@@ -57,67 +62,141 @@ impl Recording {
     }
 }
 
+/// A recording whose file is open: samples are read when asked for, and no more of them than are asked for.
+#[derive(Clone, Debug)]
+pub struct OpenRecording {
+    file: Arc<SignalFile>,
+    chosen: Vec<Chosen>,
+    /// The part of the file that it is.
+    samples: Range<usize>,
+    /// The variable, column or data set of each channel.
+    pub names: Vec<String>,
+    /// The unit of each channel's samples, where the file states one.
+    pub units: Vec<Option<String>>,
+    /// Sampling rate in Hz, where one is known.
+    pub rate_hz: Option<f64>,
+}
+
+impl OpenRecording {
+    /// The channels that the keys mean, of an open file, all of them or a stretch.
+    pub(crate) fn new(file: Arc<SignalFile>, path: &Path, keys: &[String], stretch: Option<&Stretch>) -> Result<Self> {
+        let any = ["*".to_owned()];
+        let keys = if keys.is_empty() { &any } else { keys };
+        let variables = file.variables();
+        let chosen = keys
+            .iter()
+            .map(|key| pick(path, variables, key))
+            .collect::<Result<Vec<_>>>()?;
+        let first = &variables[chosen[0].variable];
+        for choice in &chosen[1..] {
+            let variable = &variables[choice.variable];
+            if variable.samples() != first.samples() {
+                let message = format!(
+                    "channels of different lengths: {} has {} samples, {} has {}; take channels of one recording",
+                    first.name,
+                    first.samples(),
+                    variable.name,
+                    variable.samples()
+                );
+                return Err(Error::file(path, Place::Whole, message));
+            }
+        }
+        let names = chosen
+            .iter()
+            .map(|choice| {
+                let variable = &variables[choice.variable];
+                match variable.channels() {
+                    1 => variable.name.clone(),
+                    _ => format!("{}#{}", variable.name, choice.channel + 1),
+                }
+            })
+            .collect();
+        if let Some(choice) = chosen.iter().find(|c| variables[c.variable].rate_hz != first.rate_hz) {
+            let rate = |v: &Variable| v.rate_hz.map_or("no rate".to_owned(), |r| format!("{r} Hz"));
+            let other = &variables[choice.variable];
+            let message = format!(
+                "channels of different rates: {} has {}, {} has {}; take channels of one rate",
+                first.name,
+                rate(first),
+                other.name,
+                rate(other)
+            );
+            return Err(Error::file(path, Place::Whole, message));
+        }
+        let samples = match stretch {
+            None => 0..first.samples(),
+            Some(Stretch { samples, of }) if *of == first.samples() => samples.clone(),
+            Some(Stretch { of, .. }) => {
+                let message = format!(
+                    "{of} labels for the {} samples of {}; a label is needed for each sample, or one for all",
+                    first.samples(),
+                    first.name
+                );
+                return Err(Error::file(path, Place::Whole, message));
+            }
+        };
+        Ok(Self {
+            names,
+            units: chosen.iter().map(|c| variables[c.variable].unit.clone()).collect(),
+            rate_hz: first.rate_hz,
+            samples,
+            chosen,
+            file,
+        })
+    }
+
+    pub(crate) fn file(&self) -> Arc<SignalFile> {
+        Arc::clone(&self.file)
+    }
+
+    /// Samples per channel.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// `len` samples of each channel from `start`.
+    ///
+    /// Errors: they are not there; the file is damaged where they are.
+    pub fn read(&self, start: usize, len: usize) -> Result<Vec<Vec<f64>>> {
+        match start.checked_add(len).filter(|end| *end <= self.len()) {
+            Some(_) => {
+                let from = self.samples.start + start;
+                self.file.read_channels(&self.chosen, from..from + len)
+            }
+            None => Err(Error::Argument(format!(
+                "{len} samples from {start} on are not in a recording of {}",
+                self.len()
+            ))),
+        }
+    }
+
+    /// All samples; `sha256` is that of the file.
+    pub(crate) fn read_all(&self, sha256: String) -> Result<Recording> {
+        Ok(Recording {
+            channels: self.read(0, self.len())?,
+            names: self.names.clone(),
+            units: self.units.clone(),
+            rate_hz: self.rate_hz,
+            rpm: None,
+            sha256,
+            dialect: self.file.dialect().cloned(),
+        })
+    }
+}
+
 /// Reads one raw file. Each key gives one channel: a name, a glob, or either with `#N` for the N-th channel that it
 /// fits; no keys mean `*`, the only numeric array with more than one sample. See the crate's page for what is read.
 ///
 /// The rate is the file's own where it states one (WAV); the speed stays unknown.
 pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
-    load(path, keys, &ReadOptions::default(), sha256_of(path)?)
-}
-
-pub(crate) fn load(path: &Path, keys: &[String], options: &ReadOptions, sha256: String) -> Result<Recording> {
-    let file = SignalFile::open(path, options)?;
-    let any = ["*".to_owned()];
-    let keys = if keys.is_empty() { &any } else { keys };
-    let variables = file.variables();
-    let chosen = keys
-        .iter()
-        .map(|key| pick(path, variables, key))
-        .collect::<Result<Vec<_>>>()?;
-    let first = &variables[chosen[0].variable];
-    for choice in &chosen[1..] {
-        let variable = &variables[choice.variable];
-        if variable.samples() != first.samples() {
-            let message = format!(
-                "channels of different lengths: {} has {} samples, {} has {}; take channels of one recording",
-                first.name,
-                first.samples(),
-                variable.name,
-                variable.samples()
-            );
-            return Err(Error::file(path, Place::Whole, message));
-        }
-    }
-    let names = chosen
-        .iter()
-        .map(|choice| {
-            let variable = &variables[choice.variable];
-            match variable.channels() {
-                1 => variable.name.clone(),
-                _ => format!("{}#{}", variable.name, choice.channel + 1),
-            }
-        })
-        .collect();
-    if let Some(choice) = chosen.iter().find(|c| variables[c.variable].rate_hz != first.rate_hz) {
-        let rate = |v: &Variable| v.rate_hz.map_or("no rate".to_owned(), |r| format!("{r} Hz"));
-        let other = &variables[choice.variable];
-        let message = format!(
-            "channels of different rates: {} has {}, {} has {}; take channels of one rate",
-            first.name,
-            rate(first),
-            other.name,
-            rate(other)
-        );
-        return Err(Error::file(path, Place::Whole, message));
-    }
-    Ok(Recording {
-        channels: file.read_channels(&chosen, 0..first.samples())?,
-        names,
-        rate_hz: first.rate_hz,
-        rpm: None,
-        sha256,
-        dialect: file.dialect().cloned(),
-    })
+    let sha256 = sha256_of(path)?;
+    let file = Arc::new(SignalFile::open(path, &ReadOptions::default())?);
+    OpenRecording::new(file, path, keys, None)?.read_all(sha256)
 }
 
 /// SHA-256 of a file, read piece by piece.

@@ -6,9 +6,10 @@ use std::path::Path;
 use signal_domains::{ReadOptions, SignalFile};
 
 /// File and what its error says; nothing where it is read.
-const ATTACKS: [(&str, &str); 28] = [
+const ATTACKS: [(&str, &str); 29] = [
     ("shape_beyond_the_file.npy", "needs 8000000000 bytes, but 80 follow"),
     ("shape_beyond_64_bits.npy", "more than can be counted"),
+    ("shape_of_no_type.npy", "holds no real numbers"),
     ("shape_beyond_numbers.npy", "the file is damaged"),
     ("shape_of_many_extents.npy", "the file is damaged"),
     ("header_beyond_the_file.npy", "a header of 4294967295 bytes"),

@@ -1,22 +1,13 @@
 //! Manifests and folders.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use common::folder;
 use signal_domains::{Attribute, Dataset, Error, Family, OpenOptions, RecordingEntry};
-use tempfile::TempDir;
-
-/// `name` and `text` of each file, below a new folder.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    folder
-}
 
 const FULL: &str = r#"
 [dataset]
@@ -316,7 +307,7 @@ fn channels_and_keys_are_chosen_by_the_options() {
         r#"[{ name = "acc", key = "a*" }]"#,
         r#"[{ name = "x", key = "a" }, { name = "y", key = "b" }]"#,
     );
-    let folder = folder(&[("rig.toml", &text), ("rec/a.csv", TABLE), ("rec/b.csv", TABLE)]);
+    let folder = folder(&[("rig.toml", text.as_str()), ("rec/a.csv", TABLE), ("rec/b.csv", TABLE)]);
     let keys = |key: Option<&str>, channels: &[&str]| {
         let channels = (!channels.is_empty()).then(|| channels.iter().map(|c| (*c).to_owned()).collect());
         let options = OpenOptions {

@@ -1,21 +1,13 @@
 //! A first manifest for a folder: it opens, its guesses are marked, and every problem stands in it.
 
+mod common;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::folder;
 use signal_domains::{Dataset, OpenOptions, draft_manifest};
-use tempfile::TempDir;
-
-fn folder(files: &[(&str, String)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    folder
-}
 
 fn columns(header: &str, rows: usize) -> String {
     let width = header.split(',').count();
@@ -128,7 +120,7 @@ fn a_rate_that_files_state_is_not_asked_for() {
 
 #[test]
 fn what_is_no_folder_of_recordings_is_refused() {
-    let folder = folder(&[("readme.md", "nothing".into())]);
+    let folder = folder(&[("readme.md", "nothing")]);
     let message = |path: &Path| draft_manifest(path, ".").unwrap_err().to_string();
     assert!(message(folder.path()).contains("no file in it can be read as a recording (1 .md)"));
     assert!(message(&folder.path().join("readme.md")).contains("not a folder"));

@@ -1,46 +1,11 @@
 //! Files that `SciPy` and h5py wrote, read back value by value; see `fixtures/make.py`.
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use common::{CLASSES, find, fixture, ramp, read};
 use signal_domains::{
-    Attribute, Dataset, Error, Limits, OpenOptions, ReadOptions, Recording, SignalFile, Variable, list_variables,
-    load_file,
+    Attribute, Dataset, Error, Limits, OpenOptions, ReadOptions, SignalFile, list_variables, load_file,
 };
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn read(name: &str, key: &str) -> Result<Recording, Error> {
-    load_file(&fixture(name), &[key.to_owned()])
-}
-
-/// What `make.py` writes into every vector of `samples` numbers.
-fn ramp(unsigned: bool) -> Vec<f64> {
-    (0..50)
-        .map(|i| f64::from(7 * i % 23 - if unsigned { 0 } else { 11 }))
-        .collect()
-}
-
-const CLASSES: [(&str, &str); 10] = [
-    ("x_f8", "float64"),
-    ("x_f4", "float32"),
-    ("x_i1", "int8"),
-    ("x_u1", "uint8"),
-    ("x_i2", "int16"),
-    ("x_u2", "uint16"),
-    ("x_i4", "int32"),
-    ("x_u4", "uint32"),
-    ("x_i8", "int64"),
-    ("x_u8", "uint64"),
-];
-
-fn find<'a>(variables: &'a [Variable], name: &str) -> &'a Variable {
-    variables
-        .iter()
-        .find(|v| v.name == name)
-        .unwrap_or_else(|| panic!("no {name} in {variables:?}"))
-}
 
 #[test]
 fn mat_files_of_scipy_are_read_plain_and_compressed() {

@@ -1,26 +1,12 @@
 //! HDF5 files of h5py and MAT files of version 7.3, beyond plain numbers; see `fixtures/make_hdf5.py`.
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use signal_domains::{Attribute, Error, ReadOptions, Recording, SignalFile, Variable, list_variables, load_file};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn read(name: &str, key: &str) -> Result<Recording, Error> {
-    load_file(&fixture(name), &[key.to_owned()])
-}
+use common::{find, fixture, read};
+use signal_domains::{Attribute, Error, ReadOptions, SignalFile, list_variables};
 
 fn ramp(scale: f64) -> Vec<f64> {
     (0..50).map(|i| scale * f64::from(7 * i % 23 - 11)).collect()
-}
-
-fn find<'a>(variables: &'a [Variable], name: &str) -> &'a Variable {
-    variables
-        .iter()
-        .find(|v| v.name == name)
-        .unwrap_or_else(|| panic!("no {name} in {variables:?}"))
 }
 
 #[test]
@@ -164,5 +150,22 @@ fn damaged_hdf5_files_never_panic() {
                 try_all(&changed);
             }
         }
+    }
+}
+
+#[test]
+fn extents_that_were_never_written_are_refused_before_any_memory_is_taken() {
+    let file = SignalFile::open(&fixture("unwritten.h5"), &ReadOptions::default()).unwrap();
+    for (index, words) in ["4294967296 channels, more than", "more than the 268435456 allowed"]
+        .iter()
+        .enumerate()
+    {
+        let error = file.read(index).unwrap_err();
+        assert!(
+            matches!(error, Error::Limit { .. }) && error.to_string().contains(words),
+            "{error}"
+        );
+        let error = file.read_range(index, 0, 0, 1000).unwrap_err();
+        assert!(error.to_string().contains("never written"), "{error}");
     }
 }

@@ -1,44 +1,12 @@
 //! Files of measuring programs (NumPy, LabVIEW, modal analysis, recorders), written by independent programs and read back value by value; see
 //! the `make_*.py` beside the fixtures.
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use signal_domains::{Attribute, Error, ReadOptions, Recording, SignalFile, Variable, list_variables, load_file};
+use std::path::Path;
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-fn read(name: &str, key: &str) -> Result<Recording, Error> {
-    load_file(&fixture(name), &[key.to_owned()])
-}
-
-/// What the scripts write into every vector of 50 numbers.
-fn ramp(unsigned: bool) -> Vec<f64> {
-    (0..50)
-        .map(|i| f64::from(7 * i % 23 - if unsigned { 0 } else { 11 }))
-        .collect()
-}
-
-fn find<'a>(variables: &'a [Variable], name: &str) -> &'a Variable {
-    variables
-        .iter()
-        .find(|v| v.name == name)
-        .unwrap_or_else(|| panic!("no {name} in {variables:?}"))
-}
-
-const CLASSES: [(&str, &str); 10] = [
-    ("x_f8", "float64"),
-    ("x_f4", "float32"),
-    ("x_i1", "int8"),
-    ("x_u1", "uint8"),
-    ("x_i2", "int16"),
-    ("x_u2", "uint16"),
-    ("x_i4", "int32"),
-    ("x_u4", "uint32"),
-    ("x_i8", "int64"),
-    ("x_u8", "uint64"),
-];
+use common::{CLASSES, find, fixture, ramp, read};
+use signal_domains::{Attribute, ReadOptions, SignalFile, list_variables, load_file};
 
 /// Every piece of every readable channel is the same as that piece of the whole.
 fn pieces_agree(name: &str) {

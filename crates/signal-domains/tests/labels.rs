@@ -1,17 +1,15 @@
 //! Labels and domains that a manifest derives: by a pattern over files' paths, by queries.
 
+mod common;
+
 use std::fs;
 
 use signal_domains::{Attribute, Dataset, Error, OpenOptions};
 use tempfile::TempDir;
 
 fn lab(files: &[&str], manifest: &str) -> (TempDir, Result<Dataset, Error>) {
-    let folder = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = folder.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "1\n2\n3\n").unwrap();
-    }
+    let files: Vec<(&str, &str)> = files.iter().map(|file| (*file, "1\n2\n3\n")).collect();
+    let folder = common::folder(&files);
     fs::write(folder.path().join("m.toml"), manifest).unwrap();
     let opened = Dataset::open(&folder.path().join("m.toml"), &OpenOptions::default());
     (folder, opened)
@@ -264,10 +262,7 @@ fn a_hidden_file_is_no_recording_and_digits_are_numbers() {
 /// Manifests of a few lines say of real folders what the committed ones say recording by recording.
 #[test]
 fn a_few_lines_describe_real_folders_as_the_listed_manifests_do() {
-    let Some(data) = std::env::var_os("CROSSRIG_DATA").map(std::path::PathBuf::from) else {
-        assert!(std::env::var_os("CROSSRIG_REQUIRE_DATA").is_none());
-        return;
-    };
+    let Some(data) = common::data() else { return };
     let gearbox = r#"
 [dataset]
 root = "gearbox"
@@ -311,7 +306,7 @@ where = 'code == "OR"'
         let path = folder.path().join("m.toml");
         fs::write(&path, text).unwrap();
         let short = Dataset::open(&path, &options).unwrap();
-        let listed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../datasets/{name}.toml"));
+        let listed = common::manifest(&format!("{name}.toml"));
         let listed = Dataset::open(&listed, &options).unwrap();
         let told = |d: &Dataset| -> Vec<(String, std::path::PathBuf, Option<String>, Option<f64>)> {
             let class = |c: usize| d.classes[c].clone();
@@ -324,5 +319,167 @@ where = 'code == "OR"'
             told
         };
         assert_eq!(told(&short), told(&listed), "{name}");
+    }
+}
+
+/// Domain, file, class and first channel of every recording.
+fn read_all(dataset: &Dataset) -> Vec<(String, Option<String>, Vec<f64>)> {
+    let class = |c: usize| dataset.classes[c].clone();
+    dataset
+        .recordings
+        .iter()
+        .map(|r| {
+            (
+                r.file.clone(),
+                r.class.map(class),
+                r.load().unwrap().channels.swap_remove(0),
+            )
+        })
+        .collect()
+}
+
+const STATES: &str = "acc,state\n1,ok\n2,ok\n3,worn\n4,worn\n5,worn\n6,ok\n";
+
+fn opened(files: &[(&str, &str)], manifest: &str) -> (TempDir, Result<Dataset, Error>) {
+    let folder = common::folder(files);
+    fs::write(folder.path().join("m.toml"), manifest).unwrap();
+    let dataset = Dataset::open(&folder.path().join("m.toml"), &OpenOptions::default());
+    (folder, dataset)
+}
+
+#[test]
+fn a_column_of_words_cuts_a_table_into_stretches_of_one_label() {
+    let manifest = "[dataset]\nfiles = '*.csv'\npattern = '(?<domain>rig\\d)'\nlabels = { key = 'state' }\n";
+    let (_folder, dataset) = opened(&[("rig1.csv", STATES)], manifest);
+    let dataset = dataset.unwrap();
+    assert_eq!(dataset.classes, ["ok", "worn"]);
+    let stretch =
+        |file: &str, class: &str, samples: &[f64]| (file.to_owned(), Some(class.to_owned()), samples.to_vec());
+    assert_eq!(
+        read_all(&dataset),
+        [
+            stretch("rig1.csv[0..2]", "ok", &[1.0, 2.0]),
+            stretch("rig1.csv[2..5]", "worn", &[3.0, 4.0, 5.0]),
+            stretch("rig1.csv[5..6]", "ok", &[6.0]),
+        ]
+    );
+    assert_eq!(dataset.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_column_of_numbers_gets_names_and_what_is_named_nothing_is_left_out() {
+    let table = "x;y;class\n1;10;0\n2;20;0\n3;30;-1\n4;40;2\n5;50;2\n";
+    let manifest = r#"
+[dataset]
+classes = ["good", "bad"]
+channels = [{ name = "y", key = "y" }]
+labels = { key = "class", names = { 0 = "good", 2 = "bad", -1 = "" } }
+[class.bad]
+family = "BPFO"
+[[recording]]
+file = "a.csv"
+domain = "d"
+[[recording]]
+file = "b.csv"
+domain = "d"
+class = "good"
+"#;
+    let (_folder, dataset) = opened(&[("a.csv", table), ("b.csv", table)], manifest);
+    let all = read_all(&dataset.unwrap());
+    let files: Vec<(&str, Option<&str>, usize)> = all
+        .iter()
+        .map(|(f, c, s)| (f.as_str(), c.as_deref(), s.len()))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            ("a.csv[0..2]", Some("good"), 2),
+            ("a.csv[3..5]", Some("bad"), 2),
+            ("b.csv", Some("good"), 5)
+        ],
+        "a class that is stated holds for the whole file"
+    );
+    assert_eq!(all[1].2, [40.0, 50.0]);
+}
+
+#[test]
+fn labels_of_a_data_set_in_the_file_are_those_of_its_samples_or_of_the_whole() {
+    let folder = common::folder(&[(
+        "m.toml",
+        "[dataset]\nfiles = '*.h5'\npattern = '(?<domain>\\w)'\nchannels = [{ name = 'x', key = 'x' }]\nlabels = { key = '/state' }\n",
+    )]);
+    for name in ["labels_each.h5", "labels_text.h5", "labels_one.h5", "labels_short.h5"] {
+        fs::copy(common::fixture(name), folder.path().join(&name[7..])).unwrap();
+    }
+    let dataset = Dataset::open(&folder.path().join("m.toml"), &OpenOptions::default()).unwrap();
+    let class = |c: usize| dataset.classes[c].as_str();
+    let told: Vec<(&str, Option<&str>)> = dataset
+        .recordings
+        .iter()
+        .map(|r| (r.file.as_str(), r.class.map(class)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("each.h5[0..20]", Some("3")),
+            ("each.h5[20..50]", Some("4")),
+            ("one.h5", Some("4")),
+            ("short.h5[0..30]", Some("3")),
+            ("text.h5", Some("inner")),
+        ]
+    );
+    assert_eq!(
+        dataset.recordings[1].load().unwrap().channels[0],
+        common::ramp(false)[20..]
+    );
+    assert_eq!(dataset.recordings[4].load().unwrap().len(), 50);
+    let message = dataset.recordings[3].load().unwrap_err().to_string();
+    assert!(message.contains("30 labels for the 50 samples of x"), "{message}");
+}
+
+#[test]
+fn labels_that_cannot_be_say_where_and_what_to_do() {
+    let head = "[dataset]\nfiles = '*.csv'\npattern = '(?<domain>rig\\d)'\n";
+    let (_folder, dataset) = opened(
+        &[("rig1.csv", STATES)],
+        &format!("{head}labels = {{ key = 'state', names = {{ ok = 'healthy' }} }}\n"),
+    );
+    let message = dataset.unwrap_err().to_string();
+    assert!(
+        message.contains("line 4") && message.contains("label \"worn\", named are ok"),
+        "{message}"
+    );
+    // a file without labels stays, with the fault; it does not hide the others
+    let other: String = "acc,state\n".to_owned() + &"1,2\n3,oops\n".repeat(2);
+    let many = (0..400).fold("acc,state\n".to_owned(), |text, i| text + &format!("{i},{}\n", i * 3));
+    let words = (0..400).fold("acc,state\n".to_owned(), |text, i| text + &format!("{i},w{i}\n"));
+    let (_folder, dataset) = opened(
+        &[
+            ("rig1.csv", STATES),
+            ("rig2.csv", "acc,label\n1,2\n"),
+            ("rig3.csv", &other),
+            ("rig4.csv", &many),
+            ("rig5.csv", &words),
+        ],
+        &format!("{head}labels = {{ key = 'state' }}\n"),
+    );
+    let dataset = dataset.unwrap();
+    assert_eq!(dataset.domains().len(), 5);
+    for (domain, words) in [
+        ("rig2", "no numeric variable \"state\"; present are acc"),
+        ("rig3", "line 3, column 2: expected a number, found \"oops\""),
+        ("rig4", "state (400 text) holds more than 256 different values"),
+        ("rig5", "expected one of at most 256 short labels, found \"w256\""),
+    ] {
+        let [entry] = dataset.domain(domain)[..] else {
+            panic!("{domain}")
+        };
+        let message = entry.load().unwrap_err().to_string();
+        assert!(entry.class.is_none() && message.contains(words), "{message}");
+        assert!(
+            dataset.warnings.iter().any(|w| w.contains(words)),
+            "{:?}",
+            dataset.warnings
+        );
     }
 }

@@ -1,29 +1,14 @@
 //! Real recordings below `$CROSSRIG_DATA`, and the committed manifests.
 
-use std::env;
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::path::PathBuf;
+
+use common::{data, manifest};
 use signal_domains::{
     Attribute, Dataset, Family, Fractions, Item, LabelledItem, OpenOptions, Part, ReadOptions, SignalFile, SplitKind,
     SplitPlan, list_variables, load_file, split_source, split_target,
 };
-
-/// The data folder, or `None` (said, and an error where data are required).
-fn data() -> Option<PathBuf> {
-    let folder = env::var_os("CROSSRIG_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(
-            env::var_os("CROSSRIG_REQUIRE_DATA").is_none_or(|v| v != "1"),
-            "CROSSRIG_DATA is not set"
-        );
-        println!("skipped: no data");
-    }
-    folder
-}
-
-fn manifest(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name)
-}
 
 fn open(name: &str, data_root: Option<PathBuf>) -> Dataset {
     Dataset::open(

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use signal_domains::{Dataset, LeaveOut, OpenOptions};
+use signal_domains::{Dataset, LeaveOut, OpenOptions, pack};
 
 const RECORDINGS: usize = 10_000;
 
@@ -43,5 +43,25 @@ fn a_manifest_of_ten_thousand_recordings_opens_and_folds() {
             dataset.domains().len(),
             "{what}"
         );
+    }
+}
+
+/// Two thousand: each is a data set of its own in the packed file, whose description is read as a whole.
+#[test]
+fn a_pack_of_two_thousand_recordings_opens_and_each_is_read_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..2000 {
+        let path = folder.path().join(format!("rig{}/class{}/{i}.csv", i % 4, i % 7));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{i}\n{}\n{}\n", i + 1, 2 * i)).unwrap();
+    }
+    let original = Dataset::open(folder.path(), &OpenOptions::default()).unwrap();
+    let out = folder.path().join("all.h5");
+    assert_eq!(pack(&original, &out, &mut |_| {}).unwrap().recordings, 2000);
+    let packed = Dataset::open(&out, &OpenOptions::default()).unwrap();
+    assert_eq!(packed.recordings.len(), 2000);
+    for (a, b) in original.recordings.iter().zip(&packed.recordings).step_by(97) {
+        assert_eq!((&a.file, &a.domain, a.class), (&b.file, &b.domain, b.class));
+        assert_eq!(a.load().unwrap().channels, b.load().unwrap().channels);
     }
 }

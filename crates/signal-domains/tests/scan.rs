@@ -7,6 +7,7 @@ fn recording(channels: Vec<Vec<f64>>) -> Recording {
     Recording {
         channels,
         names,
+        units: Vec::new(),
         rate_hz: Some(1000.0),
         rpm: None,
         sha256: String::new(),

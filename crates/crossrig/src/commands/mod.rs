@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod init;
 pub mod inspect;
 pub mod inspect_physics;
+pub mod pack;
 pub mod predict;
 pub mod train;
 

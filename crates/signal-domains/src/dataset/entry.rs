@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use signal_conditioning::Geometry;
 
+use super::Stretch;
 use crate::error::{Error, Result};
-use crate::formats::{RawLayout, ReadOptions, TextLayout};
-use crate::recording::{Recording, load, sha256_of};
+use crate::formats::{RawLayout, ReadOptions, SignalFile, TextLayout};
+use crate::recording::{OpenRecording, Recording, sha256_of};
 
 /// A channel: its name in the data set and where it is in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +40,8 @@ pub enum Attribute {
 /// A recording of a data set. Its samples are read by [`load`](Self::load).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingEntry {
-    /// The file as the manifest names it. In a folder without manifest its bare name, without the folder of its class:
+    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`).
+    /// In a folder without manifest its bare name, without the folder of its class:
     /// order and splits follow this name and must not follow a label. A name that a domain has twice gets the first
     /// eight digits of its SHA-256 (`1.csv~3fa9c2d1`).
     pub file: String,
@@ -68,8 +71,36 @@ pub struct RecordingEntry {
     pub raw: Option<RawLayout>,
     /// Anything else that was stated.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Why it cannot be read: no such file, no such channel.
+    /// The column of labels, which may be words.
+    pub(super) words: Option<String>,
+    /// The part of the file that it is, where not all.
+    pub(super) stretch: Option<Stretch>,
+    /// Why it cannot be read: no such file, no such channel, no labels.
     pub(super) fault: Option<String>,
+    /// Set where `path` is a file that holds many recordings.
+    pub(super) packed: Option<Packed>,
+}
+
+/// A recording inside a file that [`pack`](crate::pack) wrote, which all recordings of the file share.
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub file: Arc<SignalFile>,
+    /// SHA-256 of the file that was packed.
+    pub sha256: String,
+    /// The variable that each channel was.
+    pub names: Vec<String>,
+}
+
+impl PartialEq for Packed {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.names == other.names
+    }
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "packed from {}", self.sha256)
+    }
 }
 
 /// Relative difference up to which two rates are the same.
@@ -91,52 +122,96 @@ impl RecordingEntry {
     /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, states another rate than the
     /// manifest, or channels differ in length or rate.
     pub fn load(&self) -> Result<Recording> {
-        let path = match (&self.path, &self.fault) {
-            (Some(path), None) => path,
-            (Some(path), Some(fault)) => return Err(Error::variable(path, fault.as_str())),
-            (None, fault) => {
-                let message = fault.clone().unwrap_or_else(|| "the file is absent".into());
-                return Err(Error::Missing {
-                    path: PathBuf::from(&self.file),
-                    message,
-                });
+        let path = self.there()?;
+        let sha256 = if let Some(packed) = &self.packed {
+            // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
+            packed.sha256.clone()
+        } else {
+            self.check_size(path)?;
+            let sha256 = sha256_of(path)?;
+            if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
+                return Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()));
             }
+            sha256
         };
-        let mismatch = |what, found: String, expected: Vec<String>| {
-            Err(Error::Mismatch {
-                path: path.clone(),
-                what,
-                found,
-                expected: expected.join(" or "),
-            })
+        Ok(Recording {
+            rpm: self.rpm,
+            ..self.open()?.read_all(sha256)?
+        })
+    }
+
+    /// Opens the file, to read pieces of it. Its size is checked where the manifest states one; its SHA-256 is not, which
+    /// would read all of it.
+    ///
+    /// Errors: those of [`load`](Self::load), but for damage to the samples.
+    pub fn open(&self) -> Result<OpenRecording> {
+        self.open_beside(std::iter::empty())
+    }
+
+    /// As [`open`](Self::open); a file that one of the others has open is not opened again.
+    pub(crate) fn open_beside<'a>(
+        &self,
+        mut others: impl Iterator<Item = (&'a Self, &'a OpenRecording)>,
+    ) -> Result<OpenRecording> {
+        let path = self.there()?;
+        let same = |other: &Self| {
+            (&self.path, &self.text, &self.raw, &self.words) == (&other.path, &other.text, &other.raw, &other.words)
         };
-        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-        if !self.bytes.is_empty() && !self.bytes.contains(&bytes) {
-            return mismatch(
-                "size in bytes",
-                bytes.to_string(),
-                self.bytes.iter().map(u64::to_string).collect(),
-            );
+        let file = if let Some(packed) = &self.packed {
+            Arc::clone(&packed.file)
+        } else if let Some((_, open)) = others.find(|(other, _)| same(other)) {
+            open.file()
+        } else {
+            self.check_size(path)?;
+            let options = ReadOptions {
+                text: self.text,
+                raw: self.raw,
+                words: self.words.clone(),
+                ..ReadOptions::default()
+            };
+            Arc::new(SignalFile::open(path, &options)?)
+        };
+        let mut open = OpenRecording::new(file, path, &self.channel_keys(), self.stretch.as_ref())?;
+        if let Some(packed) = &self.packed {
+            open.names.clone_from(&packed.names);
         }
-        let sha256 = sha256_of(path)?;
-        if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
-            return mismatch("SHA-256", sha256, self.sha256.clone());
-        }
-        let options = ReadOptions {
-            text: self.text,
-            raw: self.raw,
-            ..ReadOptions::default()
-        };
-        let recording = load(path, &self.channel_keys(), &options, sha256)?;
-        if let (Some(found), Some(stated)) = (recording.rate_hz, self.rate_hz)
+        if let (Some(found), Some(stated)) = (open.rate_hz, self.rate_hz)
             && (found - stated).abs() > RATE_TOLERANCE * stated
         {
-            return mismatch("sampling rate in Hz", found.to_string(), vec![stated.to_string()]);
+            let what = "sampling rate in Hz";
+            return Err(mismatch(path, what, found.to_string(), vec![stated.to_string()]));
         }
-        Ok(Recording {
-            rate_hz: self.rate_hz.or(recording.rate_hz),
-            rpm: self.rpm,
-            ..recording
-        })
+        open.rate_hz = self.rate_hz.or(open.rate_hz);
+        Ok(open)
+    }
+
+    /// Its path, if it can be read as far as is known.
+    fn there(&self) -> Result<&Path> {
+        match (&self.path, &self.fault) {
+            (Some(path), None) => Ok(path),
+            (Some(path), Some(fault)) => Err(Error::variable(path, fault.as_str())),
+            (None, fault) => Err(Error::Missing {
+                path: PathBuf::from(&self.file),
+                message: fault.clone().unwrap_or_else(|| "the file is absent".into()),
+            }),
+        }
+    }
+
+    fn check_size(&self, path: &Path) -> Result<()> {
+        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        if self.bytes.is_empty() || self.bytes.contains(&bytes) {
+            return Ok(());
+        }
+        let stated = self.bytes.iter().map(u64::to_string).collect();
+        Err(mismatch(path, "size in bytes", bytes.to_string(), stated))
+    }
+}
+
+fn mismatch(path: &Path, what: &'static str, found: String, expected: Vec<String>) -> Error {
+    Error::Mismatch {
+        path: path.to_owned(),
+        what,
+        found,
+        expected: expected.join(" or "),
     }
 }

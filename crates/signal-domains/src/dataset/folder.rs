@@ -95,7 +95,10 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
             text: TextLayout::default(),
             raw: None,
             attributes: BTreeMap::new(),
+            words: None,
+            stretch: None,
             fault: None,
+            packed: None,
         });
     }
     Ok(Dataset {

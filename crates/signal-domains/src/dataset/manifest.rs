@@ -8,11 +8,12 @@ use signal_conditioning::Geometry;
 
 use super::asked::{assign_domains, classify};
 use super::files::with_chosen_files;
+use super::labels::with_labels;
 use super::lookup::{Finder, base};
 use super::pattern::Pattern;
 use super::schema::{DatasetTable, Manifest, RecordingTable};
 use super::source::Source;
-use super::{Channel, Dataset, OpenOptions, RecordingEntry};
+use super::{Channel, Dataset, OpenOptions, RecordingEntry, Stretch};
 use crate::error::{Error, Result};
 
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
@@ -72,7 +73,8 @@ impl Source<'_> {
         let mut recordings = Vec::with_capacity(manifest.recording.len());
         for recording in &manifest.recording {
             let domain = recording.domain.as_ref().map_or("", |d| d.as_ref().as_str());
-            if !seen.insert((domain, recording.file.as_ref().as_str())) {
+            let start = recording.stretch.as_ref().map(|s| s.samples.start);
+            if !seen.insert((domain, recording.file.as_ref().as_str(), start)) {
                 let place = if domain.is_empty() {
                     String::new()
                 } else {
@@ -82,12 +84,10 @@ impl Source<'_> {
                 return Err(self.error(Some(recording.file.span()), message));
             }
             let entry = context.entry(recording)?;
-            // plain absence is in the entry; a name that fits several files deserves a word
-            if let Some(fault) = entry
-                .fault
-                .as_ref()
-                .filter(|f| entry.path.is_none() && !f.starts_with("no file"))
-            {
+            // plain absence is in the entry; a name that fits several files, and labels that cannot be read, deserve a word
+            let absent = entry.path.is_none() && entry.fault.as_ref().is_some_and(|f| f.starts_with("no file"));
+            let told = if absent { None } else { entry.fault.as_ref() };
+            if let Some(fault) = told.filter(|_| entry.path.is_none() || recording.fault.is_some()) {
                 warnings.push(format!("{}: {fault}", entry.file));
             }
             recordings.push(entry);
@@ -135,7 +135,7 @@ impl Source<'_> {
             stated = with_chosen_files(self, globs, base, stated)?;
         }
         let Some(pattern) = &table.pattern else {
-            return Ok(stated);
+            return with_labels(self, table, base, stated);
         };
         let pattern = Pattern::new(self, pattern)?;
         let (mut rows, mut passed) = (Vec::with_capacity(stated.len()), Vec::new());
@@ -152,7 +152,7 @@ impl Source<'_> {
                 shorten(&passed)
             ));
         }
-        Ok(rows)
+        with_labels(self, table, base, rows)
     }
 
     /// Classes as stated, else all that occur, in alphabetical order.
@@ -247,7 +247,10 @@ impl Context<'_> {
             Err(reason) => (None, Some(reason)),
         };
         Ok(RecordingEntry {
-            file: table.file.as_ref().clone(),
+            file: match &table.stretch {
+                Some(Stretch { samples, .. }) => format!("{}[{}..{}]", table.file.as_ref(), samples.start, samples.end),
+                None => table.file.as_ref().clone(),
+            },
             path,
             // empty until the queries of domains are asked
             domain: table.domain.as_ref().map_or(String::new(), |d| d.as_ref().clone()),
@@ -262,7 +265,10 @@ impl Context<'_> {
             text: self.table.text,
             raw: self.table.raw,
             attributes: table.attributes.clone(),
-            fault: absent.or(no_channel),
+            words: table.labels.as_ref().map(|labels| labels.as_ref().key.clone()),
+            stretch: table.stretch.clone(),
+            fault: absent.or(no_channel).or_else(|| table.fault.clone()),
+            packed: None,
         })
     }
 }

@@ -5,8 +5,11 @@ mod classes;
 mod entry;
 mod files;
 mod folder;
+mod index;
+mod labels;
 mod lookup;
 mod manifest;
+mod packed;
 mod pattern;
 mod schema;
 mod source;
@@ -17,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub use classes::{ClassComparison, Family};
 pub use entry::{Attribute, Channel, RecordingEntry};
 pub(crate) use files::walk;
+pub use index::Extent;
+pub(crate) use labels::Stretch;
 
 use crate::error::{Error, Result};
 
@@ -59,8 +64,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Opens a manifest (a TOML file), or a folder laid out as `FOLDER/<domain>/<class>/<files>`, or
-    /// `FOLDER/<domain>/<files>` for a domain without labels.
+    /// Opens a manifest (a TOML file); or a file that [`pack`](crate::pack) wrote, known by its contents; or a folder laid
+    /// out as `FOLDER/<domain>/<class>/<files>`, or `FOLDER/<domain>/<files>` for a domain without labels.
     ///
     /// Absent files are no error here: their entries have no path. Errors: the manifest cannot be read or says what
     /// cannot be (with its line); `root` of the options is not a folder; a folder without recordings.
@@ -72,6 +77,8 @@ impl Dataset {
         }
         let mut dataset = if path.is_dir() {
             folder::open(path, options)?
+        } else if packed::is_hdf5(path) {
+            packed::open(path, options)?
         } else {
             manifest::open(path, options)?
         };

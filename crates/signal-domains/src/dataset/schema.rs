@@ -6,6 +6,7 @@ use serde::Deserialize;
 use signal_conditioning::Geometry;
 use toml::Spanned;
 
+use super::labels::Stretch;
 use super::{Attribute, Channel, Family};
 use crate::formats::{RawLayout, TextLayout};
 
@@ -37,6 +38,7 @@ pub(super) struct DatasetTable {
     pub pattern: Option<Spanned<String>>,
     pub classes: Option<Vec<Spanned<String>>>,
     pub channels: Option<Spanned<Vec<Channel>>>,
+    pub labels: Option<Spanned<LabelsTable>>,
     #[serde(default)]
     pub text: TextLayout,
     pub raw: Option<RawLayout>,
@@ -57,7 +59,7 @@ pub(super) struct DomainTable {
     pub query: Spanned<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordingTable {
     pub file: Spanned<String>,
@@ -70,8 +72,24 @@ pub(super) struct RecordingTable {
     pub sha256: Option<Spanned<Sha256s>>,
     pub bytes: Option<Sizes>,
     pub unit: Option<String>,
+    pub labels: Option<Spanned<LabelsTable>>,
     #[serde(default)]
     pub attributes: BTreeMap<String, Attribute>,
+    /// The part of the file that this is, where its labels change.
+    #[serde(skip)]
+    pub stretch: Option<Stretch>,
+    /// Why its labels cannot be read.
+    #[serde(skip)]
+    pub fault: Option<String>,
+}
+
+/// Labels in the recordings' files.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LabelsTable {
+    pub key: String,
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
 }
 
 impl RecordingTable {
@@ -88,7 +106,10 @@ impl RecordingTable {
             sha256: None,
             bytes: None,
             unit: None,
+            labels: None,
             attributes: BTreeMap::new(),
+            stretch: None,
+            fault: None,
         }
     }
 }
@@ -109,7 +130,7 @@ impl Globs {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged, expecting = "a SHA-256 in hex, or a list of them")]
 pub(super) enum Sha256s {
     One(String),

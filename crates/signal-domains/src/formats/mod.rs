@@ -1,7 +1,7 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
 mod flac;
-mod hdf5;
+pub(crate) mod hdf5;
 mod limits;
 mod lines;
 mod listing;
@@ -10,7 +10,7 @@ mod mat5;
 mod npy;
 mod numbers;
 mod raw;
-mod source;
+pub(crate) mod source;
 mod stream;
 mod tdms;
 mod text;
@@ -47,11 +47,14 @@ pub struct ReadOptions {
     pub text: TextLayout,
     /// How it is laid out if it is bare binary numbers. Where this is stated the file's contents decide nothing.
     pub raw: Option<RawLayout>,
+    /// The column of a text file, by its name in the header, that may hold words instead of numbers; it is read as their
+    /// places in [`Variable::words`].
+    pub words: Option<String>,
 }
 
 /// What each format's reader does. Arguments are checked before: variables are there and numeric, channels and samples
 /// inside them.
-pub(crate) trait Reader {
+pub(crate) trait Reader: Send + Sync {
     /// The format's name.
     fn format(&self) -> &'static str;
     /// Everything in the file, readable as a signal or not, in the file's order.
@@ -116,6 +119,15 @@ impl SignalFile {
         })
     }
 
+    /// An HDF5 file that was opened as such.
+    pub(crate) fn of_hdf5(path: &Path, limits: Limits, file: hdf5::Hdf5File) -> Self {
+        Self {
+            source: path.to_owned(),
+            limits,
+            reader: Box::new(file),
+        }
+    }
+
     /// The format's name: `MAT level 5`, `text` ...
     pub fn format(&self) -> &'static str {
         self.reader.format()
@@ -159,6 +171,19 @@ impl SignalFile {
         let Some(variable) = self.variables().get(index) else {
             return Err(self.no_variable(index));
         };
+        if !variable.numeric {
+            return Err(Error::variable(&self.source, crate::select::no_numbers(variable)));
+        }
+        // before they are listed: what a file declares of an array that is not stored costs it nothing
+        if variable.channels() > self.limits.max_variables {
+            let message = format!(
+                "{} has {} channels, more than the {} allowed at a time; read them one by one",
+                variable.describe(),
+                variable.channels(),
+                self.limits.max_variables
+            );
+            return Err(Error::limit(&self.source, message));
+        }
         let channels: Vec<Chosen> = (0..variable.channels())
             .map(|channel| Chosen {
                 variable: index,
@@ -246,6 +271,11 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
              bare numbers whose layout is stated as `raw`"))
     } else {
-        Ok(Box::new(text::TextFile::open(source, options.text, limits)?))
+        Ok(Box::new(text::TextFile::open(
+            source,
+            options.text,
+            options.words.as_deref(),
+            limits,
+        )?))
     }
 }

@@ -27,6 +27,8 @@ pub struct Variable {
     pub rate_hz: Option<f64>,
     /// Unit of the samples, where the file states one.
     pub unit: Option<String>,
+    /// Where its numbers are places in a list of words (a column of labels), the words.
+    pub words: Vec<String>,
     /// What else the file says about it; a `char` variable's text is attribute `text`.
     pub attributes: BTreeMap<String, Attribute>,
     /// Why it cannot be read, where that needs saying.
@@ -79,10 +81,10 @@ impl Variable {
         self.shape.iter().fold(1, |p: usize, &n| p.saturating_mul(n))
     }
 
-    /// Whether it can be a recording: real numbers that are no times, more than one sample, at most two extents other
+    /// Whether it can be a recording: real numbers that are no times and no words, more than one sample, at most two extents other
     /// than 1.
     pub fn is_signal(&self) -> bool {
-        self.numeric && !self.time && self.samples() > 1 && self.wide_extents().len() <= 2
+        self.numeric && !self.time && self.words.is_empty() && self.samples() > 1 && self.wide_extents().len() <= 2
     }
 
     /// `name (121265x1 float64)`.

@@ -25,6 +25,8 @@ def npy(shape, data=b"", descr="'<f8'", version=1, length=None):
 # extents whose product is beyond the file, beyond 64 bits, beyond a number
 put("shape_beyond_the_file.npy", npy("(1000000000,)", bytes(80)))
 put("shape_beyond_64_bits.npy", npy("(4294967296, 4294967296)", bytes(80)))
+# the same of a type that is not read: found by fuzzing, which saw room made for 4294967296 channels
+put("shape_of_no_type.npy", npy("(4294967296, 4294967296)", bytes(80), descr="$'<f8'"))
 put("shape_beyond_numbers.npy", npy("(" + "9" * 40 + ",)", bytes(80)))
 put("shape_of_many_extents.npy", npy("(" + "1," * 5000 + ")", bytes(8)))
 put("header_beyond_the_file.npy", npy("(10,)", bytes(80), version=2, length=0xFFFFFFFF))

@@ -13,8 +13,8 @@ use crate::dataset::Attribute;
 /// MATLAB keeps what its cells and structs refer to in this group.
 const REFERRED: &str = "#refs#/";
 /// Longest text that is shown, in characters, and most attributes of a data set that are listed.
-const MOST_TEXT: usize = 512;
-const MOST_ATTRIBUTES: usize = 64;
+pub(crate) const MOST_TEXT: usize = 512;
+pub(crate) const MOST_ATTRIBUTES: usize = 64;
 /// Attributes of a data set that state its rate in Hz, or its spacing in seconds, compared in lower case.
 const RATES: [&str; 10] = [
     "fs",
@@ -255,7 +255,7 @@ fn number(datatype: &DatatypeMessage) -> Option<(Number, Endian)> {
             signed,
             bit_offset: 0,
             bit_precision,
-        } if u32::from(bit_precision) == 8 * size => {
+        } if size.checked_mul(8) == Some(u32::from(bit_precision)) => {
             let number = match (size, signed) {
                 (1, true) => Number::I8,
                 (1, false) => Number::U8,
@@ -333,6 +333,11 @@ fn first(attribute: &H5Attribute) -> Option<f64> {
             one(super::to_f64(attribute.read_numeric_as::<u64>().ok()?, |v| v as f64))
         }
         DatatypeMessage::FloatingPoint { .. } => one(attribute.read_numeric_as::<f64>().ok()?),
+        // true and false as h5py writes them
+        DatatypeMessage::Enum { base, .. } if base.element_size() == 1 => match attribute.read_raw().ok()?[..] {
+            [byte] => Some(f64::from(byte)),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -350,7 +355,10 @@ fn describe(variable: &mut Variable, dataset: &H5Dataset) {
         }
         let Ok(attribute) = dataset.attr(&name) else { continue };
         let value = match first(&attribute) {
-            Some(number) => Attribute::Number(number),
+            Some(number) => match attribute.datatype() {
+                Ok(DatatypeMessage::Enum { .. }) => Attribute::Flag(number != 0.0),
+                _ => Attribute::Number(number),
+            },
             None => match attribute.read_string() {
                 Ok(text) if text.chars().count() <= MOST_TEXT => {
                     Attribute::Text(text.trim_end_matches('\0').to_owned())

@@ -5,6 +5,7 @@
 //! external and virtual data sets are refused.
 
 mod listing;
+mod write;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use rust_hdf5::{H5Dataset, H5File};
 
 use self::listing::Walk;
+pub(crate) use self::listing::{MOST_ATTRIBUTES, MOST_TEXT};
+pub(crate) use self::write::{Hdf5Writer, Samples};
 use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
@@ -22,14 +25,14 @@ use crate::select::Chosen;
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
 /// Whether the signature stands at byte 0 or after a user block of 512 bytes or a power of two times that.
-pub(super) fn is_hdf5(head: &[u8]) -> bool {
+pub(crate) fn is_hdf5(head: &[u8]) -> bool {
     std::iter::once(0)
         .chain((9..=16).map(|p| 1 << p))
         .any(|at| head.get(at..at + SIGNATURE.len()) == Some(&SIGNATURE[..]))
 }
 
 /// An open HDF5 file and the list of its data sets.
-pub(super) struct Hdf5File {
+pub(crate) struct Hdf5File {
     path: PathBuf,
     file: H5File,
     listing: Listing<Spot>,
@@ -64,7 +67,7 @@ enum Kind {
 }
 
 impl Hdf5File {
-    pub(super) fn open(source: &Source, limits: &Limits) -> Result<Self> {
+    pub(crate) fn open(source: &Source, limits: &Limits) -> Result<Self> {
         if source.in_memory() {
             return Err(source.unsupported("HDF5 data in memory; write them to a file and open that"));
         }
@@ -98,6 +101,23 @@ impl Hdf5File {
             listing,
             most_bytes: limits.inflated(source.len()),
         })
+    }
+
+    /// A text that the file as a whole states.
+    pub(crate) fn stated(&self, name: &str) -> Option<String> {
+        let text = self.file.attr_string(name).ok()?;
+        Some(text.trim_end_matches('\0').to_owned())
+    }
+
+    /// The data set of texts of that name; `None` where there is none.
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
+        if !self.listing.variables.iter().any(|v| v.name == name) {
+            return Ok(None);
+        }
+        let texts = self.file.dataset(name).and_then(|dataset| dataset.read_strings());
+        texts
+            .map(Some)
+            .map_err(|e| damaged(&self.path, &format!("data set {name}: {e}")))
     }
 
     fn channel(&self, chosen: &Chosen, samples: Range<usize>) -> Result<Vec<f64>> {

@@ -32,6 +32,9 @@ const SAMPLE_LINES: usize = 64;
 const SAMPLE_BYTES: usize = 1 << 17;
 /// Most columns.
 const MOST_COLUMNS: usize = 1 << 12;
+/// Most different words of a column of labels, and characters of one.
+const MOST_WORDS: usize = 256;
+const LONGEST_WORD: usize = 64;
 /// Every so many rows it is remembered where they start.
 const MARK_ROWS: usize = 1 << 12;
 /// Names of columns that hold times if their values grow from row to row.
@@ -62,18 +65,36 @@ pub(super) struct TextFile {
 }
 
 /// What a column holds.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Column {
     Numbers,
     /// Times, as nanoseconds from the first one.
     Stamps(i64),
+    /// One of these words, in the order in which they first come.
+    Words(Vec<String>),
 }
 
 impl Column {
-    fn value(self, cell: &str, decimal: Decimal) -> Option<f64> {
+    fn value(&self, cell: &str, decimal: Decimal) -> Option<f64> {
         match self {
             Self::Numbers => number(cell, decimal),
-            Self::Stamps(first) => stamp(cell).map(|ns| (ns.wrapping_sub(first)) as f64 * 1e-9),
+            Self::Stamps(first) => stamp(cell).map(|ns| (ns.wrapping_sub(*first)) as f64 * 1e-9),
+            Self::Words(words) => words
+                .iter()
+                .position(|word| word == bare(cell))
+                .map(|place| place as f64),
+        }
+    }
+
+    /// Takes up a word that is new; not if it is none, or there are too many.
+    fn learn(&mut self, cell: &str) {
+        if let Self::Words(words) = self
+            && words.len() < MOST_WORDS
+        {
+            let word = bare(cell);
+            if !word.is_empty() && word.chars().count() <= LONGEST_WORD && !words.iter().any(|known| known == word) {
+                words.push(word.to_owned());
+            }
         }
     }
 }
@@ -122,7 +143,7 @@ impl Top {
 }
 
 impl TextFile {
-    pub(super) fn open(source: Source, layout: TextLayout, limits: &Limits) -> Result<Self> {
+    pub(super) fn open(source: Source, layout: TextLayout, words: Option<&str>, limits: &Limits) -> Result<Self> {
         let coding = Coding::of(&source, layout.encoding, limits)?;
         let top = Top::read(&source, coding, layout.skip_lines)?;
         let dialect = detect(
@@ -140,7 +161,7 @@ impl TextFile {
             return Err(Error::limit(source.path(), message));
         }
         let head = usize::from(dialect.header) + usize::from(dialect.units);
-        let mut columns = Columns::new(&source, &dialect, &top.lines)?;
+        let mut columns = Columns::new(&source, &dialect, &top.lines, words)?;
         let first_line = top.comment_lines + head + 1;
         drop(top);
         let marks = columns.check(coding, first_line)?;
@@ -171,7 +192,7 @@ struct Columns<'s> {
 }
 
 impl<'s> Columns<'s> {
-    fn new(source: &'s Source, dialect: &'s Dialect, lines: &[String]) -> Result<Self> {
+    fn new(source: &'s Source, dialect: &'s Dialect, lines: &[String], words: Option<&str>) -> Result<Self> {
         let cells = |i: usize| split(&lines[i], dialect.delimiter).map(|c| bare(c).trim().to_owned());
         let numbered = || (1..=dialect.columns).map(|n| n.to_string()).collect();
         let names: Vec<String> = if dialect.header { cells(0).collect() } else { numbered() };
@@ -196,9 +217,14 @@ impl<'s> Columns<'s> {
         let first = lines.get(usize::from(dialect.header) + usize::from(dialect.units));
         let mut kinds = vec![Column::Numbers; dialect.columns];
         if let Some(first) = first {
-            for (kind, cell) in kinds.iter_mut().zip(split(first, dialect.delimiter)) {
-                if let (None, Some(first)) = (number(cell, dialect.decimal), stamp(cell)) {
+            for ((kind, name), cell) in kinds.iter_mut().zip(&names).zip(split(first, dialect.delimiter)) {
+                if number(cell, dialect.decimal).is_some() {
+                    continue;
+                }
+                if let Some(first) = stamp(cell) {
                     *kind = Column::Stamps(first);
+                } else if words == Some(name) {
+                    *kind = Column::Words(Vec::new());
                 }
             }
         }
@@ -256,9 +282,10 @@ impl<'s> Columns<'s> {
         let mut clocks = self.clocks.iter_mut().peekable();
         for cell in split(&line.text, dialect.delimiter) {
             cells += 1;
-            let Some(kind) = self.kinds.get(cells - 1) else {
+            let Some(kind) = self.kinds.get_mut(cells - 1) else {
                 continue;
             };
+            kind.learn(cell);
             let Some(value) = kind.value(cell, dialect.decimal) else {
                 if split(&line.text, dialect.delimiter).count() != dialect.columns {
                     // said below
@@ -268,6 +295,7 @@ impl<'s> Columns<'s> {
                 let expected = match kind {
                     Column::Numbers => "a number",
                     Column::Stamps(_) => "a time",
+                    Column::Words(_) => "one of at most 256 short labels",
                 };
                 let place = Place::Cell {
                     line: line.number,
@@ -277,8 +305,8 @@ impl<'s> Columns<'s> {
             };
             if let Some((_, clock)) = clocks.next_if(|(column, _)| *column == cells - 1) {
                 let resolution = match kind {
-                    Column::Numbers => resolution(cell),
                     Column::Stamps(_) => stamp_resolution(cell),
+                    _ => resolution(cell),
                 };
                 clock.tick(value, resolution);
             }
@@ -340,11 +368,17 @@ impl<'s> Columns<'s> {
         let columns = self.names.into_iter().zip(self.units).zip(self.kinds).zip(times);
         for (((name, unit), kind), time) in columns {
             let stamps = matches!(kind, Column::Stamps(_));
+            let (word, words) = match &kind {
+                Column::Numbers => ("text", Vec::new()),
+                Column::Stamps(_) => ("times", Vec::new()),
+                Column::Words(words) => ("words", words.clone()),
+            };
             let mut variable = Variable {
                 time,
                 rate_hz,
                 unit: if stamps { Some("s".into()) } else { unit },
-                ..Variable::numbers(name, vec![self.rows], if stamps { "times" } else { "text" })
+                words,
+                ..Variable::numbers(name, vec![self.rows], word)
             };
             if let Some(remark) = &remark {
                 variable
