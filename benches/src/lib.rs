@@ -1,4 +1,5 @@
-//! What the benches share: the devices they run on, the clock, the allocator.
+//! What the benches share: the devices they run on, the clock, the program's allocator, so that they see the cost of memory
+//! that its user sees.
 #![forbid(unsafe_code)]
 
 pub mod networks;
@@ -10,16 +11,13 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Result};
 
-// the program's allocator, so that the benches see the cost of memory that its user sees
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The devices to measure on, as the environment variable `CROSSRIG_BENCH_DEVICE` lists them: `cpu` (the default), `cuda`
 /// (the first CUDA device) or `cpu,cuda`.
 ///
 /// # Panics
 /// Another name; a CUDA device that does not answer, or without the feature `cuda`.
 pub fn devices() -> Vec<Device> {
+    kept_heap::keep_freed_pages();
     let listed = std::env::var("CROSSRIG_BENCH_DEVICE").unwrap_or_else(|_| "cpu".into());
     let device = |name: &str| match name {
         "cpu" => Device::Cpu,

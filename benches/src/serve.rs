@@ -27,8 +27,9 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Refuses another number of threads than the pools have.
+    /// Sets the allocator as the program does. Refuses another number of threads than the pools have.
     pub fn check(&self) -> Result<()> {
+        kept_heap::keep_freed_pages();
         let there = rayon::current_num_threads();
         if there == self.threads {
             return Ok(());

@@ -9,11 +9,6 @@ use clap::{Parser, Subcommand};
 use crossrig::Error;
 use crossrig::commands::{Context, demo, evaluate, init, inspect, pack, predict, train};
 
-// A training step frees and allocates hundreds of megabytes; the system's allocator hands them back to the kernel and
-// pays for fresh pages each time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Carry a fault diagnosis from one machine to another, and see how far to trust it.
 #[derive(Parser)]
 #[command(
@@ -46,6 +41,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    kept_heap::keep_freed_pages();
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     // the first Ctrl-C finishes the step and saves a checkpoint, the second ends at once

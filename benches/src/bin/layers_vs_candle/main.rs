@@ -55,6 +55,7 @@ struct Record {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    kept_heap::keep_freed_pages();
     let args = Args::parse();
     let plan = Plan {
         rounds: if args.quick { 1 } else { args.rounds.into() },
