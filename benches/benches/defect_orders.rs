@@ -45,7 +45,7 @@ fn pieces(c: &mut Criterion) {
 
     assert!(shaft_speed(&x, rate, 1770.0).unwrap().trusted_hz().is_some());
     group.bench_function("shaft speed of 10 s", |b| {
-        b.iter(|| shaft_speed(&x, rate, 1770.0).unwrap())
+        b.iter(|| shaft_speed(&x, rate, 1770.0).unwrap());
     });
 
     let angle = ShaftAngle::from_speeds(&[0.0, SECONDS as f64], &[25.0, 35.0]).unwrap();
