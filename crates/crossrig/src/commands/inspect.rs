@@ -93,7 +93,7 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     if args.physics.physics {
         return inspect_physics::run(path, args.key.as_deref(), &args.physics, args.json);
     }
-    if path.is_file() && path.extension().is_none_or(|e| e != "toml") {
+    if path.is_file() && path.extension().is_none_or(|e| e != "toml") && !Dataset::is_packed(path) {
         return one_file(path, args.json);
     }
     let mut dataset = open(path)?;

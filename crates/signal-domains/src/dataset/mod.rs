@@ -64,6 +64,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Whether the file at `path` is a data set that [`pack`](crate::pack()) wrote; a file of another kind, or none, is not.
+    pub fn is_packed(path: &Path) -> bool {
+        packed::is_packed(path)
+    }
+
     /// Opens a manifest (a TOML file); or a file that [`pack`](crate::pack) wrote, known by its contents; or a folder laid
     /// out as `FOLDER/<domain>/<class>/<files>`, or `FOLDER/<domain>/<files>` for a domain without labels.
     ///

@@ -23,6 +23,16 @@ pub(super) fn is_hdf5(path: &Path) -> bool {
     File::open(path).and_then(|mut f| f.read_exact(&mut head)).is_ok() && starts_hdf5(&head)
 }
 
+/// Whether a file is one that `pack` wrote, of whatever layout.
+pub(super) fn is_packed(path: &Path) -> bool {
+    let limits = Limits::default();
+    let stated = || {
+        let file = Hdf5File::open(&Source::open(path, &limits).ok()?, &limits).ok()?;
+        file.stated(layout::FORMAT)
+    };
+    is_hdf5(path) && stated().as_deref() == Some(layout::FORMAT_NAME)
+}
+
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if options.root.is_some() || options.key.is_some() {
         let message = format!(

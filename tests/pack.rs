@@ -1,0 +1,50 @@
+//! `crossrig pack`: one file that stands for the whole data set.
+
+mod common;
+
+use std::fs;
+
+use common::{QUICK, ok, plant, run, weights};
+
+#[test]
+fn a_packed_data_set_is_inspected_and_trained_on_like_its_originals() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    plant(folder, 3);
+    let said = ok(folder, "pack plant --out plant.h5").stderr;
+    assert!(said.contains("12 recordings"), "{said}");
+    let inspected = ok(folder, "inspect plant.h5").stdout;
+    assert!(
+        inspected.contains("machine-a") && inspected.contains("healthy"),
+        "{inspected}"
+    );
+
+    ok(folder, &format!("{QUICK} --out original"));
+    let packed = QUICK.replace("--data plant", "--data plant.h5");
+    ok(folder, &format!("{packed} --out packed"));
+    for model in ["model.safetensors", "source_only.safetensors"] {
+        assert_eq!(
+            weights(&folder.join("original").join(model)),
+            weights(&folder.join("packed").join(model)),
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_partial_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    plant(folder, 1);
+    fs::write(folder.join("there.h5"), "mine").unwrap();
+    let refused = run(folder, "pack plant --out there.h5");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert_eq!(fs::read(folder.join("there.h5")).unwrap(), b"mine");
+
+    fs::write(folder.join("plant/machine-b/fault/broken.mat"), "no recording").unwrap();
+    let before = common::files(folder);
+    let failed = run(folder, "pack plant --out new.h5");
+    assert_eq!(failed.code, 2, "{}", failed.stderr);
+    assert!(failed.stderr.contains("broken.mat"), "{}", failed.stderr);
+    assert_eq!(common::files(folder), before);
+}
