@@ -319,14 +319,39 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             }
             weight = weight.add(M);
         }
-        for (sums, (&scale, &shift)) in sums.iter_mut().zip(terms.finish.scale.iter().zip(terms.finish.shift)) {
-            let (scale, shift) = (V::splat(scale), V::splat(shift));
-            *sums = sums.map(|sum| sum.times_plus(scale, shift));
+        let Finish { scale, shift, relu, .. } = terms.finish;
+        for m in 0..M {
+            if m < scale.len() {
+                let (scale, shift) = (V::splat(scale[m]), V::splat(shift[m]));
+                for j in 0..J {
+                    sums[m][j] = sums[m][j].times_plus(scale, shift);
+                }
+            }
         }
-        if terms.finish.relu {
-            sums = sums.map(|sums| sums.map(|sum| sum.above_zero()));
+        if relu {
+            for m in 0..M {
+                for j in 0..J {
+                    sums[m][j] = sums[m][j].above_zero();
+                }
+            }
         }
         let whole = place.width - at >= J * V::LANES;
+        if whole && span.rows == M {
+            // most tiles: straight from the registers
+            for m in 0..M {
+                let out = place.first.add(m * place.stride + at);
+                for j in 0..J {
+                    let out = out.add(j * V::LANES);
+                    let sum = if place.add {
+                        V::load(out).plus(sums[m][j])
+                    } else {
+                        sums[m][j]
+                    };
+                    sum.store(out);
+                }
+            }
+            return;
+        }
         for m in 0..M {
             if m == span.rows {
                 break;
