@@ -320,55 +320,29 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             weight = weight.add(M);
         }
         let Finish { scale, shift, relu, .. } = terms.finish;
-        for m in 0..M {
-            if m < scale.len() {
-                let (scale, shift) = (V::splat(scale[m]), V::splat(shift[m]));
-                for j in 0..J {
-                    sums[m][j] = sums[m][j].times_plus(scale, shift);
-                }
-            }
-        }
-        if relu {
-            for m in 0..M {
-                for j in 0..J {
-                    sums[m][j] = sums[m][j].above_zero();
-                }
-            }
-        }
         let whole = place.width - at >= J * V::LANES;
-        if whole && span.rows == M {
-            // most tiles: straight from the registers
-            for m in 0..M {
-                let out = place.first.add(m * place.stride + at);
-                for j in 0..J {
-                    let out = out.add(j * V::LANES);
-                    let sum = if place.add {
-                        V::load(out).plus(sums[m][j])
-                    } else {
-                        sums[m][j]
-                    };
-                    sum.store(out);
-                }
-            }
-            return;
-        }
         for m in 0..M {
             if m == span.rows {
                 break;
             }
             let out = place.first.add(m * place.stride + at);
+            let line = scale.get(m).zip(shift.get(m));
             for j in 0..J {
+                // here and not in a loop of its own: the sums are to stay in registers until they are stored
+                let mut sum = sums[m][j];
+                if let Some((&scale, &shift)) = line {
+                    sum = sum.times_plus(V::splat(scale), V::splat(shift));
+                }
+                if relu {
+                    sum = sum.above_zero();
+                }
                 let out = out.add(j * V::LANES);
                 if whole {
-                    let sum = if place.add {
-                        V::load(out).plus(sums[m][j])
-                    } else {
-                        sums[m][j]
-                    };
+                    let sum = if place.add { V::load(out).plus(sum) } else { sum };
                     sum.store(out);
                 } else {
                     let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
-                    sums[m][j].store(values.as_mut_ptr());
+                    sum.store(values.as_mut_ptr());
                     let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
                     for (i, &value) in values[..left].iter().enumerate() {
                         let out = out.add(i);
