@@ -339,12 +339,12 @@ vectorised! {
         plan: &Plan,
         rows: Range<usize>,
         first: usize,
-        affines: &[Affine<T>],
         floor: Floor<T>,
-        sums: &mut [RowSums<T>],
+        channels: &mut [(Affine<T>, RowSums<T>)],
     ) {
         for row in rows {
-            for (i, (sums, &affine)) in sums.iter_mut().zip(affines).enumerate() {
+            for (i, (affine, sums)) in channels.iter_mut().enumerate() {
+                let affine = *affine;
                 let (factor, shift) = dy.line(row * plan.channels + first + i);
                 sums.add(plan.row(dy.values, row, first + i), plan.row(x, row, first + i), |dy, x| {
                     let g = floor.gradient(affine.of(x), dy * factor + shift);
@@ -463,17 +463,19 @@ fn of_range<T: Float>(
     let Passed { plan, eps, .. } = passed;
     let rows = &plan.ranges[range];
     let moments = &passed.moments[range * plan.channels..][channels.clone()];
-    let affines: Vec<_> = moments
+    let mut sums: Vec<_> = moments
         .iter()
         .zip(channels.clone())
-        .map(|(&moment, channel)| Affine::new(moment, eps, weight[channel], bias[channel]))
+        .map(|(&moment, channel)| {
+            let affine = Affine::new(moment, eps, weight[channel], bias[channel]);
+            (affine, RowSums::new())
+        })
         .collect();
-    let mut sums = vec![RowSums::new(); channels.len()];
     let floor = Floor::new(passed.relu);
-    add_gradients(dy, x, plan, rows.clone(), channels.start, &affines, floor, &mut sums);
+    add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
     let values = (rows.len() * plan.length) as f64;
     let mean_over = |sum: f64| if passed.through_statistics { sum / values } else { 0.0 };
-    let of_channel = |((sums, affine), moment): ((RowSums<T>, Affine<T>), &Moment)| {
+    let of_channel = |((affine, sums), moment): ((Affine<T>, RowSums<T>), &Moment)| {
         let (sum, with_x) = sums.totals();
         let off = moment.mean - affine.mean.to_f64();
         let inv_std = 1.0 / (moment.var + eps).sqrt();
@@ -486,5 +488,5 @@ fn of_range<T: Float>(
         };
         (line, with_unit, sum)
     };
-    sums.into_iter().zip(affines).zip(moments).map(of_channel).collect()
+    sums.into_iter().zip(moments).map(of_channel).collect()
 }
