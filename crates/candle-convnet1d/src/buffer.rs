@@ -298,27 +298,6 @@ pub(crate) struct Place<'a, T> {
     written: &'a Cell<usize>,
 }
 
-/// Elements that are written at a time: a vector of f32.
-const VECTOR: usize = 16;
-
-/// All values before the first of them is written: no need to know that what is read lies elsewhere.
-#[allow(clippy::inline_always, reason = "part of vector loops")]
-#[inline(always)]
-fn write_vector<T: Float>(
-    slots: &mut [MaybeUninit<T>; VECTOR],
-    a: &[T; VECTOR],
-    b: &[T; VECTOR],
-    f: &impl Fn(T, T) -> T,
-) {
-    let mut values = [T::zero(); VECTOR];
-    for i in 0..VECTOR {
-        values[i] = f(a[i], b[i]);
-    }
-    for i in 0..VECTOR {
-        slots[i].write(values[i]);
-    }
-}
-
 impl<T: Float> Place<'_, T> {
     /// Writes `f(a[i], b[i])`; `a` and `b` are at least as long as the row.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
@@ -326,24 +305,9 @@ impl<T: Float> Place<'_, T> {
     pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) {
         let length = self.place.len();
         let (a, b) = (&a[..length], &b[..length]);
-        let whole = self.place.as_chunks_mut::<VECTOR>().0;
-        let (whole_a, whole_b) = (a.as_chunks::<VECTOR>().0, b.as_chunks::<VECTOR>().0);
-        for (slots, (a, b)) in whole.iter_mut().zip(whole_a.iter().zip(whole_b)) {
-            write_vector(slots, a, b, &f);
-        }
-        if !length.is_multiple_of(VECTOR) {
-            // a whole vector again, where there is one: its front was written as it is now
-            if let (Some(slots), Some(a), Some(b)) = (
-                self.place.last_chunk_mut::<VECTOR>(),
-                a.last_chunk::<VECTOR>(),
-                b.last_chunk::<VECTOR>(),
-            ) {
-                write_vector(slots, a, b, &f);
-            } else {
-                for (slot, (&a, &b)) in self.place.iter_mut().zip(a.iter().zip(b)) {
-                    slot.write(f(a, b));
-                }
-            }
+        // one loop without structure: blocks of a vector in it come out as gathers
+        for (slot, (&a, &b)) in self.place.iter_mut().zip(a.iter().zip(b)) {
+            slot.write(f(a, b));
         }
         self.written.set(self.written.get() + length);
     }

@@ -92,22 +92,10 @@ impl<T: Float> RowSums<T> {
                     second[i] += y;
                 }
             }
-            if !rest_a.is_empty() {
-                if let (Some(a), Some(b)) = (a.last_chunk::<LANES>(), b.last_chunk::<LANES>()) {
-                    // a whole vector again, of which the front is known already
-                    let known = LANES - rest_a.len();
-                    for i in 0..LANES {
-                        let (x, y) = f(a[i], b[i]);
-                        first[i] += if i < known { T::zero() } else { x };
-                        second[i] += if i < known { T::zero() } else { y };
-                    }
-                } else {
-                    for (i, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
-                        let (x, y) = f(a, b);
-                        first[i] += x;
-                        second[i] += y;
-                    }
-                }
+            for (i, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
+                let (x, y) = f(a, b);
+                first[i] += x;
+                second[i] += y;
             }
             (self.first, self.second) = (first, second);
         }
