@@ -151,7 +151,8 @@ def export(args) -> None:
             if (pathlib.Path(args.onnx) / f"{NETWORKS[letter]}-n{batch}.onnx").exists():
                 continue
             command = [args.python, "export_onnx.py", "--network", letter, "--batch", batch, "--out", args.onnx]
-            subprocess.run(command, cwd=args.peers, check=True, stdout=sys.stderr)
+            if subprocess.run(command, cwd=args.peers, stdout=sys.stderr).returncode != 0:
+                sys.exit(f"no ONNX model of {letter}: {args.python} needs the opponents' requirements.txt, or leave --onnx out")
 
 
 def cases(groups: list[str], letters: str) -> list[dict]:
