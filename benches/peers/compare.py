@@ -9,7 +9,8 @@
 All programs of a case live at the same time and take turns of one timed run, in an order that rotates: what slows the
 machine down for a while slows all of them. Each is pinned to the same cores, has as many threads as cores, and keeps its
 heap (PyTorch by `--keep-heap`, ours by its allocator) but for `torch-plain`, which is PyTorch as it comes. A ratio is the
-median over the rounds of the opponent's time over ours: above 1, ours is faster. `best` is the fastest opponent.
+opponent's median time over ours: above 1, ours is faster. `best` is the fastest opponent, and what `ratios.json` holds; its
+`rss` is plain PyTorch's peak memory over ours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LETTERS = "ABCDE"
+# as the opponents' scripts name them
+NETWORKS = {
+    "A": "seresnext50",
+    "B": "seed-seresnext50",
+    "C": "light-cnn",
+    "D": "seresnext26-small",
+    "E": "resnet18-1d",
+}
+LETTERS = "".join(NETWORKS)
+GROUPS = ["train_step", "dann_step", "inference_1", "inference_64", "layers"]
 LAYERS = [
     "grouped-k3-g32-c128-l256",
     "grouped-k3-g32-c256-l128",
@@ -72,8 +82,7 @@ class Program:
 def programs(args, case: dict) -> dict[str, tuple[list[str], dict[str, str]]]:
     """Command and environment of each side of a case."""
     threads = ["--threads", str(args.threads), "--serve"]
-    # both sides keep their heap: mimalloc would hand freed pages back after 10 ms
-    ours_environment = {"RAYON_NUM_THREADS": str(args.threads), "MIMALLOC_PURGE_DELAY": "-1"}
+    ours_environment = {"RAYON_NUM_THREADS": str(args.threads)}
     peers = pathlib.Path(args.peers)
     python = args.python
 
@@ -94,6 +103,8 @@ def programs(args, case: dict) -> dict[str, tuple[list[str], dict[str, str]]]:
     best = ("--layout", "channels-last", "--keep-heap")
     if case["mode"] == "infer":
         sides["torch"] = torch("torch_bench.py", *best)
+        if args.compile:
+            sides["torch-compile"] = torch("torch_bench.py", *best, "--backend", "compile")
         if args.onnx:
             models = ["--models", args.onnx]
             rows = ["--network", case["network"], "--batch", str(case["batch"])]
@@ -119,19 +130,29 @@ def measure(args, case: dict) -> dict:
             time.sleep(args.pause)  # the others' threads stop spinning
             times[name].append(running[name].run())
     results = {name: program.finish() for name, program in running.items()}
-    opponents = [name for name in names if name != "ours"]
-    ratio = {
-        name: statistics.median(b / a for a, b in zip(times["ours"], times[name])) for name in opponents
-    }
+    median = {name: statistics.median(values) for name, values in times.items()}
+    ratio = {name: median[name] / median["ours"] for name in names if name != "ours"}
     return {
         **case,
-        "median_ms": {name: statistics.median(values) for name, values in times.items()},
+        "median_ms": median,
         "min_ms": {name: min(values) for name, values in times.items()},
         "ratio": ratio,
         "best": min(ratio.values()),
         "peak_rss_mib": {name: result["peak_rss_mib"] for name, result in results.items()},
         "times_ms": times,
     }
+
+
+def export(args) -> None:
+    """Writes the ONNX models that inference needs and the folder lacks."""
+    for group in args.groups:
+        batch = group.removeprefix("inference_")
+        for letter in args.letters if batch != group else "":
+            if (pathlib.Path(args.onnx) / f"{NETWORKS[letter]}-n{batch}.onnx").exists():
+                continue
+            command = [args.python, "export_onnx.py", "--network", letter, "--batch", batch, "--out", args.onnx]
+            if subprocess.run(command, cwd=args.peers, stdout=sys.stderr).returncode != 0:
+                sys.exit(f"no ONNX model of {letter}: {args.python} needs the opponents' requirements.txt, or leave --onnx out")
 
 
 def cases(groups: list[str], letters: str) -> list[dict]:
@@ -159,23 +180,29 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="interpreter with the opponents' packages")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "target" / "release", help="folder of our programs")
     parser.add_argument("--out", type=pathlib.Path, help="folder for ratios.json, table.md and all times")
-    parser.add_argument("--groups", nargs="+", default=["train_step", "inference_1", "inference_64"])
-    parser.add_argument("--networks", default=LETTERS, help="letters")
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--groups", nargs="+", default=GROUPS, choices=GROUPS)
+    parser.add_argument("--networks", nargs="+", default=[LETTERS], help="letters, together or apart")
+    parser.add_argument("--rounds", "--repeats", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cores", default="0,1", help="cores to pin to, as taskset takes them")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds between turns")
     parser.add_argument("--compile", action="store_true", help="torch.compile as well, which takes minutes to start")
-    parser.add_argument("--onnx", help="folder of export_onnx.py's models: ONNX Runtime in inference")
+    parser.add_argument("--onnx", help="folder for export_onnx.py's models, made if missing: ONNX Runtime in inference")
     parser.add_argument("--cold", action="store_true", help="layers rotate over 800 MB of buffers")
     args = parser.parse_args()
     if not args.peers:
         parser.error("--peers or CROSSRIG_PEERS: where are the opponents' scripts?")
+    args.letters = "".join(args.networks)
+    if not set(args.letters) <= set(LETTERS):
+        parser.error(f"--networks: letters of {LETTERS}, not {args.letters}")
+    if args.onnx:
+        args.onnx = str(pathlib.Path(args.onnx).resolve())
+        export(args)
 
     rows = []
     table = ["| group | case | ours, ms | opponents, ms (ratio) | best | peak MiB |", "|---|---|---:|---|---:|---|"]
     print("\n".join(table), flush=True)
-    for case in cases(args.groups, args.networks):
+    for case in cases(args.groups, args.letters):
         try:
             rows.append(measure(args, case))
         except (RuntimeError, OSError) as error:
@@ -190,7 +217,7 @@ def main() -> None:
     for row in rows:
         ratios.setdefault(row["kind"], {})[row["key"]] = round(row["best"], 3)
         plain = row["peak_rss_mib"].get("torch-plain")
-        if plain:
+        if plain and row["kind"] == "train_step":
             ours = row["peak_rss_mib"]["ours"]
             ratios.setdefault("rss", {})[row["key"]] = round(plain / ours, 3)
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())

@@ -30,11 +30,11 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
-        x.conv(&self.conv)?.norm(&self.norm, pass)
+        x.conv_norm(&self.conv, &self.norm, pass)
     }
 
     fn forward_relu(&self, x: &Signal, pass: Pass) -> Result<Signal> {
-        x.conv(&self.conv)?.norm_relu(&self.norm, pass)
+        x.conv_norm_relu(&self.conv, &self.norm, pass)
     }
 }
 

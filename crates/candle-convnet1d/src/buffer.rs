@@ -197,14 +197,13 @@ pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
 
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
-/// A task first calls `prepare` with its channels, then `fill` with what that returned, the row
-/// and the channel, for `length` elements. Returns the buffer and what `prepare` returned, in the
-/// order of the channels.
+/// A task first calls `prepare` with its channels, then `fill` with what that returned and the places of its rows. Returns
+/// the buffer and what `prepare` returned, in the order of the channels.
 pub(crate) fn write_channels<T: Float, P: Send>(
     (rows, channels, length): (usize, usize, usize),
     block: usize,
     prepare: impl Fn(Range<usize>) -> P + Sync,
-    fill: impl Fn(&P, usize, usize, Place<'_, T>) + Sync,
+    fill: impl Fn(&P, Places<'_, T>) + Sync,
 ) -> (Vec<T>, Vec<P>) {
     /// The start of the buffer, shared between tasks.
     struct Start<T>(*mut T);
@@ -222,28 +221,23 @@ pub(crate) fn write_channels<T: Float, P: Send>(
     let task = |number: usize| {
         let owned = number * block..((number + 1) * block).min(channels);
         let prepared = prepare(owned.clone());
-        for row in 0..rows {
-            for channel in owned.clone() {
-                // SAFETY: the offset plus `length` is at most `total`, for which the buffer has
-                // room; channels of different tasks are different, so no place is handed out
-                // to two tasks; `MaybeUninit` may be uninitialised.
-                let place = unsafe {
-                    let begin = start.get().add((row * channels + channel) * length);
-                    std::slice::from_raw_parts_mut(begin.cast::<MaybeUninit<T>>(), length)
-                };
-                let written = Cell::new(0);
-                fill(
-                    &prepared,
-                    row,
-                    channel,
-                    Place {
-                        place,
-                        written: &written,
-                    },
-                );
-                assert_eq!(written.get(), length, "a row is written in full");
-            }
-        }
+        let written = Cell::new(0);
+        // channels of different tasks are different
+        let places = Places {
+            start: start.get().cast(),
+            rows,
+            channels,
+            length,
+            at: (0, owned.start),
+            owned: owned.clone(),
+            written: &written,
+        };
+        fill(&prepared, places);
+        assert_eq!(
+            written.get(),
+            rows * owned.len() * length,
+            "all rows are written in full"
+        );
         prepared
     };
     let tasks = channels.div_ceil(block);
@@ -252,15 +246,55 @@ pub(crate) fn write_channels<T: Float, P: Send>(
     } else {
         (0..tasks).into_par_iter().map(task).collect()
     };
-    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each place says that all of it was
+    // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each task says that all of its part was
     // written.
     unsafe { out.set_len(total) };
     (out, prepared)
 }
 
+/// The places of a task's rows in a `(rows, channels, length)` buffer: those of some channels, which no other task has.
+pub(crate) struct Places<'a, T> {
+    start: *mut MaybeUninit<T>,
+    rows: usize,
+    channels: usize,
+    length: usize,
+    owned: Range<usize>,
+    /// Row and channel of the next place.
+    at: (usize, usize),
+    written: &'a Cell<usize>,
+}
+
+impl<'a, T: Float> Iterator for Places<'a, T> {
+    /// A row's number, its channel and its place, in the order in which they lie.
+    type Item = (usize, usize, Place<'a, T>);
+
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (row, channel) = self.at;
+        if row == self.rows || self.owned.is_empty() {
+            return None;
+        }
+        self.at = if channel + 1 == self.owned.end {
+            (row + 1, self.owned.start)
+        } else {
+            (row, channel + 1)
+        };
+        // SAFETY: the offset plus `length` is at most the buffer's size; this task alone has the channel, and each pair of
+        // row and channel comes once; `MaybeUninit` may be uninitialised; the buffer outlives the task.
+        let place = unsafe {
+            let begin = self.start.add((row * self.channels + channel) * self.length);
+            std::slice::from_raw_parts_mut(begin, self.length)
+        };
+        let written = self.written;
+        Some((row, channel, Place { place, written }))
+    }
+}
+
 /// Room for the elements of a row, which the one that is handed it fills.
 pub(crate) struct Place<'a, T> {
     place: &'a mut [MaybeUninit<T>],
+    /// Of all rows of the task.
     written: &'a Cell<usize>,
 }
 
@@ -271,10 +305,11 @@ impl<T: Float> Place<'_, T> {
     pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) {
         let length = self.place.len();
         let (a, b) = (&a[..length], &b[..length]);
+        // one loop without structure: blocks of a vector in it come out as gathers
         for (slot, (&a, &b)) in self.place.iter_mut().zip(a.iter().zip(b)) {
             slot.write(f(a, b));
         }
-        self.written.set(length);
+        self.written.set(self.written.get() + length);
     }
 }
 

@@ -10,10 +10,9 @@ use crate::InstructionSet;
 use crate::buffer::{Reader, for_float, has_cuda_kernels, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
-use crate::kernels::{self, Sizes};
+use crate::kernels::{self, Finish, Sizes};
 use crate::padding::Padding;
 use crate::pool::dims3;
-use crate::signal::Signal;
 
 /// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,31 +174,17 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1d
 }
 
 impl Conv1d {
-    /// The layer on a signal that has kernels.
-    pub(crate) fn forward_signal(&self, x: &Signal) -> Result<Signal> {
-        let (input, weight, bias) = (x.values().clone(), &self.weight, self.bias.as_ref());
-        let op = Conv1dOp {
-            sizes: sizes(&input, weight, bias, self.params())?,
-            isa: InstructionSet::in_use()?,
-        };
-        let tracked = x.is_tracked();
-        let weight = weight.contiguous()?;
-        if let Some(bias) = bias {
-            let bias = bias.contiguous()?;
-            let y = input.apply_op3_no_bwd(&weight, &bias, &op)?;
-            return x.then(LAYER, y, &[&weight, &bias], move |dy, parameters| {
-                let dy = dy.materialised()?;
-                let (weight, bias) = (parameters[0], parameters[1]);
-                let wanted = [tracked, weight.track_op(), bias.track_op()];
-                let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy, wanted)?;
-                Ok((dx, vec![dw, db]))
-            });
-        }
-        let y = input.apply_op2_no_bwd(&weight, &op)?;
-        x.then(LAYER, y, &[&weight], move |dy, parameters| {
-            let wanted = [tracked, parameters[0].track_op(), false];
-            let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
-            Ok((dx, vec![dw]))
+    /// The layer on a tensor that has kernels.
+    pub(crate) fn applied(&self, x: &Tensor) -> Result<Applied> {
+        let bias = self.bias.as_ref();
+        Ok(Applied {
+            op: Conv1dOp {
+                sizes: sizes(x, &self.weight, bias, self.params())?,
+                isa: InstructionSet::in_use()?,
+            },
+            x: x.clone(),
+            weight: self.weight.contiguous()?,
+            bias: bias.map(Tensor::contiguous).transpose()?,
         })
     }
 
@@ -220,7 +205,7 @@ impl Conv1d {
     }
 }
 
-const LAYER: &str = "conv1d";
+pub(crate) const LAYER: &str = "conv1d";
 
 fn at_least_one(arguments: &[(&'static str, usize)]) -> Result<()> {
     match arguments.iter().find(|(_, value)| *value == 0) {
@@ -327,12 +312,20 @@ fn same_kind(argument: &'static str, x: &Tensor, parameter: Option<&Tensor>) -> 
     }
 }
 
+/// A convolution of certain tensors, contiguous on the CPU.
+pub(crate) struct Applied {
+    pub op: Conv1dOp,
+    pub x: Tensor,
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+}
+
 /// The convolution as an operation of candle's graph, of contiguous tensors.
 #[derive(Clone, Copy)]
-struct Conv1dOp {
-    sizes: Sizes,
+pub(crate) struct Conv1dOp {
+    pub sizes: Sizes,
     /// Of the forward and of the backward pass.
-    isa: InstructionSet,
+    pub isa: InstructionSet,
 }
 
 impl Conv1dOp {
@@ -345,13 +338,13 @@ impl Conv1dOp {
         let s = &self.sizes;
         for_float!(x.dtype(), T => {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
-            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, values::<T>(w, lw)?, bias);
+            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, values::<T>(w, lw)?, Finish::bias(bias));
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }
 
     /// Gradients of input, weight and bias, each where it is wanted.
-    fn backward(
+    pub fn backward(
         &self,
         x: &Tensor,
         w: &Tensor,
@@ -373,8 +366,12 @@ impl Conv1dOp {
         for_float!(x.dtype(), T => {
             let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
             let dx = wanted[0].then(|| kernels::input_gradient(s, self.isa, ws, dys));
-            let dw = wanted[1].then(|| kernels::weight_gradient(s, self.isa, xs, dys));
-            let db = wanted[2].then(|| kernels::bias_gradient(s, dys));
+            let (dw, db) = if wanted[1] {
+                let (dw, db) = kernels::weight_gradient(s, self.isa, xs, dys, wanted[2]);
+                (Some(dw), db)
+            } else {
+                (None, wanted[2].then(|| kernels::bias_gradient(s, dys)))
+            };
             Ok([
                 dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
                 dw.map(|dw| Tensor::from_vec(dw, w.shape(), device)).transpose()?,

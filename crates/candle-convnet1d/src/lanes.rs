@@ -10,24 +10,25 @@ use crate::vectorised::vectorised;
 const LANES: usize = 16;
 const STRETCH: usize = 1024;
 
-/// Sum of `f(a[i], b[i])`.
+/// Sum of `f(a[i], b[i], c[i])`.
 #[allow(
     clippy::inline_always,
     reason = "a loop over a closure: without inlining it is no vector loop"
 )]
 #[inline(always)]
-fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
+pub(crate) fn fold3<T: Float>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> f64 {
     let mut sum = 0.0;
-    for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, (b, c)) in a.chunks(STRETCH).zip(b.chunks(STRETCH).zip(c.chunks(STRETCH))) {
+        let ((a, a_rest), (b, b_rest), (c, c_rest)) = (a.as_chunks(), b.as_chunks(), c.as_chunks());
         let mut lanes = [T::zero(); LANES];
-        for (a, b) in a.iter().zip(b) {
+        for (a, (b, c)) in a.iter().zip(b.iter().zip(c)) {
+            let (a, b, c): (&[T; LANES], &[T; LANES], &[T; LANES]) = (a, b, c);
             for i in 0..LANES {
-                lanes[i] += f(a[i], b[i]);
+                lanes[i] += f(a[i], b[i], c[i]);
             }
         }
-        for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-            *lane += f(a, b);
+        for (lane, (&a, (&b, &c))) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest.iter().zip(c_rest))) {
+            *lane += f(a, b, c);
         }
         sum += total(lanes);
     }
@@ -37,51 +38,80 @@ fn fold2<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
 vectorised! {
     /// Sum of a row.
     pub(crate) fn sum<T>(row: &[T]) -> f64 {
-        fold2(row, row, |x, _| x)
+        fold3(row, row, row, |x, _, _| x)
     }
 }
 
 vectorised! {
     /// Sum of products of two rows of the same length.
     pub(crate) fn dot<T>(a: &[T], b: &[T]) -> f64 {
-        fold2(a, b, |a, b| a * b)
+        fold3(a, b, b, |a, b, _| a * b)
     }
 }
 
-vectorised! {
-    /// Sum of squared distances from `centre`.
-    pub(crate) fn squares_about<T>(row: &[T], centre: T) -> f64 {
-        fold2(row, row, |x, _| (x - centre) * (x - centre))
-    }
+/// Two sums over rows that come one after another, in partial sums that go on from row to row: a short row costs no sum of
+/// its partial sums.
+#[derive(Clone)]
+pub(crate) struct RowSums<T> {
+    first: [T; LANES],
+    second: [T; LANES],
+    /// Vectors in them.
+    vectors: usize,
+    totals: (f64, f64),
 }
 
-/// Sums of `g[i]` and of `g[i] (x[i] - centre)`, `g[i]` being `f(dy[i], x[i])`.
-#[allow(
-    clippy::inline_always,
-    reason = "a loop over a closure: without inlining it is no vector loop"
-)]
-#[inline(always)]
-pub(crate) fn sum_and_centred_dot<T: Float>(dy: &[T], x: &[T], centre: T, f: impl Fn(T, T) -> T) -> (f64, f64) {
-    let mut totals = (0.0, 0.0);
-    for (dy, x) in dy.chunks(STRETCH).zip(x.chunks(STRETCH)) {
-        let ((dy, dy_rest), (x, x_rest)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
-        let (mut sums, mut dots) = ([T::zero(); LANES], [T::zero(); LANES]);
-        for (dy, x) in dy.iter().zip(x) {
-            for i in 0..LANES {
-                let g = f(dy[i], x[i]);
-                sums[i] += g;
-                dots[i] += g * (x[i] - centre);
+impl<T: Float> RowSums<T> {
+    pub fn new() -> Self {
+        Self {
+            first: [T::zero(); LANES],
+            second: [T::zero(); LANES],
+            vectors: 0,
+            totals: (0.0, 0.0),
+        }
+    }
+
+    /// Adds both of `f(a[i], b[i])` of two rows of the same length.
+    #[allow(
+        clippy::inline_always,
+        reason = "a loop over a closure: without inlining it is no vector loop"
+    )]
+    #[inline(always)]
+    pub fn add(&mut self, a: &[T], b: &[T], f: impl Fn(T, T) -> (T, T)) {
+        for (a, b) in a.chunks(STRETCH).zip(b.chunks(STRETCH)) {
+            let vectors = a.len().div_ceil(LANES);
+            if self.vectors + vectors > STRETCH / LANES {
+                self.add_up();
             }
+            self.vectors += vectors;
+            let (mut first, mut second) = (self.first, self.second);
+            let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+            for (a, b) in whole_a.iter().zip(whole_b) {
+                for i in 0..LANES {
+                    let (x, y) = f(a[i], b[i]);
+                    first[i] += x;
+                    second[i] += y;
+                }
+            }
+            for (i, (&a, &b)) in rest_a.iter().zip(rest_b).enumerate() {
+                let (x, y) = f(a, b);
+                first[i] += x;
+                second[i] += y;
+            }
+            (self.first, self.second) = (first, second);
         }
-        for (i, (&dy, &x)) in dy_rest.iter().zip(x_rest).enumerate() {
-            let g = f(dy, x);
-            sums[i] += g;
-            dots[i] += g * (x - centre);
-        }
-        totals.0 += total(sums);
-        totals.1 += total(dots);
     }
-    totals
+
+    fn add_up(&mut self) {
+        let zeros = [T::zero(); LANES];
+        self.totals.0 += total(std::mem::replace(&mut self.first, zeros));
+        self.totals.1 += total(std::mem::replace(&mut self.second, zeros));
+        self.vectors = 0;
+    }
+
+    pub fn totals(mut self) -> (f64, f64) {
+        self.add_up();
+        self.totals
+    }
 }
 
 /// Sum of partial sums, the last four in f64.

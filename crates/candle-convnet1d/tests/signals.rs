@@ -54,13 +54,21 @@ impl Network {
         })
     }
 
-    fn by_signals(&self, x: &Tensor, pass: Pass) -> Result<[Tensor; 2]> {
+    /// `together`: each convolution and the batch norm behind it as one layer.
+    fn by_signals(&self, x: &Tensor, pass: Pass, together: bool) -> Result<[Tensor; 2]> {
         let x = Signal::enter(x)?;
-        let x = x
-            .conv(&self.stem)?
-            .norm_relu(&self.stem_norm, pass)?
-            .max_pool(3, 1, 1)?;
-        let y = x.conv(&self.inner)?.norm(&self.inner_norm, pass)?;
+        let (stem, inner) = (&self.stem, &self.inner);
+        let x = if together {
+            x.conv_norm_relu(stem, &self.stem_norm, pass)?
+        } else {
+            x.conv(stem)?.norm_relu(&self.stem_norm, pass)?
+        };
+        let x = x.max_pool(3, 1, 1)?;
+        let y = if together {
+            x.conv_norm(inner, &self.inner_norm, pass)?
+        } else {
+            x.conv(inner)?.norm(&self.inner_norm, pass)?
+        };
         let y = y.gated_plus_relu(&self.gate, &x)?;
         let part = y.channels(1, 2)?.conv(&self.projection)?;
         let y = y.gated(&self.second_gate)?.plus(&part)?.plus_relu(&x)?;
@@ -81,6 +89,19 @@ impl Network {
     fn variables(&self) -> BTreeMap<String, Var> {
         let data = self.map.data().lock().expect("no panic before");
         data.iter().map(|(name, var)| (name.clone(), var.clone())).collect()
+    }
+
+    /// Gives the batch norms weights, biases and running statistics that are not those of a new layer.
+    fn vary(&self, random: &mut Random) -> Result<()> {
+        for (name, var) in self.variables() {
+            if name.contains("norm") {
+                let values = random.tensor(var.dims(), var.dtype())?;
+                // variances, weights and counts above 0
+                let above = !name.ends_with("bias") && !name.ends_with("mean");
+                var.set(&if above { (values.abs()? + 0.5)? } else { values })?;
+            }
+        }
+        Ok(())
     }
 
     fn copy(&self, c_in: usize, statistics: Statistics) -> Result<Self> {
@@ -133,12 +154,13 @@ fn a_network_of_signals_has_the_values_gradients_and_buffers_of_the_layers() -> 
             step: 0,
             rows: &rows,
         };
-        for pass in [train, Pass::EVAL] {
-            let what = format!("{n} x {c} x {l}, {statistics:?}, {pass:?}");
+        for (pass, together) in [(train, false), (train, true), (Pass::EVAL, false), (Pass::EVAL, true)] {
+            let what = format!("{n} x {c} x {l}, {statistics:?}, {pass:?}, {together}");
             let network = Network::new(c, statistics, DType::F64)?;
+            network.vary(random)?;
             let other = network.copy(c, statistics)?;
             let x = Var::from_tensor(&random.tensor(&[n, c, l], DType::F64)?)?;
-            let signals = network.by_signals(&x, pass)?;
+            let signals = network.by_signals(&x, pass, together)?;
             let tensors = other.by_tensors(&x, pass)?;
             for (signals, tensors) in signals.iter().zip(&tensors) {
                 close(&flat(signals), &flat(tensors), 1e-12, &what);
@@ -169,7 +191,7 @@ fn a_signal_that_no_gradient_is_wanted_of_gets_none_and_a_second_backward_pass_g
         step: 0,
         rows: &[4],
     };
-    let loss = loss(&network.by_signals(&x, train)?)?;
+    let loss = loss(&network.by_signals(&x, train, true)?)?;
     let (first, second) = (loss.backward()?, loss.backward()?);
     assert!(first.get(&x).is_none());
     for name in [

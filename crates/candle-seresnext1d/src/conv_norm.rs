@@ -47,11 +47,11 @@ impl ConvNorm {
     }
 
     pub(crate) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {
-        x.conv(&self.conv)?.norm(&self.norm, pass)
+        x.conv_norm(&self.conv, &self.norm, pass)
     }
 
     /// [`relu`](candle_convnet1d::relu) of [`forward`](Self::forward).
     pub(crate) fn forward_relu(&self, x: &Signal, pass: Pass) -> Result<Signal> {
-        x.conv(&self.conv)?.norm_relu(&self.norm, pass)
+        x.conv_norm_relu(&self.conv, &self.norm, pass)
     }
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Rows, Scratch};
-use super::tile::{Offsets, Place, Real, Span, TALL, Terms, block, padded, spans};
+use super::tile::{Finish, Offsets, Place, Real, Span, TALL, Terms, block, padded, spans};
 use crate::InstructionSet;
 
 /// A tap of the kernel, and how far from the position of the output it reads.
@@ -104,7 +104,7 @@ impl<T: Real> Plan<T> {
     }
 
     /// `samples` samples of outputs.
-    fn run(&self, isa: InstructionSet, samples: usize, x: &[T], bias: Option<&[T]>) -> Vec<T> {
+    fn run(&self, isa: InstructionSet, samples: usize, x: &[T], finish: Finish<'_, T>) -> Vec<T> {
         let sample = self.groups * self.outputs * self.length;
         let mut out = Vec::with_capacity(samples * sample);
         if samples * sample == 0 {
@@ -112,7 +112,7 @@ impl<T: Real> Plan<T> {
         }
         let batch = self.batch();
         if samples.div_ceil(batch) < FEW {
-            self.run_few(isa, &mut out.spare_capacity_mut()[..samples * sample], x, bias);
+            self.run_few(isa, &mut out.spare_capacity_mut()[..samples * sample], x, finish);
             // SAFETY: each piece of the buffer is written in full
             unsafe { out.set_len(samples * sample) };
             return out;
@@ -125,7 +125,7 @@ impl<T: Real> Plan<T> {
                 |(panels, strided), (task, out)| {
                     let inputs = self.groups * self.rows.channels * self.rows.length;
                     let x = &x[task * batch * inputs..];
-                    self.task(isa, &x[..out.len() / sample * inputs], bias, out, panels, strided);
+                    self.task(isa, &x[..out.len() / sample * inputs], finish, out, panels, strided);
                 },
             );
         // SAFETY: the chunks make up the whole buffer, and each task writes all of its chunk
@@ -134,7 +134,7 @@ impl<T: Real> Plan<T> {
     }
 
     /// So few samples that tasks share the outputs of one: each packs its input anew.
-    fn run_few(&self, isa: InstructionSet, out: &mut [MaybeUninit<T>], x: &[T], bias: Option<&[T]>) {
+    fn run_few(&self, isa: InstructionSet, out: &mut [MaybeUninit<T>], x: &[T], finish: Finish<'_, T>) {
         let group_in = self.rows.channels * self.rows.length;
         let group_out = self.outputs * self.length;
         let groups = out.len() / group_out;
@@ -156,7 +156,7 @@ impl<T: Real> Plan<T> {
                 let g = *number % self.groups;
                 let panel = panels.take(self.rows.size());
                 self.rows.pack(&x[*number * group_in..][..group_in], panel);
-                let bias = self.bias_of(bias, g);
+                let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
                 let end = *first + out.len() / self.length;
                 for phase in &self.phases {
                     let stripes = self.stripes(phase.length);
@@ -168,7 +168,7 @@ impl<T: Real> Plan<T> {
                                 (g, span),
                                 phase,
                                 panel,
-                                bias,
+                                finish,
                                 positions,
                                 (*first, &mut **out),
                                 strided,
@@ -185,7 +185,7 @@ impl<T: Real> Plan<T> {
         &self,
         isa: InstructionSet,
         x: &[T],
-        bias: Option<&[T]>,
+        finish: Finish<'_, T>,
         out: &mut [MaybeUninit<T>],
         panels: &mut Scratch<T>,
         strided: &mut Scratch<T>,
@@ -200,7 +200,7 @@ impl<T: Real> Plan<T> {
                 self.rows
                     .pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
             }
-            let bias = self.bias_of(bias, g);
+            let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
             // weights that do not stay in the cache serve all samples before the next block of them
             let together = samples > 1;
             let panels = &*panels;
@@ -210,7 +210,7 @@ impl<T: Real> Plan<T> {
                     for span in spans(self.outputs) {
                         for (sample, panel) in panels.chunks_exact(size).enumerate() {
                             let out = &mut out[(sample * self.groups + g) * group_out..][..group_out];
-                            self.block(isa, (g, span), phase, panel, bias, 0..phase.length, (0, out), strided);
+                            self.block(isa, (g, span), phase, panel, finish, 0..phase.length, (0, out), strided);
                         }
                     }
                     continue;
@@ -219,16 +219,20 @@ impl<T: Real> Plan<T> {
                 for at in (0..phase.length).step_by(stripes) {
                     for span in spans(self.outputs) {
                         let positions = at..(at + stripes).min(phase.length);
-                        self.block(isa, (g, span), phase, panels, bias, positions, (0, &mut *out), strided);
+                        self.block(
+                            isa,
+                            (g, span),
+                            phase,
+                            panels,
+                            finish,
+                            positions,
+                            (0, &mut *out),
+                            strided,
+                        );
                     }
                 }
             }
         }
-    }
-
-    /// The biases of a group, if there are any.
-    fn bias_of<'a>(&self, bias: Option<&'a [T]>, g: usize) -> &'a [T] {
-        bias.map_or(&[], |bias| &bias[g * self.outputs..(g + 1) * self.outputs])
     }
 
     /// Positions whose part of a panel stays near.
@@ -250,7 +254,7 @@ impl<T: Real> Plan<T> {
         (g, span): (usize, Span),
         phase: &Phase<T>,
         panel: &[T],
-        bias: &[T],
+        finish: Finish<'_, T>,
         positions: Range<usize>,
         (first, out): (usize, &mut [MaybeUninit<T>]),
         strided: &mut Scratch<T>,
@@ -266,7 +270,7 @@ impl<T: Real> Plan<T> {
             offsets: &phase.offsets,
             count,
             panel: panel.get(positions.start..).unwrap_or(&[]),
-            bias: bias.get(span.first..span.first + span.rows).unwrap_or(&[]),
+            finish: finish.rows(span.first..span.first + span.rows),
         };
         let width = positions.len();
         if self.phases.len() == 1 {
@@ -352,7 +356,13 @@ fn pack_weights<T: Real>(
 }
 
 /// The forward pass.
-pub(crate) fn forward<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], weights: &[T], bias: Option<&[T]>) -> Vec<T> {
+pub(crate) fn forward<T: Real>(
+    s: &Sizes,
+    isa: InstructionSet,
+    x: &[T],
+    weights: &[T],
+    finish: Finish<'_, T>,
+) -> Vec<T> {
     let (c, o) = s.group();
     let taps: Vec<Tap> = (0..s.kernel)
         .map(|tap| Tap {
@@ -374,7 +384,7 @@ pub(crate) fn forward<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], weights:
         weights,
         &strides,
     )
-    .run(isa, s.n, x, bias)
+    .run(isa, s.n, x, finish)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
@@ -402,5 +412,5 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         output: s.kernel,
         input: c * s.kernel,
     };
-    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(isa, s.n, dy, None)
+    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(isa, s.n, dy, Finish::NONE)
 }

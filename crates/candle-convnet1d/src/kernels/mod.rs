@@ -13,7 +13,7 @@ mod weight;
 use rayon::prelude::*;
 
 pub(crate) use direct::{forward, input_gradient};
-pub(crate) use tile::Real;
+pub(crate) use tile::{Finish, Real};
 pub(crate) use weight::weight_gradient;
 
 use crate::lanes;

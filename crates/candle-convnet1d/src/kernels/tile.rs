@@ -14,6 +14,8 @@
     reason = "indices in step unroll; iterators over arrays of registers do not always"
 )]
 
+use std::ops::Range;
+
 use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
@@ -92,8 +94,47 @@ pub(crate) struct Terms<'a, T> {
     pub count: usize,
     /// The values that are summed, and [`SLACK`] more.
     pub panel: &'a [T],
-    /// What the rows start from, one value for each row that exists; empty for 0.
+    pub finish: Finish<'a, T>,
+}
+
+/// What becomes of sums on their way out: `(bias + sum) scale + shift`, and a `ReLU`. One value for each row; an empty slice
+/// where there is none.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a, T> {
     pub bias: &'a [T],
+    pub scale: &'a [T],
+    /// As long as `scale`.
+    pub shift: &'a [T],
+    pub relu: bool,
+}
+
+impl<'a, T> Finish<'a, T> {
+    /// The sums as they are.
+    pub const NONE: Self = Self {
+        bias: &[],
+        scale: &[],
+        shift: &[],
+        relu: false,
+    };
+
+    /// Plus a bias, if there is one.
+    pub fn bias(bias: Option<&'a [T]>) -> Self {
+        Self {
+            bias: bias.unwrap_or(&[]),
+            ..Self::NONE
+        }
+    }
+
+    /// That of some rows.
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        let part = |all: &'a [T]| all.get(rows.clone()).unwrap_or(&[]);
+        Self {
+            bias: part(self.bias),
+            scale: part(self.scale),
+            shift: part(self.shift),
+            relu: self.relu,
+        }
+    }
 }
 
 /// Where a block is written to.
@@ -124,7 +165,12 @@ pub(crate) trait Real: Float {
 pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     assert!(span.rows <= span.height && [TALL, MIDDLE, LOW].contains(&span.height));
     assert!(terms.count <= terms.offsets.len() && terms.count * span.height <= terms.weights.len());
-    assert!(terms.bias.len() <= span.rows);
+    assert!(terms.finish.bias.len() <= span.rows && terms.finish.scale.len() <= span.rows);
+    assert_eq!(
+        terms.finish.scale.len(),
+        terms.finish.shift.len(),
+        "a shift for each scale"
+    );
     assert!(terms.count == 0 || terms.offsets.last + place.width + SLACK <= terms.panel.len());
     // SAFETY: the caller's promise, and the assertions above: whole vectors of at most `SLACK`
     // values from a position below `width` on stay inside the panel.
@@ -254,7 +300,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // width and so ends within the slack. Rows are written where they exist.
     unsafe {
         let mut sums = [[V::zero(); J]; M];
-        for (sums, &bias) in sums.iter_mut().zip(terms.bias) {
+        for (sums, &bias) in sums.iter_mut().zip(terms.finish.bias) {
             *sums = [V::splat(bias); J];
         }
         let mut weight = terms.weights.as_ptr();
@@ -273,24 +319,30 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             }
             weight = weight.add(M);
         }
+        let Finish { scale, shift, relu, .. } = terms.finish;
         let whole = place.width - at >= J * V::LANES;
         for m in 0..M {
             if m == span.rows {
                 break;
             }
             let out = place.first.add(m * place.stride + at);
+            let line = scale.get(m).zip(shift.get(m));
             for j in 0..J {
+                // here and not in a loop of its own: the sums are to stay in registers until they are stored
+                let mut sum = sums[m][j];
+                if let Some((&scale, &shift)) = line {
+                    sum = sum.times_plus(V::splat(scale), V::splat(shift));
+                }
+                if relu {
+                    sum = sum.above_zero();
+                }
                 let out = out.add(j * V::LANES);
                 if whole {
-                    let sum = if place.add {
-                        V::load(out).plus(sums[m][j])
-                    } else {
-                        sums[m][j]
-                    };
+                    let sum = if place.add { V::load(out).plus(sum) } else { sum };
                     sum.store(out);
                 } else {
                     let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
-                    sums[m][j].store(values.as_mut_ptr());
+                    sum.store(values.as_mut_ptr());
                     let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
                     for (i, &value) in values[..left].iter().enumerate() {
                         let out = out.add(i);
@@ -318,14 +370,26 @@ mod tests {
                 let weights: Vec<T> = (0..count * span.height).map(|i| value(i + 77)).collect();
                 let bias: Vec<T> = (0..rows).map(value).collect();
                 let starts: Vec<usize> = (0..count).map(|k| (k * 31) % 97).collect();
-                for (add, bias) in [(false, &bias[..]), (true, &[][..])] {
+                let none: &[T] = &[];
+                for (add, bias, scale, relu) in [
+                    (false, &bias[..], none, false),
+                    (false, &bias[..], none, true),
+                    (false, none, &bias[..], true),
+                    (false, &bias[..], &bias[..], false),
+                    (true, none, none, false),
+                ] {
                     let mut out = vec![T::one(); rows * (width + 3)];
                     let terms = Terms {
                         weights: &weights,
                         offsets: &Offsets::new(starts.clone()),
                         count,
                         panel: &panel,
-                        bias,
+                        finish: Finish {
+                            bias,
+                            scale,
+                            shift: &panel[..scale.len()],
+                            relu,
+                        },
                     };
                     let place = Place {
                         first: out.as_mut_ptr(),
@@ -337,10 +401,14 @@ mod tests {
                     unsafe { block(isa, span, &terms, &place) };
                     for (m, row) in out.chunks(width + 3).enumerate() {
                         for (j, &found) in row[..width].iter().enumerate() {
-                            let start = if add { 1.0 } else { bias[m].to_f64() };
+                            let of_row = |all: &[T], none: f64| all.get(m).map_or(none, |x| x.to_f64());
+                            let start = of_row(bias, if add { 1.0 } else { 0.0 });
                             let products = (0..count)
                                 .map(|k| weights[k * span.height + m].to_f64() * panel[starts[k] + j].to_f64());
-                            let expected = start + products.sum::<f64>();
+                            let sum = start + products.sum::<f64>();
+                            let shift = if scale.is_empty() { 0.0 } else { panel[m].to_f64() };
+                            let sum = sum * of_row(scale, 1.0) + shift;
+                            let expected = if relu { sum.max(0.0) } else { sum };
                             // ten sums of values of at most 1
                             assert!(
                                 (found.to_f64() - expected).abs() <= 100.0 * eps,
@@ -354,6 +422,36 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_relu_behind_the_sums_lets_nan_through() {
+        for isa in InstructionSet::available() {
+            let mut out = [1f32; 40];
+            let terms = Terms {
+                weights: &[],
+                offsets: &Offsets::new(Vec::new()),
+                count: 0,
+                panel: &[],
+                finish: Finish {
+                    relu: true,
+                    ..Finish::bias(Some(&[f32::NAN, -1.0]))
+                },
+            };
+            let place = Place {
+                first: out.as_mut_ptr(),
+                stride: 20,
+                width: 20,
+                add: false,
+            };
+            let span = spans(2).next().expect("a block");
+            // SAFETY: `out` holds both rows
+            unsafe { block(isa, span, &terms, &place) };
+            assert!(
+                out[..20].iter().all(|x| x.is_nan()) && out[20..] == [0.0; 20],
+                "{isa}: {out:?}"
+            );
         }
     }
 

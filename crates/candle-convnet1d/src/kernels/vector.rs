@@ -8,9 +8,10 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m256d, __m512, __m512d, _mm256_add_pd, _mm256_add_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-    _mm256_loadu_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd,
-    _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd,
+    _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd,
+    _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_max_pd, _mm512_max_ps, _mm512_set1_pd, _mm512_set1_ps,
+    _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
 use crate::buffer::Float;
@@ -29,11 +30,13 @@ pub(super) trait Vector: Copy {
     unsafe fn plus(self, other: Self) -> Self;
     /// `self * factor + term`
     unsafe fn times_plus(self, factor: Self, term: Self) -> Self;
+    /// What is above 0, and NaN, which stays; 0 in place of the rest.
+    unsafe fn above_zero(self) -> Self;
 }
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector {
-    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
+    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $max:ident) => {
         impl Vector for $vector {
             type Value = $value;
             const LANES: usize = $lanes;
@@ -68,6 +71,11 @@ macro_rules! vector {
                 // SAFETY: as above
                 unsafe { $fma(self, factor, term) }
             }
+            #[inline(always)]
+            unsafe fn above_zero(self) -> Self {
+                // SAFETY: as above. Of a NaN and a number these return the second operand.
+                unsafe { $max($zero(), self) }
+            }
         }
     };
 }
@@ -82,7 +90,8 @@ vector!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_add_ps,
-    _mm512_fmadd_ps
+    _mm512_fmadd_ps,
+    _mm512_max_ps
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -94,7 +103,8 @@ vector!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_add_pd,
-    _mm512_fmadd_pd
+    _mm512_fmadd_pd,
+    _mm512_max_pd
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -106,7 +116,8 @@ vector!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_add_ps,
-    _mm256_fmadd_ps
+    _mm256_fmadd_ps,
+    _mm256_max_ps
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -118,7 +129,8 @@ vector!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_add_pd,
-    _mm256_fmadd_pd
+    _mm256_fmadd_pd,
+    _mm256_max_pd
 );
 
 /// Four numbers for any machine; the compiler turns them into what it has.
@@ -151,5 +163,9 @@ impl<T: Float> Vector for [T; 4] {
     #[inline(always)]
     unsafe fn times_plus(self, factor: Self, term: Self) -> Self {
         std::array::from_fn(|i| self[i] * factor[i] + term[i])
+    }
+    #[inline(always)]
+    unsafe fn above_zero(self) -> Self {
+        self.map(|x| if x <= T::zero() { T::zero() } else { x })
     }
 }

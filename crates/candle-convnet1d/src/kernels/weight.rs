@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Sizes;
 use super::panel::{Scratch, transpose};
-use super::tile::{Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
-use crate::InstructionSet;
+use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
+use super::{Sizes, bias_gradient};
+use crate::{InstructionSet, lanes};
 
 /// Input channels that lie side by side. With [`POSITIONS`] they fill a first-level cache.
 const CHANNELS: usize = 32;
@@ -116,15 +116,22 @@ struct Work<'a, T> {
     offsets: [Offsets; 2],
     x: &'a [T],
     dy: &'a [T],
+    with_bias: bool,
 }
 
-/// The gradient of the weight.
-pub(crate) fn weight_gradient<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], dy: &[T]) -> Vec<T> {
+/// The gradients of the weight and, if `with_bias`, of the bias, whose sums are taken while the output gradient is near.
+pub(crate) fn weight_gradient<T: Real>(
+    s: &Sizes,
+    isa: InstructionSet,
+    x: &[T],
+    dy: &[T],
+    with_bias: bool,
+) -> (Vec<T>, Option<Vec<T>>) {
     let (c, o) = s.group();
     let row = c * s.kernel;
     let mut dw = vec![T::zero(); s.c_out * row];
     if s.n * s.l_in * dw.len() == 0 {
-        return dw;
+        return (dw, with_bias.then(|| bias_gradient(s, dy)));
     }
     let cut = Cut::new(s);
     let pieces = Pieces::new(s);
@@ -136,8 +143,9 @@ pub(crate) fn weight_gradient<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], 
         offsets,
         x,
         dy,
+        with_bias,
     };
-    let sums: Vec<Vec<T>> = (0..s.groups * cut.parts * cut.chunks)
+    let sums: Vec<(Vec<T>, Vec<f64>)> = (0..s.groups * cut.parts * cut.chunks)
         .into_par_iter()
         .map_init(
             || (Scratch::new(), Scratch::new()),
@@ -147,18 +155,28 @@ pub(crate) fn weight_gradient<T: Real>(s: &Sizes, isa: InstructionSet, x: &[T], 
             },
         )
         .collect();
+    // the tasks of an output channel, and its place in theirs
+    let of_output = |output: usize| {
+        let (group, output) = (output / o, output % o);
+        let (part, output) = (output / cut.outputs, output % cut.outputs);
+        let first = (group * cut.parts + part) * cut.chunks;
+        (&sums[first..first + cut.chunks], output)
+    };
     dw.par_chunks_exact_mut(row)
         .with_min_len(16)
         .enumerate()
         .for_each(|(output, dw)| {
-            let (group, output) = (output / o, output % o);
-            let (part, output) = (output / cut.outputs, output % cut.outputs);
-            let first = (group * cut.parts + part) * cut.chunks;
-            for sums in &sums[first..first + cut.chunks] {
+            let (sums, output) = of_output(output);
+            for (sums, _) in sums {
                 add_row(s, sums, output, dw);
             }
         });
-    dw
+    let of_bias = |output: usize| {
+        let (sums, output) = of_output(output);
+        T::from_f64(sums.iter().map(|(_, bias)| bias[output]).sum())
+    };
+    let db = with_bias.then(|| (0..s.c_out).map(of_bias).collect());
+    (dw, db)
 }
 
 /// Adds one output's row of what [`Work::sums`] returned to `(channel, tap)`.
@@ -178,16 +196,18 @@ fn add_row<T: Real>(s: &Sizes, sums: &[T], output: usize, dw: &mut [T]) {
 }
 
 impl<T: Real> Work<'_, T> {
-    /// The sums of one task: `(output, tap, channel)` for each tile of channels.
+    /// The sums of one task: `(output, tap, channel)` for each tile of channels; and for each output those for the bias, if
+    /// wanted.
     fn sums(
         &self,
         group: usize,
         outputs: Range<usize>,
         samples: Range<usize>,
         (panels, factors): &mut (Scratch<T>, Scratch<T>),
-    ) -> Vec<T> {
+    ) -> (Vec<T>, Vec<f64>) {
         let (s, pieces) = (self.s, &self.pieces);
         let (c, o) = s.group();
+        let mut of_bias = vec![0.0; if self.with_bias { outputs.len() } else { 0 }];
         let mut sums = vec![T::zero(); outputs.len() * c * s.kernel];
         let panels = panels.take(channel_tiles(c).map(|(_, width)| pieces.panel(width)).sum());
         let factors = factors.take(padded(outputs.len()) * pieces.batch * pieces.length);
@@ -200,17 +220,16 @@ impl<T: Real> Work<'_, T> {
                 let x = &self.x[(sample * s.c_in + group * c) * s.l_in..][..c * s.l_in];
                 self.pack_input(x, first, slot, panels);
                 let dy = &self.dy[(sample * s.c_out + group * o + outputs.start) * s.l_out..];
-                self.pack_gradient(
-                    &dy[..outputs.len() * s.l_out],
-                    first..first + length,
-                    positions,
-                    factors,
-                );
+                let dy = &dy[..outputs.len() * s.l_out];
+                self.pack_gradient(dy, first..first + length, positions, factors);
+                for (sum, row) in of_bias.iter_mut().zip(dy.chunks_exact(s.l_out)) {
+                    *sum += lanes::sum(&row[first..first + length]);
+                }
                 positions += length;
             }
             self.add_products(positions, panels, factors, &mut sums);
         }
-        sums
+        (sums, of_bias)
     }
 
     /// Transposes what the piece from output `first` on reads, tile by tile.
@@ -273,7 +292,7 @@ impl<T: Real> Work<'_, T> {
                     offsets,
                     count: positions,
                     panel,
-                    bias: &[],
+                    finish: Finish::NONE,
                 };
                 self.add_block(span, &terms, width, &mut tile[span.first * s.kernel * width..]);
             }

@@ -1,50 +1,26 @@
 //! Batch norm on contiguous `(N, C, L)` buffers.
 //!
 //! A task owns a few adjacent channels of the whole batch, small enough to stay in its core's
-//! cache: it takes the statistics, then writes, and memory is read once. Statistics of a row
-//! (mean, then squares about that mean) are merged in f64 (Chan, Golub and `LeVeque` 1983): as
-//! exact as two passes over everything, and independent of how channels are shared out.
+//! cache: it takes the statistics, then writes, and memory is read once.
 
 use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use crate::buffer::{Float, Place, write_channels};
-use crate::lanes;
+use crate::buffer::{Float, Places, write_channels};
+use crate::lanes::RowSums;
 use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
 const CACHE: usize = 512 * 1024;
 /// Neighbouring channels are taken together until this many bytes lie side by side.
-const SIDE_BY_SIDE: usize = 1024;
+const SIDE_BY_SIDE: usize = 4096;
 
 /// Mean and biased variance of one channel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moment {
     pub mean: f64,
     pub var: f64,
-}
-
-impl Moment {
-    fn of_rows<'a, T: Float>(rows: impl Iterator<Item = &'a [T]>) -> Self {
-        let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
-        for row in rows {
-            let added = row.len() as f64;
-            let row_mean = lanes::sum(row) / added;
-            let centre = T::from_f64(row_mean);
-            let off = row_mean - centre.to_f64();
-            let row_squares = lanes::squares_about(row, centre) - added * off * off;
-            let total = count + added;
-            let delta = row_mean - mean;
-            mean += delta * (added / total);
-            squares += row_squares + delta * delta * (count * added / total);
-            count = total;
-        }
-        Self {
-            mean,
-            var: squares / count,
-        }
-    }
 }
 
 /// Shape and statistics' ranges of a batch.
@@ -72,6 +48,8 @@ impl Plan {
         (self.rows, self.channels, self.length)
     }
 
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     fn row<'a, T>(&self, x: &'a [T], row: usize, channel: usize) -> &'a [T] {
         &x[(row * self.channels + channel) * self.length..][..self.length]
     }
@@ -153,8 +131,94 @@ pub(super) struct Gradient<'a, T> {
 }
 
 vectorised! {
-    fn normalise<T>(x: &[T], affine: Affine<T>, floor: Floor<T>, place: Place<'_, T>) {
-        place.fill(x, x, |x, _| floor.of(affine.of(x)));
+    /// Adds to the sum of each of some channels the values of some rows, row by row, as they lie.
+    fn add_values<T>(x: &[T], plan: &Plan, rows: Range<usize>, first: usize, sums: &mut [RowSums<T>]) {
+        for row in rows {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let x = plan.row(x, row, first + i);
+                sum.add(x, x, |x, _| (x, T::zero()));
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// The same of distances from the channels' centres, and of their squares.
+    fn add_distances<T>(
+        x: &[T],
+        plan: &Plan,
+        rows: Range<usize>,
+        first: usize,
+        centres: &[T],
+        sums: &mut [RowSums<T>],
+    ) {
+        for row in rows {
+            for (i, (sum, &centre)) in sums.iter_mut().zip(centres).enumerate() {
+                let x = plan.row(x, row, first + i);
+                sum.add(x, x, |x, _| (x - centre, (x - centre) * (x - centre)));
+            }
+        }
+    }
+}
+
+/// Moments of some channels over some rows: one pass about the mean of the first row, which lies near that of all rows. Where
+/// it does not, squares about it would drown the variance, and a second pass goes about the mean that the first one found.
+fn moments<T: Float>(x: &[T], plan: &Plan, rows: &Range<usize>, channels: &Range<usize>) -> Vec<Moment> {
+    let first_row = rows.start..rows.start + 1;
+    let mut sums = vec![RowSums::new(); channels.len()];
+    add_values(x, plan, first_row, channels.start, &mut sums);
+    let row_mean = |sums: RowSums<T>| T::from_f64(sums.totals().0 / plan.length as f64);
+    let mut centres: Vec<T> = sums.into_iter().map(row_mean).collect();
+    let about = |centres: &[T]| -> Vec<(Moment, f64)> {
+        let count = (rows.len() * plan.length) as f64;
+        let mut sums = vec![RowSums::new(); channels.len()];
+        add_distances(x, plan, rows.clone(), channels.start, centres, &mut sums);
+        let of_channel = |(sums, centre): (RowSums<T>, &T)| {
+            let (off, squares) = sums.totals();
+            let off = off / count;
+            let var = squares / count - off * off;
+            let moment = Moment {
+                mean: centre.to_f64() + off,
+                // NaN stays
+                var: if var < 0.0 { 0.0 } else { var },
+            };
+            (moment, off)
+        };
+        sums.into_iter().zip(centres).map(of_channel).collect()
+    };
+    let mut found = about(&centres);
+    if found.iter().any(|(moment, off)| off * off > moment.var) {
+        for (centre, (moment, _)) in centres.iter_mut().zip(&found) {
+            *centre = T::from_f64(moment.mean);
+        }
+        found = about(&centres);
+    }
+    found.into_iter().map(|(moment, _)| moment).collect()
+}
+
+/// What the channels of a task are multiplied with and moved by.
+struct Affines<T> {
+    /// The first channel.
+    first: usize,
+    /// By channel, then range.
+    all: Vec<Affine<T>>,
+    ranges: usize,
+}
+
+vectorised! {
+    fn normalise<T>(
+        x: &[T],
+        plan: &Plan,
+        affines: &Affines<T>,
+        range_of_row: &[usize],
+        floor: Floor<T>,
+        places: Places<'_, T>,
+    ) {
+        for (row, channel, place) in places {
+            let affine = affines.all[(channel - affines.first) * affines.ranges + range_of_row[row]];
+            let x = plan.row(x, row, channel);
+            place.fill(x, x, |x, _| floor.of(affine.of(x)));
+        }
     }
 }
 
@@ -167,44 +231,54 @@ pub(super) fn forward_train<T: Float>(
     eps: f64,
     relu: bool,
 ) -> (Vec<T>, Vec<Moment>) {
-    struct Block<T> {
-        first: usize,
-        /// By channel of the block, then range.
-        moments: Vec<Moment>,
-        affines: Vec<Affine<T>>,
-    }
     let floor = Floor::new(relu);
-    let count = plan.ranges.len();
+    let ranges = plan.ranges.len();
     let range_of_row = plan.range_of_row();
     let (y, blocks) = write_channels(
         plan.shape(),
         plan.block::<T>(),
         |channels| {
-            let first = channels.start;
-            let each = |channel| {
-                plan.ranges.iter().map(move |range| {
-                    let rows = range.clone().map(|row| plan.row(x, row, channel));
-                    let moment = Moment::of_rows(rows);
-                    (moment, Affine::new(moment, eps, weight[channel], bias[channel]))
-                })
+            let by_range: Vec<_> = plan
+                .ranges
+                .iter()
+                .map(|rows| moments(x, plan, rows, &channels))
+                .collect();
+            let of_channel = |channel: usize| {
+                let i = channel - channels.start;
+                by_range.iter().map(move |of_range| of_range[i])
             };
-            let (moments, affines) = channels.flat_map(each).unzip();
-            Block {
-                first,
-                moments,
-                affines,
-            }
+            let affines = channels.clone().flat_map(|channel| {
+                of_channel(channel).map(move |moment| Affine::new(moment, eps, weight[channel], bias[channel]))
+            });
+            let affines = Affines {
+                first: channels.start,
+                all: affines.collect(),
+                ranges,
+            };
+            (affines, by_range)
         },
-        |block, row, channel, place| {
-            let affine = block.affines[(channel - block.first) * count + range_of_row[row]];
-            normalise(plan.row(x, row, channel), affine, floor, place);
-        },
+        |(affines, _), places| normalise(x, plan, affines, &range_of_row, floor, places),
     );
-    let by_channel: Vec<Moment> = blocks.into_iter().flat_map(|block| block.moments).collect();
-    let by_range = (0..count)
-        .flat_map(|range| by_channel.iter().skip(range).step_by(count).copied())
-        .collect();
-    (y, by_range)
+    let by_range = (0..ranges).flat_map(|range| blocks.iter().flat_map(move |(_, by_range)| by_range[range].iter()));
+    let moments = by_range.copied().collect();
+    (y, moments)
+}
+
+vectorised! {
+    fn normalise_samples<T>(
+        x: &[T],
+        channels: usize,
+        length: usize,
+        affines: &[Affine<T>],
+        floor: Floor<T>,
+        places: Places<'_, T>,
+    ) {
+        for (_, row, place) in places {
+            let affine = affines[row % channels];
+            let x = &x[row * length..][..length];
+            place.fill(x, x, |x, _| floor.of(affine.of(x)));
+        }
+    }
 }
 
 /// Normalises by given statistics, one for each channel.
@@ -224,16 +298,9 @@ pub(super) fn forward_eval<T: Float>(
     // by sample, so that rows are written in the order in which they lie
     write_channels(
         (1, plan.rows * plan.channels, plan.length),
-        (SIDE_BY_SIDE * 16).div_ceil((plan.length * size_of::<T>()).max(1)),
+        (SIDE_BY_SIDE * 4).div_ceil((plan.length * size_of::<T>()).max(1)),
         |_| (),
-        |(), _, row, place| {
-            normalise(
-                &x[row * plan.length..][..plan.length],
-                affines[row % plan.channels],
-                floor,
-                place,
-            );
-        },
+        |(), places| normalise_samples(x, plan.channels, plan.length, &affines, floor, places),
     )
     .0
 }
@@ -253,29 +320,69 @@ struct Line<T> {
     slope: T,
 }
 
-vectorised! {
-    /// Sums of the gradient behind the batch norm and of its products with the centred input. `line`: factor and shift.
-    fn sums<T>(dy: &[T], x: &[T], affine: Affine<T>, floor: Floor<T>, line: (T, T)) -> (f64, f64) {
-        lanes::sum_and_centred_dot(dy, x, affine.mean, |dy, x| {
-            floor.gradient(affine.of(x), dy * line.0 + line.1)
-        })
+impl<T: Float> Gradient<'_, T> {
+    /// Factor and shift of a row of all channels of all samples.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn line(&self, row: usize) -> (T, T) {
+        let factor = self.factor.map_or(T::one(), |factor| factor[row]);
+        (factor, self.shift.map_or(T::zero(), |shift| shift[row]))
     }
 }
 
 vectorised! {
-    fn input_gradient<T>(
-        dy: &[T],
+    /// Adds to the sums of some channels, over some rows, the gradient behind the batch norm and its products with the
+    /// centred input.
+    fn add_gradients<T>(
+        dy: Gradient<'_, T>,
         x: &[T],
-        of_channel: Line<T>,
+        plan: &Plan,
+        rows: Range<usize>,
+        first: usize,
         floor: Floor<T>,
-        line: (T, T),
-        place: Place<'_, T>,
+        channels: &mut [(Affine<T>, RowSums<T>)],
     ) {
-        let Line { affine, offset, slope } = of_channel;
-        place.fill(dy, x, |dy, x| {
-            let g = floor.gradient(affine.of(x), dy * line.0 + line.1);
-            affine.scale * (g - offset - (x - affine.mean) * slope)
-        });
+        for row in rows {
+            for (i, (affine, sums)) in channels.iter_mut().enumerate() {
+                let affine = *affine;
+                let (factor, shift) = dy.line(row * plan.channels + first + i);
+                sums.add(plan.row(dy.values, row, first + i), plan.row(x, row, first + i), |dy, x| {
+                    let g = floor.gradient(affine.of(x), dy * factor + shift);
+                    (g, g * (x - affine.mean))
+                });
+            }
+        }
+    }
+}
+
+/// What the input gradients of a task's channels are computed from.
+struct Lines<T> {
+    /// The first channel.
+    first: usize,
+    /// By channel, then range.
+    all: Vec<Line<T>>,
+    ranges: usize,
+}
+
+vectorised! {
+    fn input_gradient<T>(
+        dy: Gradient<'_, T>,
+        x: &[T],
+        plan: &Plan,
+        lines: &Lines<T>,
+        range_of_row: &[usize],
+        floor: Floor<T>,
+        places: Places<'_, T>,
+    ) {
+        for (row, channel, place) in places {
+            let (factor, shift) = dy.line(row * plan.channels + channel);
+            let line = lines.all[(channel - lines.first) * lines.ranges + range_of_row[row]];
+            let Line { affine, offset, slope } = line;
+            place.fill(plan.row(dy.values, row, channel), plan.row(x, row, channel), |dy, x| {
+                let g = floor.gradient(affine.of(x), dy * factor + shift);
+                affine.scale * (g - offset - (x - affine.mean) * slope)
+            });
+        }
     }
 }
 
@@ -299,70 +406,38 @@ pub(super) fn backward<T: Float>(
     passed: Passed<'_>,
 ) -> Gradients<T> {
     struct Block<T> {
-        first: usize,
-        /// By channel of the block, then range.
-        lines: Vec<Line<T>>,
+        lines: Lines<T>,
         weight: Vec<T>,
         bias: Vec<T>,
     }
-    let Passed { plan, moments, .. } = passed;
+    let plan = passed.plan;
     let floor = Floor::new(passed.relu);
-    let count = plan.ranges.len();
+    let ranges = plan.ranges.len();
     let range_of_row = plan.range_of_row();
-    let line = |row: usize, channel: usize| {
-        let at = row * plan.channels + channel;
-        let factor = dy.factor.map_or(T::one(), |factor| factor[at]);
-        (factor, dy.shift.map_or(T::zero(), |shift| shift[at]))
-    };
     let (dx, blocks) = write_channels(
         plan.shape(),
         plan.block::<T>(),
         |channels| {
-            let mut block = Block {
-                first: channels.start,
-                lines: Vec::with_capacity(channels.len() * count),
-                weight: Vec::with_capacity(channels.len()),
-                bias: Vec::with_capacity(channels.len()),
-            };
-            for channel in channels {
-                let (mut dweight, mut dbias) = (0.0, 0.0);
-                for (number, range) in plan.ranges.iter().enumerate() {
-                    let moment = moments[number * plan.channels + channel];
-                    let affine = Affine::new(moment, passed.eps, weight[channel], bias[channel]);
-                    let off = moment.mean - affine.mean.to_f64();
-                    let inv_std = 1.0 / (moment.var + passed.eps).sqrt();
-                    let (mut sum, mut with_x) = (0.0, 0.0);
-                    for row in range.clone() {
-                        let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
-                        let (factor, shift) = line(row, channel);
-                        let of_row = sums(dy, x, affine, floor, (factor, shift));
-                        sum += of_row.0;
-                        with_x += of_row.1;
-                    }
-                    // sum of the gradient times the normalised x
-                    let with_unit = (with_x - off * sum) * inv_std;
-                    dweight += with_unit;
-                    dbias += sum;
-                    let mean_over = |sum: f64| {
-                        let values = (range.len() * plan.length) as f64;
-                        if passed.through_statistics { sum / values } else { 0.0 }
-                    };
-                    block.lines.push(Line {
-                        affine,
-                        offset: T::from_f64(mean_over(sum)),
-                        slope: T::from_f64(mean_over(with_unit) * inv_std),
-                    });
-                }
-                block.weight.push(T::from_f64(dweight));
-                block.bias.push(T::from_f64(dbias));
+            let by_range: Vec<Vec<(Line<T>, f64, f64)>> = (0..ranges)
+                .map(|range| of_range(x, (weight, bias), dy, passed, range, &channels))
+                .collect();
+            let each = |i: usize| by_range.iter().map(move |of_range| of_range[i]);
+            let count = channels.len();
+            Block {
+                lines: Lines {
+                    first: channels.start,
+                    all: (0..count).flat_map(|i| each(i).map(|(line, ..)| line)).collect(),
+                    ranges,
+                },
+                weight: (0..count)
+                    .map(|i| T::from_f64(each(i).map(|(_, weight, _)| weight).sum()))
+                    .collect(),
+                bias: (0..count)
+                    .map(|i| T::from_f64(each(i).map(|(.., bias)| bias).sum()))
+                    .collect(),
             }
-            block
         },
-        |block, row, channel, place| {
-            let of_channel = block.lines[(channel - block.first) * count + range_of_row[row]];
-            let (x, dy) = (plan.row(x, row, channel), plan.row(dy.values, row, channel));
-            input_gradient(dy, x, of_channel, floor, line(row, channel), place);
-        },
+        |block, places| input_gradient(dy, x, plan, &block.lines, &range_of_row, floor, places),
     );
     let mut gradients = Gradients {
         x: dx,
@@ -374,4 +449,44 @@ pub(super) fn backward<T: Float>(
         gradients.bias.extend(block.bias);
     }
     gradients
+}
+
+/// For each of some channels its line on the rows of a range, and their part of the gradients of weight and bias.
+fn of_range<T: Float>(
+    x: &[T],
+    (weight, bias): (&[T], &[T]),
+    dy: Gradient<'_, T>,
+    passed: Passed<'_>,
+    range: usize,
+    channels: &Range<usize>,
+) -> Vec<(Line<T>, f64, f64)> {
+    let Passed { plan, eps, .. } = passed;
+    let rows = &plan.ranges[range];
+    let moments = &passed.moments[range * plan.channels..][channels.clone()];
+    let mut sums: Vec<_> = moments
+        .iter()
+        .zip(channels.clone())
+        .map(|(&moment, channel)| {
+            let affine = Affine::new(moment, eps, weight[channel], bias[channel]);
+            (affine, RowSums::new())
+        })
+        .collect();
+    let floor = Floor::new(passed.relu);
+    add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
+    let values = (rows.len() * plan.length) as f64;
+    let mean_over = |sum: f64| if passed.through_statistics { sum / values } else { 0.0 };
+    let of_channel = |((affine, sums), moment): ((Affine<T>, RowSums<T>), &Moment)| {
+        let (sum, with_x) = sums.totals();
+        let off = moment.mean - affine.mean.to_f64();
+        let inv_std = 1.0 / (moment.var + eps).sqrt();
+        // sum of the gradient times the normalised x
+        let with_unit = (with_x - off * sum) * inv_std;
+        let line = Line {
+            affine,
+            offset: T::from_f64(mean_over(sum)),
+            slope: T::from_f64(mean_over(with_unit) * inv_std),
+        };
+        (line, with_unit, sum)
+    };
+    sums.into_iter().zip(moments).map(of_channel).collect()
 }

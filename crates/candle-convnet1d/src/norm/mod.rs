@@ -9,6 +9,7 @@ use crate::buffer::has_kernels;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
+mod behind;
 mod kernels;
 mod op;
 

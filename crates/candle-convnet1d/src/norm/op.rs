@@ -19,7 +19,7 @@ enum Source {
 }
 
 /// A batch norm of one batch.
-pub(super) struct BatchNorm {
+pub(crate) struct BatchNorm {
     plan: Plan,
     eps: f64,
     relu: bool,
@@ -28,7 +28,7 @@ pub(super) struct BatchNorm {
 
 impl BatchNorm {
     /// By the batch's own statistics, which come to lie in what is returned beside it, by range, then channel.
-    pub fn of_batch(plan: Plan, eps: f64, relu: bool) -> (Self, Arc<OnceLock<Vec<Moment>>>) {
+    pub(super) fn of_batch(plan: Plan, eps: f64, relu: bool) -> (Self, Arc<OnceLock<Vec<Moment>>>) {
         let moments = Arc::new(OnceLock::new());
         let source = Source::Batch(moments.clone());
         let norm = Self {
@@ -41,7 +41,7 @@ impl BatchNorm {
     }
 
     /// By given statistics.
-    pub fn given(plan: Plan, moments: Vec<Moment>, eps: f64, relu: bool) -> Self {
+    pub(super) fn given(plan: Plan, moments: Vec<Moment>, eps: f64, relu: bool) -> Self {
         Self {
             plan,
             eps,
@@ -59,9 +59,19 @@ impl BatchNorm {
         let (weight, bias) = (weight.contiguous()?, bias.contiguous()?);
         let input = x.values().clone();
         let y = input.apply_op3_no_bwd(&weight, &bias, &self)?;
-        let name = self.name();
-        x.then(name, y, &[&weight, &bias], move |dy, parameters| {
-            let (dx, dweight, dbias) = self.backward(&input, (parameters[0], parameters[1]), &dy)?;
+        self.signal(x, y, (&weight, &bias), move || Ok(input.clone()))
+    }
+
+    /// The signal `y`, which this makes of `x`. `input` gives the values of `x` to the backward pass.
+    pub fn signal(
+        self,
+        x: &Signal,
+        y: Tensor,
+        (weight, bias): (&Tensor, &Tensor),
+        input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Signal> {
+        x.then(self.name(), y, &[weight, bias], move |dy, parameters| {
+            let (dx, dweight, dbias) = self.backward(&input()?, (parameters[0], parameters[1]), &dy)?;
             Ok((Some(dx), vec![Some(dweight), Some(dbias)]))
         })
     }

@@ -2,8 +2,8 @@
 //! each `ReLU` and each max pool.
 
 use candle_convnet1d::{
-    BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Padding, Pass, SeGate, adaptive_max_pool1d, global_avg_pool1d,
-    global_max_pool1d, max_pool1d, relu,
+    BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Padding, Pass, SeGate, Signal, adaptive_max_pool1d,
+    global_avg_pool1d, global_max_pool1d, max_pool1d, relu,
 };
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -48,7 +48,21 @@ impl<'a> Margin<'a> {
         Ok(())
     }
 
+    /// As one layer, whose rounding in inference is not that of the two.
     fn conv_norm(
+        &self,
+        x: &Tensor,
+        (c_out, kernel): (usize, usize),
+        conv: Conv1dConfig,
+        (conv_vb, norm_vb): (VarBuilder, VarBuilder),
+    ) -> Result<Tensor> {
+        let conv = Conv1d::new(x.dim(1)?, c_out, kernel, conv, conv_vb)?;
+        let norm = BatchNorm1d::new(c_out, self.norm, norm_vb)?;
+        Signal::enter(x)?.conv_norm(&conv, &norm, self.pass)?.leave()
+    }
+
+    /// As the two layers, one after the other.
+    fn conv_then_norm(
         &self,
         x: &Tensor,
         (c_out, kernel): (usize, usize),
@@ -134,17 +148,22 @@ pub fn se_resnext(x: &Tensor, config: &SeResNeXtConfig, pass: Pass, vb: &VarBuil
 /// Features of the article's network without dropout, and the distance.
 pub fn seed_net(x: &Tensor, config: &SeedNetConfig, pass: Pass, vb: &VarBuilder) -> Result<(Tensor, f64)> {
     let mut margin = Margin::new(pass, config.batch_norm);
-    let layer = |margin: &mut Margin, x: &Tensor, sizes, (stride, groups), vb: VarBuilder| {
+    let layer = |margin: &mut Margin, x: &Tensor, sizes, (stride, groups, together), vb: VarBuilder| {
         let conv = Conv1dConfig {
             stride,
             groups,
             padding: Padding::Same,
             ..Conv1dConfig::default()
         };
-        let x = margin.conv_norm(x, sizes, conv, (vb.pp("conv"), vb.pp("norm")))?;
+        let names = (vb.pp("conv"), vb.pp("norm"));
+        let x = if together {
+            margin.conv_norm(x, sizes, conv, names)?
+        } else {
+            margin.conv_then_norm(x, sizes, conv, names)?
+        };
         margin.relu(&x)
     };
-    let mut x = layer(&mut margin, x, (config.filters, 7), (2, 1), vb.pp("stem"))?;
+    let mut x = layer(&mut margin, x, (config.filters, 7), (2, 1, true), vb.pp("stem"))?;
     // two positions or one are not pooled, but every other one dropped
     let (l, kernel) = (x.dim(2)?, if x.dim(2)? <= 2 { 1 } else { 2 });
     margin.max_pool(&x, (0..=(l - kernel) / 2).map(|i| 2 * i..2 * i + kernel))?;
@@ -154,15 +173,22 @@ pub fn seed_net(x: &Tensor, config: &SeedNetConfig, pass: Pass, vb: &VarBuilder)
         let stage = vb.pp(format!("stages.{s}"));
         for b in 0..blocks {
             let vb = stage.pp(format!("blocks.{b}"));
-            let shortcut = layer(&mut margin, &x, (2 * filters, 1), (1, 1), vb.pp("shortcut"))?;
+            let shortcut = layer(&mut margin, &x, (2 * filters, 1), (1, 1, true), vb.pp("shortcut"))?;
             let group = filters / branches;
             let (seen, groups) = match config.grouping {
                 _ if branches == 1 => (x, 1),
                 Grouping::OwnGroup => (x.narrow(1, 0, filters)?, branches),
                 Grouping::LastGroup => (x.narrow(1, filters - group, group)?, 1),
             };
-            let wide = layer(&mut margin, &seen, (branches * filters, 1), (1, groups), vb.pp("widen"))?;
-            let mut y = layer(&mut margin, &wide, (filters, 3), (1, branches), vb.pp("narrow"))?;
+            // in inference the branches of the grouped part take turns, on tensors
+            let wide = layer(
+                &mut margin,
+                &seen,
+                (branches * filters, 1),
+                (1, groups, false),
+                vb.pp("widen"),
+            )?;
+            let mut y = layer(&mut margin, &wide, (filters, 3), (1, branches, false), vb.pp("narrow"))?;
             if branches > 1 {
                 let merged = BatchNorm1d::new(filters, config.batch_norm, vb.pp("merge"))?.forward(&y, pass)?;
                 y = margin.relu(&merged)?;
@@ -175,12 +201,12 @@ pub fn seed_net(x: &Tensor, config: &SeedNetConfig, pass: Pass, vb: &VarBuilder)
                 }
                 reduced => margin.gate(&y, reduced, gate)?,
             };
-            x = (layer(&mut margin, &y, (2 * filters, 1), (1, 1), vb.pp("output"))? + shortcut)?;
+            x = (layer(&mut margin, &y, (2 * filters, 1), (1, 1, true), vb.pp("output"))? + shortcut)?;
         }
         if s + 1 < config.blocks.len() {
             for (k, stride) in [2, 1].into_iter().enumerate() {
                 let vb = stage.pp(format!("down.{k}"));
-                x = layer(&mut margin, &x, (2 * filters, 3), (stride, 1), vb)?;
+                x = layer(&mut margin, &x, (2 * filters, 3), (stride, 1, true), vb)?;
             }
         }
     }

@@ -1,0 +1,104 @@
+//! The convolution layer on a signal, alone or with a batch norm in inference behind it.
+
+use candle_core::{Device, Result, Tensor};
+
+use crate::buffer::{Reader, for_float};
+use crate::conv::{Applied, LAYER};
+use crate::kernels::{self, Finish};
+use crate::signal::Signal;
+use crate::{BatchNorm1d, Conv1d};
+
+/// A batch norm by constants: `(start + sum) scale + shift`, the sum being a convolution's without its bias. Three tensors
+/// `(C,)`.
+pub(crate) struct Behind {
+    pub start: Tensor,
+    pub scale: Tensor,
+    pub shift: Tensor,
+    pub relu: bool,
+}
+
+impl Applied {
+    /// The output, `(N, c_out, L_out)`.
+    fn values(&self, behind: Option<&Behind>) -> Result<Tensor> {
+        let s = &self.op.sizes;
+        let readers = [&self.x, &self.weight].map(Reader::new);
+        let bias = self.bias.as_ref().map(Reader::new);
+        let behind_readers = behind.map(|behind| [&behind.start, &behind.scale, &behind.shift].map(Reader::new));
+        for_float!(self.x.dtype(), T => {
+            let finish = match (behind, &behind_readers) {
+                (Some(behind), Some([start, scale, shift])) => Finish {
+                    bias: start.values::<T>()?,
+                    scale: scale.values()?,
+                    shift: shift.values()?,
+                    relu: behind.relu,
+                },
+                _ => Finish::bias(bias.as_ref().map(Reader::values::<T>).transpose()?),
+            };
+            let y = kernels::forward(s, self.op.isa, readers[0].values()?, readers[1].values()?, finish);
+            Tensor::from_vec(y, (s.n, s.c_out, s.l_out), &Device::Cpu)
+        })
+    }
+
+    /// The signal `values`, which this convolution of `x` makes, alone or with something behind it that has a place of its
+    /// own in the graph.
+    fn signal(self, x: &Signal, values: Tensor) -> Result<Signal> {
+        let Self {
+            op,
+            x: input,
+            weight,
+            bias,
+        } = self;
+        let tracked = x.is_tracked();
+        let Some(bias) = bias else {
+            return x.then(LAYER, values, &[&weight], move |dy, parameters| {
+                let wanted = [tracked, parameters[0].track_op(), false];
+                let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
+                Ok((dx, vec![dw]))
+            });
+        };
+        x.then(LAYER, values, &[&weight, &bias], move |dy, parameters| {
+            let (weight, bias) = (parameters[0], parameters[1]);
+            let wanted = [tracked, weight.track_op(), bias.track_op()];
+            let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy.materialised()?, wanted)?;
+            Ok((dx, vec![dw, db]))
+        })
+    }
+
+    /// The same tensors, constants to candle.
+    fn detached(&self) -> Self {
+        Self {
+            op: self.op,
+            x: self.x.detach(),
+            weight: self.weight.detach(),
+            bias: self.bias.as_ref().map(Tensor::detach),
+        }
+    }
+}
+
+impl Conv1d {
+    /// The layer on a signal that has kernels.
+    pub(crate) fn forward_signal(&self, x: &Signal) -> Result<Signal> {
+        let applied = self.applied(x.values())?;
+        let y = applied.values(None)?;
+        applied.signal(x, y)
+    }
+
+    /// The same with a batch norm in inference behind it, and perhaps a `ReLU`: one pass over memory. A backward pass
+    /// computes once more what lies between the two.
+    pub(crate) fn forward_signal_with(
+        &self,
+        x: &Signal,
+        norm: &BatchNorm1d,
+        domain: Option<usize>,
+        relu: bool,
+    ) -> Result<Signal> {
+        let applied = self.applied(x.values())?;
+        let sizes = applied.op.sizes;
+        let shape = (sizes.n, sizes.c_out, sizes.l_out);
+        let (behind, fixed) = norm.behind(applied.bias.as_ref(), shape, x.values().dtype(), domain, relu)?;
+        let y = applied.values(Some(&behind))?;
+        let between = applied.detached();
+        let inner = applied.signal(x, y.clone())?;
+        norm.signal(fixed, &inner, y, move || between.values(None))
+    }
+}

@@ -1,0 +1,115 @@
+//! Gradients of signals: what a layer leaves to the one before it, beside candle's graph.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::{Device, Result, Shape, Tensor};
+
+use crate::buffer::{Reader, for_float, write_elements, write_row_iters};
+
+/// The gradient of a signal, `values factor + shift`, factor and shift `(N, C)` where there are any.
+pub(crate) struct Gradient {
+    pub values: Tensor,
+    pub factor: Option<Tensor>,
+    pub shift: Option<Tensor>,
+}
+
+impl From<Tensor> for Gradient {
+    fn from(values: Tensor) -> Self {
+        Self {
+            values,
+            factor: None,
+            shift: None,
+        }
+    }
+}
+
+impl Gradient {
+    /// In full, `(N, C, L)`.
+    pub fn materialised(self) -> Result<Tensor> {
+        let Self { values, factor, shift } = self;
+        if factor.is_none() && shift.is_none() {
+            return Ok(values);
+        }
+        let (n, c, length) = values.dims3()?;
+        let reader = Reader::new(&values);
+        let [factor, shift] = [&factor, &shift].map(|by_row| by_row.as_ref().map(Reader::new));
+        for_float!(values.dtype(), T => {
+            let all = reader.values::<T>()?;
+            let factor = factor.as_ref().map(Reader::values::<T>).transpose()?;
+            let shift = shift.as_ref().map(Reader::values::<T>).transpose()?;
+            let full = write_row_iters(n * c, length, |row| {
+                let factor = factor.map_or(1.0, |factor| factor[row]);
+                let shift = shift.map_or(0.0, |shift| shift[row]);
+                all[row * length..][..length].iter().map(move |&x| x * factor + shift)
+            });
+            Tensor::from_vec(full, (n, c, length), &Device::Cpu)
+        })
+    }
+}
+
+/// Where a gradient waits for the layer that its signal came from.
+#[derive(Default)]
+pub(super) struct Slot(Mutex<Option<Gradient>>);
+
+impl Slot {
+    pub fn add(&self, more: Gradient) -> Result<()> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(match held.take() {
+            None => more,
+            Some(first) => sum(&first.materialised()?, &more.materialised()?)?.into(),
+        });
+        Ok(())
+    }
+
+    /// Adds a value for each row and channel, over the whole length of it. `shape`: of the signal.
+    pub fn add_shift(&self, shift: Tensor, shape: &Shape) -> Result<()> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = held.take();
+        *held = Some(match first {
+            Some(first) => Gradient {
+                shift: Some(match first.shift {
+                    None => shift,
+                    Some(other) => (other + shift)?,
+                }),
+                ..first
+            },
+            None => Gradient::from(repeated(&shift, shape)?),
+        });
+        Ok(())
+    }
+
+    pub fn take(&self) -> Result<Gradient> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take()
+            .ok_or_else(|| candle_core::Error::Msg("a signal without a gradient in a backward pass".into()).bt())
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
+fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let readers = [a, b].map(Reader::new);
+    for_float!(a.dtype(), T => {
+        let (x, y) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let sum = write_elements(x.len(), |range| {
+            x[range.clone()].iter().zip(&y[range]).map(|(&x, &y)| x + y)
+        });
+        Tensor::from_vec(sum, a.shape(), &Device::Cpu)
+    })
+}
+
+/// Each value of `(N, C)` over the length of `shape` `(N, C, L)`.
+fn repeated(by_row: &Tensor, shape: &Shape) -> Result<Tensor> {
+    let (n, c, length) = shape.dims3()?;
+    let reader = Reader::new(by_row);
+    for_float!(by_row.dtype(), T => {
+        let by_row = reader.values::<T>()?;
+        let all = write_row_iters(n * c, length, |row| std::iter::repeat_n(by_row[row], length));
+        Tensor::from_vec(all, shape, &Device::Cpu)
+    })
+}

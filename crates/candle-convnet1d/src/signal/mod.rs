@@ -1,0 +1,253 @@
+//! Signals inside a network: what layers hand to each other without candle's bookkeeping of gradients.
+
+use std::sync::Arc;
+
+use candle_core::{CustomOp1, Device, Result, Tensor};
+
+use crate::buffer::{Reader, for_float, has_kernels, write_row_iters};
+use crate::pool::{self, dims3};
+use crate::{BatchNorm1d, Conv1d, Pass};
+
+mod gradient;
+mod node;
+mod residual;
+
+pub(crate) use gradient::Gradient;
+use gradient::Slot;
+use node::{Enter, node, one_element};
+
+/// A batch of signals `(N, C, L)` between one layer of a network and the next.
+///
+/// [`enter`](Self::enter) makes one of a tensor, [`leave`](Self::leave) and [`mean`](Self::mean) make a tensor again;
+/// in between, each method is the layer of the same name at the crate's root, with the same values and gradients.
+///
+/// # What it spares
+/// candle adds every gradient of every operation to a tensor of zeros that it makes for it: four passes over memory on one
+/// thread, for each activation. Where there are kernels, a signal takes part in candle's graph by a tensor of one element
+/// only; its gradient goes from layer to layer beside the graph, is written once, and is added to another one only where
+/// two meet. Gates leave theirs as a factor and a shift of each channel, which the batch norm before them applies as it
+/// reads. Elsewhere (CUDA, other dtypes, second derivatives) a signal is the tensor itself.
+///
+/// # Limits
+/// A backward pass that ended in an error must not be repeated on the same graph.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// A constant to candle where there is a link.
+    values: Tensor,
+    link: Option<Link>,
+}
+
+/// Place of a signal in candle's graph.
+#[derive(Clone, Debug)]
+struct Link {
+    /// One element; tracked where a gradient is wanted.
+    token: Tensor,
+    gradient: Arc<Slot>,
+}
+
+impl Signal {
+    /// A tensor `(N, C, L)` as a signal.
+    pub fn enter(x: &Tensor) -> Result<Self> {
+        dims3("signal", x)?;
+        if !has_kernels(x) {
+            return Ok(Self {
+                values: x.clone(),
+                link: None,
+            });
+        }
+        let x = x.contiguous()?;
+        let values = x.detach();
+        let gradient = Arc::<Slot>::default();
+        let token = if x.track_op() {
+            let slot = gradient.clone();
+            x.apply_op1(Enter {
+                token: one_element(&x)?,
+                slot,
+            })?
+        } else {
+            one_element(&x)?
+        };
+        Ok(Self {
+            values,
+            link: Some(Link { token, gradient }),
+        })
+    }
+
+    /// The tensor `(N, C, L)` again.
+    pub fn leave(&self) -> Result<Tensor> {
+        match &self.link {
+            Some(link) if link.token.track_op() => {
+                let slot = link.gradient.clone();
+                node("leave", self.values.clone(), &link.token, &[], move |dy, _| {
+                    slot.add(dy.contiguous()?.into())?;
+                    Ok(Vec::new())
+                })
+            }
+            _ => Ok(self.values.clone()),
+        }
+    }
+
+    /// L.
+    pub fn length(&self) -> Result<usize> {
+        self.values.dim(2)
+    }
+
+    /// The values alone. To candle they are constants where there are kernels.
+    pub(crate) fn values(&self) -> &Tensor {
+        &self.values
+    }
+
+    /// Whether a gradient is wanted.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.token.track_op())
+    }
+
+    /// The signal `values`, computed from this one and up to two parameters. `backward` turns its gradient and the
+    /// parameters into the gradient of this signal and those of the parameters.
+    pub(crate) fn then<F>(
+        &self,
+        name: &'static str,
+        values: Tensor,
+        parameters: &[&Tensor],
+        backward: F,
+    ) -> Result<Self>
+    where
+        F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
+    {
+        let Some(link) = &self.link else {
+            return Err(candle_core::Error::Msg("a signal without kernels".into()).bt());
+        };
+        let gradient = Arc::<Slot>::default();
+        let (input, output) = (link.gradient.clone(), gradient.clone());
+        let token = node(
+            name,
+            one_element(&values)?,
+            &link.token,
+            parameters,
+            move |_, parameters| {
+                let (dx, others) = backward(output.take()?, parameters)?;
+                if let Some(dx) = dx {
+                    input.add(dx.into())?;
+                }
+                Ok(others)
+            },
+        )?;
+        Ok(Self {
+            values,
+            link: Some(Link { token, gradient }),
+        })
+    }
+
+    /// As [`then`](Self::then), by an operation of candle's graph on contiguous tensors.
+    fn by_op<C: CustomOp1 + Send + Sync + 'static>(&self, op: C) -> Result<Self> {
+        let x = self.values.clone();
+        let y = x.apply_op1_no_bwd(&op)?;
+        let result = y.clone();
+        self.then(op.name(), y, &[], move |dy, _| {
+            Ok((op.bwd(&x, &result, &dy.materialised()?)?, Vec::new()))
+        })
+    }
+
+    fn tensor(values: Tensor) -> Self {
+        Self { values, link: None }
+    }
+
+    /// A convolution layer.
+    pub fn conv(&self, layer: &Conv1d) -> Result<Self> {
+        match self.link {
+            Some(_) => layer.forward_signal(self),
+            None => candle_core::Module::forward(layer, &self.values).map(Self::tensor),
+        }
+    }
+
+    /// A batch norm.
+    pub fn norm(&self, layer: &BatchNorm1d, pass: Pass) -> Result<Self> {
+        match self.link {
+            Some(_) => layer.forward_signal(self, pass, false),
+            None => layer.forward(&self.values, pass).map(Self::tensor),
+        }
+    }
+
+    /// A batch norm and the [`relu`](crate::relu) of what it gives.
+    pub fn norm_relu(&self, layer: &BatchNorm1d, pass: Pass) -> Result<Self> {
+        match self.link {
+            Some(_) => layer.forward_signal(self, pass, true),
+            None => layer.forward_relu(&self.values, pass).map(Self::tensor),
+        }
+    }
+
+    /// A convolution layer and the batch norm behind it: [`conv`](Self::conv), then [`norm`](Self::norm). In inference the
+    /// two are one pass.
+    pub fn conv_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
+        match (pass, &self.link) {
+            (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, false),
+            _ => self.conv(conv)?.norm(norm, pass),
+        }
+    }
+
+    /// [`conv_norm`](Self::conv_norm) and the [`relu`](crate::relu) of what it gives.
+    pub fn conv_norm_relu(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
+        match (pass, &self.link) {
+            (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, true),
+            _ => self.conv(conv)?.norm_relu(norm, pass),
+        }
+    }
+
+    /// [`max_pool1d`](crate::max_pool1d).
+    pub fn max_pool(&self, kernel: usize, stride: usize, padding: usize) -> Result<Self> {
+        match self.link {
+            Some(_) => self.by_op(pool::max_pool_op(&self.values, kernel, stride, padding)?),
+            None => crate::max_pool1d(&self.values, kernel, stride, padding).map(Self::tensor),
+        }
+    }
+
+    /// [`adaptive_max_pool1d`](crate::adaptive_max_pool1d).
+    pub fn adaptive_max_pool(&self, outputs: usize) -> Result<Self> {
+        match self.link {
+            Some(_) => self.by_op(pool::adaptive_max_pool_op(&self.values, outputs)?),
+            None => crate::adaptive_max_pool1d(&self.values, outputs).map(Self::tensor),
+        }
+    }
+
+    /// [`global_avg_pool1d`](crate::global_avg_pool1d): the tensor `(N, C)`.
+    pub fn mean(&self) -> Result<Tensor> {
+        let Some(link) = &self.link else {
+            return crate::global_avg_pool1d(&self.values);
+        };
+        let means = crate::global_avg_pool1d(&self.values)?;
+        let (slot, shape) = (link.gradient.clone(), self.values.shape().clone());
+        let length = shape.dims3()?.2 as f64;
+        node("mean", means, &link.token, &[], move |dy, _| {
+            slot.add_shift((dy.contiguous()? / length)?, &shape)?;
+            Ok(Vec::new())
+        })
+    }
+
+    /// The channels from `first` on, `count` of them.
+    pub fn channels(&self, first: usize, count: usize) -> Result<Self> {
+        if self.link.is_none() {
+            return self.values.narrow(1, first, count).map(Self::tensor);
+        }
+        let (n, channels, length) = self.values.dims3()?;
+        if (first, count) == (0, channels) {
+            return Ok(self.clone());
+        }
+        let part = self.values.narrow(1, first, count)?.contiguous()?;
+        self.then("channels", part, &[], move |dy, _| {
+            let dy = dy.materialised()?;
+            let reader = Reader::new(&dy);
+            let dx = for_float!(dy.dtype(), T => {
+                let dy = reader.values::<T>()?;
+                // what is not written is 0
+                let dx = write_row_iters(n * channels, length, |row| {
+                    let (sample, channel) = (row / channels, row % channels);
+                    let within = (first..first + count).contains(&channel);
+                    let from = if within { (sample * count + channel - first) * length } else { 0 };
+                    dy[from..][..if within { length } else { 0 }].iter().copied()
+                });
+                Tensor::from_vec(dx, (n, channels, length), &Device::Cpu)?
+            });
+            Ok((Some(dx), Vec::new()))
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! The end of a residual block: sums of signals, gates before them, a `ReLU` behind.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+
+use super::gradient::{Gradient, Slot};
+use super::node::{node, one_element};
+use super::{Link, Signal};
+use crate::buffer::{Places, Reader, for_float, write_channels, write_elements};
+use crate::gate::scale_channels;
+use crate::lanes::fold3;
+use crate::norm::Floor;
+use crate::vectorised::vectorised;
+use crate::{SeGate, relu};
+
+impl Signal {
+    /// The sum with a signal of the same shape.
+    pub fn plus(&self, other: &Self) -> Result<Self> {
+        self.end(None, other, false)
+    }
+
+    /// The end of a residual block: [`relu`](crate::relu) of the sum with the shortcut.
+    pub fn plus_relu(&self, shortcut: &Self) -> Result<Self> {
+        self.end(None, shortcut, true)
+    }
+
+    /// A squeeze-and-excitation gate.
+    pub fn gated(&self, gate: &SeGate) -> Result<Self> {
+        let Some(link) = &self.link else {
+            return gate.forward(&self.values).map(Self::tensor);
+        };
+        let scale = gate.scale(&self.mean()?)?;
+        let y = scale_channels(&self.values, &scale.detach())?;
+        let gradient = Arc::<Slot>::default();
+        let (x, input, output) = (self.values.clone(), link.gradient.clone(), gradient.clone());
+        let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {
+            let dy = output.take()?.materialised()?;
+            let dscale = gate_gradient(&x, &dy)?;
+            input.add(Gradient {
+                factor: Some(others[0].detach()),
+                ..dy.into()
+            })?;
+            Ok(vec![Some(dscale)])
+        })?;
+        Ok(Self {
+            values: y,
+            link: Some(Link { token, gradient }),
+        })
+    }
+
+    /// The end of a residual block with a gate: [`relu`](crate::relu) of the sum of the gated signal and the shortcut.
+    pub fn gated_plus_relu(&self, gate: &SeGate, shortcut: &Self) -> Result<Self> {
+        match self.link {
+            Some(_) => self.end(Some(gate.scale(&self.mean()?)?), shortcut, true),
+            None => relu(&(gate.forward(&self.values)? + &shortcut.values)?).map(Self::tensor),
+        }
+    }
+
+    /// `self scale + shortcut`, with or without a `ReLU`.
+    fn end(&self, scale: Option<Tensor>, shortcut: &Self, relu_behind: bool) -> Result<Self> {
+        let (Some(link), Some(other)) = (&self.link, &shortcut.link) else {
+            let sum = (&self.values + &shortcut.values)?;
+            return Ok(Self::tensor(if relu_behind { relu(&sum)? } else { sum }));
+        };
+        let out = end_values(&self.values, scale.as_ref(), &shortcut.values, relu_behind)?;
+        let gradient = Arc::<Slot>::default();
+        let (slots, output) = ([link.gradient.clone(), other.gradient.clone()], gradient.clone());
+        let tracked = [link.token.track_op(), other.token.track_op()];
+        let (x, y, gated) = (self.values.clone(), out.clone(), scale.is_some());
+        let mut others: Vec<&Tensor> = scale.iter().collect();
+        others.push(&other.token);
+        let token = node(
+            "residual",
+            one_element(&out)?,
+            &link.token,
+            &others,
+            move |_, others| {
+                let dy = output.take()?.materialised()?;
+                let (dy, dscale) = match (relu_behind, gated) {
+                    (false, false) => (dy, None),
+                    (false, true) => {
+                        let dscale = gate_gradient(&x, &dy)?;
+                        (dy, Some(dscale))
+                    }
+                    (true, gated) => end_gradients(&y, gated.then_some(&x), &dy)?,
+                };
+                if tracked[0] {
+                    let factor = gated.then(|| others[0].detach());
+                    slots[0].add(Gradient {
+                        factor,
+                        ..dy.clone().into()
+                    })?;
+                }
+                if tracked[1] {
+                    slots[1].add(dy.into())?;
+                }
+                let mut gradients = Vec::with_capacity(2);
+                if gated {
+                    gradients.push(dscale);
+                }
+                gradients.push(Some(one_element(&y)?));
+                Ok(gradients)
+            },
+        )?;
+        Ok(Self {
+            values: out,
+            link: Some(Link { token, gradient }),
+        })
+    }
+}
+
+/// For each row of `x` `(N, C, L)` its product with `dy`: `(N, C)`.
+fn gate_gradient(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    let (n, c, length) = x.dims3()?;
+    let readers = [x, dy].map(Reader::new);
+    for_float!(x.dtype(), T => {
+        let (x, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let dots = write_elements(n * c, |rows| {
+            rows.map(|row| crate::lanes::dot(&dy[row * length..][..length], &x[row * length..][..length]) as T)
+        });
+        Tensor::from_vec(dots, (n, c), &Device::Cpu)
+    })
+}
+
+vectorised! {
+    /// Rows of `x scale + shortcut`, with or without a `ReLU`.
+    fn end_rows<T>(
+        x: &[T],
+        scale: Option<&[T]>,
+        shortcut: &[T],
+        floor: Floor<T>,
+        length: usize,
+        places: Places<'_, T>,
+    ) {
+        for (_, row, place) in places {
+            let scale = scale.map_or(T::one(), |scale| scale[row]);
+            let range = row * length..(row + 1) * length;
+            place.fill(&x[range.clone()], &shortcut[range], |x, s| floor.of(x * scale + s));
+        }
+    }
+}
+
+fn end_values(x: &Tensor, scale: Option<&Tensor>, shortcut: &Tensor, relu: bool) -> Result<Tensor> {
+    let (n, c, length) = x.dims3()?;
+    if shortcut.dims() != x.dims() {
+        return x.add(shortcut); // the error
+    }
+    let scale = scale.map(Tensor::contiguous).transpose()?;
+    let readers = [x, shortcut].map(Reader::new);
+    let scale = scale.as_ref().map(Reader::new);
+    for_float!(x.dtype(), T => {
+        let (x, shortcut) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let scale = scale.as_ref().map(Reader::values::<T>).transpose()?;
+        let floor = Floor::<T>::new(relu);
+        let (y, _) = write_channels((1, n * c, length), rows_per_task(length), |_| (), |(), places| {
+            end_rows(x, scale, shortcut, floor, length, places);
+        });
+        Tensor::from_vec(y, (n, c, length), &Device::Cpu)
+    })
+}
+
+vectorised! {
+    /// Rows of the gradient in front of a `ReLU` with results `y`.
+    fn rows_before<T>(y: &[T], dy: &[T], length: usize, places: Places<'_, T>) {
+        let floor = Floor::new(true);
+        for (_, row, place) in places {
+            let range = row * length..(row + 1) * length;
+            place.fill(&y[range.clone()], &dy[range], |y, dy| floor.gradient(y, dy));
+        }
+    }
+}
+
+vectorised! {
+    /// The product of a row of that gradient with `x`.
+    fn dot_before<T>(y: &[T], dy: &[T], x: &[T]) -> f64 {
+        let floor = Floor::new(true);
+        fold3(y, dy, x, |y, dy, x| floor.gradient(y, dy) * x)
+    }
+}
+
+/// The gradient in front of a `ReLU` with results `y`, and its product with `x`, row by row, where a gate was.
+fn end_gradients(y: &Tensor, x: Option<&Tensor>, dy: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+    let (n, c, length) = y.dims3()?;
+    let readers = [y, dy].map(Reader::new);
+    let x = x.map(Reader::new);
+    for_float!(y.dtype(), T => {
+        let (y, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let x = x.as_ref().map(Reader::values::<T>).transpose()?;
+        let dot = |row: usize, x: &[T]| {
+            let range = row * length..(row + 1) * length;
+            dot_before(&y[range.clone()], &dy[range.clone()], &x[range]) as T
+        };
+        let (before, dots) = write_channels(
+            (1, n * c, length),
+            rows_per_task(length),
+            // few enough rows to be in a cache when they are written
+            |rows| x.map_or_else(Vec::new, |x| rows.map(|row| dot(row, x)).collect()),
+            |_, places| rows_before(y, dy, length, places),
+        );
+        let before = Tensor::from_vec(before, (n, c, length), &Device::Cpu)?;
+        let dots = x.map(|_| Tensor::from_vec(dots.concat(), (n, c), &Device::Cpu)).transpose()?;
+        Ok((before, dots))
+    })
+}
+
+/// Rows of 16 KiB of f32 together.
+fn rows_per_task(length: usize) -> usize {
+    (4096 / length.max(1)).max(1)
+}
