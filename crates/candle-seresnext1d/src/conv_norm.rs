@@ -1,6 +1,8 @@
-use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Pass, Signal, conv1d};
+use candle_convnet1d::{
+    BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Padding, Pass, Signal, conv1d,
+};
 use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Init, VarBuilder};
 
 /// A convolution and the batch norm after it: `(N, c_in, L) -> (N, c_out, L')`.
 #[derive(Debug)]
@@ -22,6 +24,37 @@ impl ConvNorm {
             conv: Conv1d::new(c_in, c_out, kernel, conv, conv_vb)?,
             norm: BatchNorm1d::new(c_out, norm, norm_vb)?,
         })
+    }
+
+    /// One behind the other, `conv1` and `norm1` first: each width and kernel a layer, convolution weights as `PyTorch`'s default,
+    /// uniform in +-1/sqrt(fan-in).
+    pub(crate) fn chain(
+        mut c_in: usize,
+        layers: impl IntoIterator<Item = (usize, usize)>,
+        padding: Padding,
+        norm: BatchNormConfig,
+        vb: &VarBuilder,
+    ) -> Result<Vec<Self>> {
+        let mut chain = Vec::new();
+        for (index, (c_out, kernel)) in layers.into_iter().enumerate() {
+            let bound = 1. / ((c_in * kernel) as f64).sqrt();
+            let conv = Conv1dConfig {
+                padding,
+                init: Init::Uniform { lo: -bound, up: bound },
+                ..Conv1dConfig::default()
+            };
+            let part = |name: &str| vb.pp(format!("{name}{}", index + 1));
+            chain.push(Self::new(
+                (c_in, c_out),
+                kernel,
+                conv,
+                norm,
+                part("conv"),
+                part("norm"),
+            )?);
+            c_in = c_out;
+        }
+        Ok(chain)
     }
 
     /// In inference, the output channels of one of `groups` equal shares, from the input `x` that this share sees.

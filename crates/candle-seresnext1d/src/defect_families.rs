@@ -1,4 +1,4 @@
-use candle_convnet1d::{BatchNormConfig, Conv1dConfig, Extractor, Linear, Padding, Pass, Signal};
+use candle_convnet1d::{BatchNormConfig, Extractor, Linear, Padding, Pass, Signal};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
@@ -76,29 +76,18 @@ impl DefectFamilies {
             }
             .into());
         }
-        let mut layers = Vec::with_capacity(WIDTHS.len());
-        let mut c_in = config.in_channels / FAMILIES;
-        for (index, (c_out, kernel)) in WIDTHS.into_iter().zip(KERNELS).enumerate() {
-            let bound = 1. / ((c_in * kernel) as f64).sqrt();
-            let conv = Conv1dConfig {
-                padding: Padding::Same,
-                init: Init::Uniform { lo: -bound, up: bound },
-                ..Conv1dConfig::default()
-            };
-            layers.push(ConvNorm::new(
-                (c_in, c_out),
-                kernel,
-                conv,
-                config.batch_norm,
-                vb.pp(format!("conv{}", index + 1)),
-                vb.pp(format!("norm{}", index + 1)),
-            )?);
-            c_in = c_out;
-        }
+        let widths = WIDTHS.into_iter().zip(KERNELS);
+        let layers = ConvNorm::chain(
+            config.in_channels / FAMILIES,
+            widths,
+            Padding::Same,
+            config.batch_norm,
+            &vb,
+        )?;
         Ok(Self {
             in_channels: config.in_channels,
             layers,
-            score: Linear::with_init(c_in, 1, Init::Const(0.), vb.pp("score"))?,
+            score: Linear::with_init(WIDTHS[WIDTHS.len() - 1], 1, Init::Const(0.), vb.pp("score"))?,
         })
     }
 }

@@ -1,6 +1,6 @@
-use candle_convnet1d::{BatchNormConfig, Conv1dConfig, Extractor, Pass, Signal};
+use candle_convnet1d::{BatchNormConfig, Extractor, Padding, Pass, Signal};
 use candle_core::{Result, Tensor};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 
 use crate::conv_norm::ConvNorm;
 use crate::{Error, input};
@@ -89,24 +89,8 @@ impl LightCnn {
             }
             .into());
         }
-        let mut layers = Vec::with_capacity(WIDTHS.len());
-        let mut c_in = config.in_channels;
-        for (index, (c_out, kernel)) in WIDTHS.into_iter().zip(KERNELS).enumerate() {
-            let bound = 1. / ((c_in * kernel) as f64).sqrt();
-            let conv = Conv1dConfig {
-                init: Init::Uniform { lo: -bound, up: bound },
-                ..Conv1dConfig::default()
-            };
-            layers.push(ConvNorm::new(
-                (c_in, c_out),
-                kernel,
-                conv,
-                config.batch_norm,
-                vb.pp(format!("conv{}", index + 1)),
-                vb.pp(format!("norm{}", index + 1)),
-            )?);
-            c_in = c_out;
-        }
+        let widths = WIDTHS.into_iter().zip(KERNELS);
+        let layers = ConvNorm::chain(config.in_channels, widths, Padding::default(), config.batch_norm, &vb)?;
         Ok(Self {
             in_channels: config.in_channels,
             layers,

@@ -3,42 +3,22 @@
 //! `PROPTEST_CASES=1000000` turns the property into a long fuzz run. HDF5, read by another crate, is held to
 //! the bound for fixtures that are cut or changed.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 use signal_domains::{Error, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions, SignalFile};
 
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(LIVE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: the caller's contract is that of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above; `at` came from `alloc`.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+#[path = "common/memory.rs"]
+mod memory;
+use memory::{Counting, LIVE, MEASURING, PEAK};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// One measurement at a time.
-static MEASURING: Mutex<()> = Mutex::new(());
 
 /// Opens and reads everything, within the bound for a file of `len` bytes; whether it opened.
 fn measured(what: &str, len: usize, open: impl FnOnce() -> Result<SignalFile, Error>) -> bool {
