@@ -177,7 +177,8 @@ fn auto_takes_defect_orders_for_another_bearing_and_else_the_log_spectrum_and_sa
     let trained = ok(folder, &format!("{train} --data machines.toml --out run"));
     let words = "--input auto took defect orders: (a) every class";
     assert!(trained.stdout.contains(words), "{}", trained.stdout);
-    assert!(trained.stdout.contains("--method rule"), "{}", trained.stdout);
+    let recommended = "recommended without looking at target labels: rule-source";
+    assert!(trained.stdout.contains(recommended), "{}", trained.stdout);
     let found = metrics(&folder.join("run"));
     assert_eq!(found["auto_input"]["input"], "defect-orders");
     assert_eq!(found["config"]["signal"]["input"], "defect-orders");

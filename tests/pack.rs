@@ -11,7 +11,7 @@ fn a_packed_data_set_is_inspected_and_trained_on_like_its_originals() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     plant(folder, 3);
-    let said = ok(folder, "pack plant --out plant.h5").stderr;
+    let said = ok(folder, "pack plant --out plant.h5").stdout;
     assert!(said.contains("12 recordings"), "{said}");
     let inspected = ok(folder, "inspect plant.h5").stdout;
     assert!(

@@ -124,18 +124,22 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// From the labelled training windows of all sources, not yet standardised.
-    pub fn new(sources: &[&Represented], labels: &[Vec<usize>], classes: usize, input: Input) -> Result<Self> {
+    /// From the labelled training windows of all sources, not yet standardised, and the variances of each.
+    pub fn new(
+        sources: &[&Represented],
+        labels: &[Vec<usize>],
+        variances: &[Variance],
+        classes: usize,
+        input: Input,
+    ) -> Result<Self> {
         let joint = Represented::statistics(sources, input)?;
         let (mut x, mut y) = (Vec::new(), Vec::new());
-        let mut variance = Variance {
-            total: 0.0,
-            within: 0.0,
+        let mean = |of: fn(&Variance) -> f64| variances.iter().map(of).sum::<f64>() / variances.len() as f64;
+        let variance = Variance {
+            total: mean(|v| v.total),
+            within: mean(|v| v.within),
         };
         for (rows, labels) in sources.iter().zip(labels) {
-            let own = Variance::of_source(rows, labels, input)?;
-            variance.total += own.total / sources.len() as f64;
-            variance.within += own.within / sources.len() as f64;
             let chosen = evenly(rows.windows);
             let mut part = rows.select(&chosen);
             part.standardise(&Represented::statistics(&[rows], input)?)?;
@@ -236,7 +240,8 @@ mod tests {
     fn a_target_of_one_class_is_told_from_one_of_all_whatever_its_gain() {
         let labels = of(&[0, 1, 2, 3]);
         let source = rows(&labels, 0.0);
-        let guard = Guard::new(&[&source], &[labels], 4, Input::LogSpectrum).unwrap();
+        let variance = Variance::of_source(&source, &labels, Input::LogSpectrum).unwrap();
+        let guard = Guard::new(&[&source], &[labels], &[variance], 4, Input::LogSpectrum).unwrap();
         for shift in [0.0, 0.7] {
             let all = guard.look_at("all", &rows(&of(&[0, 1, 2, 3]), shift)).unwrap();
             assert!(!all.differs && (all.spread - 1.0).abs() < 0.1, "{all:?}");

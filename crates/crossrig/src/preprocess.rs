@@ -175,8 +175,15 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
         Standardise::Guarded => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
     };
     let labels: Vec<Vec<usize>> = task.sources.iter().map(training_classes).collect();
+    let variances: Vec<Variance> = if settings.standardise.per_domain() && settings.input != Input::Raw {
+        let each = sources.iter().zip(&labels);
+        each.map(|(r, l)| Variance::of_source(r, l, settings.input))
+            .collect::<Result<_>>()?
+    } else {
+        Vec::new()
+    };
     if settings.standardise == Standardise::Guarded {
-        let guard = Guard::new(&sources, &labels, task.classes.len(), settings.input)?;
+        let guard = Guard::new(&sources, &labels, &variances, task.classes.len(), settings.input)?;
         for (domain, r) in task.targets.iter().zip(targets) {
             let mut mix = guard.look_at(&domain.name, r)?;
             let standardiser = match &task.reference {
@@ -197,16 +204,7 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
             prepared.push((standardiser, Some(mix)));
         }
     }
-    let variances: Vec<Option<Variance>> = if settings.standardise.per_domain() && settings.input != Input::Raw {
-        sources
-            .iter()
-            .zip(&labels)
-            .map(|(r, l)| Variance::of_source(r, l, settings.input).map(Some))
-            .collect::<Result<_>>()?
-    } else {
-        Vec::new()
-    };
-    let variances = variances.into_iter().chain(std::iter::repeat(None));
+    let variances = variances.into_iter().map(Some).chain(std::iter::repeat(None));
     rows.iter_mut()
         .zip(prepared)
         .zip(variances)

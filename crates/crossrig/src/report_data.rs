@@ -3,7 +3,8 @@
 use adaptation_metrics::accuracy_against_coverage;
 use signal_conditioning::RaceRule;
 
-use crate::experiment::{ModelResult, Outcome, scored_windows};
+use crate::evaluation::{ModelResult, scored_windows};
+use crate::experiment::Outcome;
 use crate::metrics::{Metrics, Scores};
 use crate::physics::{FileEvidence, Roles, evidence_of};
 use crate::report::{DomainScores, Epoch, EvidencePanel, Method, Model, Recording, Report};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::auto::AutoInput;
 use crate::metrics::{Metrics, Scores};
-use crate::options::{Input, Method};
+use crate::options::Method;
 use crate::physics::RuleDetail;
 use crate::pieces::PieceScores;
 use crate::recommend::OUTRUN;
@@ -191,11 +191,6 @@ fn rule_line(rule: &RuleDetail) -> String {
 pub fn verdicts(m: &Metrics) -> Vec<String> {
     let rows = rows(m);
     let mut lines: Vec<String> = m.auto_input.iter().map(AutoInput::words).collect();
-    if m.auto_input.as_ref().is_some_and(|a| a.input == Input::DefectOrders) {
-        lines.push(
-            "bearings are other ones: --method rule, which learns nothing but a threshold, is recommended".to_owned(),
-        );
-    }
     lines.extend(adversary(m));
     lines.extend(recommendation(m));
     let f1 = |r: &Row| r.scores.macro_f1;

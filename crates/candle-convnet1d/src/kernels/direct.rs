@@ -338,11 +338,12 @@ fn pack_weights<T: Real>(
             return;
         }
         let (g, first) = (span.first / outputs, span.first % outputs);
-        for (input, place) in place.chunks_exact_mut(span.height * taps.len()).enumerate() {
-            for m in 0..span.rows {
-                let from = &weights[g * strides.group + (first + m) * strides.output + input * strides.input..];
-                for (place, tap) in place.chunks_exact_mut(span.height).zip(taps) {
-                    place[m] = from[tap.tap];
+        // row by row of the weights, as they lie
+        for m in 0..span.rows {
+            let row = &weights[g * strides.group + (first + m) * strides.output..];
+            for input in 0..inputs {
+                for (k, tap) in taps.iter().enumerate() {
+                    place[(input * taps.len() + k) * span.height + m] = row[input * strides.input + tap.tap];
                 }
             }
         }

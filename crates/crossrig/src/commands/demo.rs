@@ -13,9 +13,10 @@ use signal_domains::Family;
 use super::Context;
 use crate::corpus::{Corpus, DomainSignals, Signal};
 use crate::error::{Error, Result};
-use crate::experiment::{Conduct, conduct, metrics};
+use crate::experiment::{Conduct, conduct};
 use crate::metrics::{Metrics, Scores};
 use crate::options::{BatchNorm, DomainLoss, ExtractorOption, Input, TrainOptions};
+use crate::record::metrics;
 use crate::settings::Settings;
 use crate::summary::{percent, rows, table};
 use crate::task::{Task, hex};
@@ -136,8 +137,8 @@ fn by_pieces(runs: &[(&str, &Metrics)]) -> String {
             }
         }
     }
-    let best = |s: &Scores| std::cmp::Reverse((s.macro_f1.unwrap_or(0.0) * 1e6) as u64);
-    lines.sort_by_key(|(_, scores)| best(scores));
+    let f1 = |s: &Scores| s.macro_f1.unwrap_or(0.0);
+    lines.sort_by(|(_, a), (_, b)| f1(b).total_cmp(&f1(a)));
     let line = |(name, scores): &(String, &Scores)| {
         format!(
             "{name:30} accuracy {:>8}   macro-F1 {:>8}\n",
@@ -208,10 +209,10 @@ fn settings(seed: u64) -> Result<Settings> {
 
 /// The settings of the second part: the same split, networks for windows of 1,024 samples, or for the defect orders of 1 s.
 fn other_bearing_settings(seed: u64, input: Input) -> Result<Settings> {
-    // about 500 steps either way: a second is 23 windows of samples and one of defect orders
+    // about 350 steps either way: a recording is 23 windows of samples, two of defect orders
     let (extractor, epochs) = match input {
-        Input::DefectOrders => ("defect-families", 200),
-        _ => ("light-cnn", 12),
+        Input::DefectOrders => ("defect-families", 90),
+        _ => ("light-cnn", 8),
     };
     Settings::new(&TrainOptions {
         data: Some(PathBuf::from("simulated")),

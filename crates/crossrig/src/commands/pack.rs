@@ -8,6 +8,7 @@ use signal_domains::pack;
 use super::Context;
 use crate::corpus::{self, data_error};
 use crate::error::{Error, Result};
+use crate::{output, progress};
 
 /// Flags of `pack`.
 #[derive(Clone, Debug, Args)]
@@ -62,15 +63,19 @@ pub fn run(args: &PackArgs, _context: &Context) -> Result<()> {
         eprintln!("warning: {absent} of {all} recordings are absent, and so left out");
         dataset.recordings.retain(|r| r.path.is_some());
     }
-    let packed = pack(&dataset, &args.out, &mut |_| {}).map_err(data_error)?;
-    eprintln!(
-        "{}: {} recordings, {} samples, {:.1} MB from {:.1} MB; then crossrig inspect {}",
+    let bar = progress::bar("packing", "{prefix:>12} {bar:24} {pos}/{len} recordings  {eta} left");
+    bar.set_length(dataset.recordings.len() as u64);
+    let packed = pack(&dataset, &args.out, &mut |done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    let packed = packed.map_err(data_error)?;
+    output::print(&format!(
+        "{}: {} recordings, {} samples, {:.1} MB from {:.1} MB; then crossrig inspect {}\n",
         args.out.display(),
         packed.recordings,
         packed.samples,
         packed.bytes as f64 / 1e6,
         packed.bytes_before as f64 / 1e6,
         args.out.display()
-    );
+    ));
     Ok(())
 }
