@@ -152,7 +152,7 @@ pub struct DomainInput {
     pub standardiser: Option<Standardiser>,
     /// Variances that a target is held against; of a source with statistics of its own.
     pub variance: Option<Variance>,
-    /// What is estimated of the class mix; of a target with guarded statistics.
+    /// What is estimated of the class mix; of a target with matched statistics.
     pub mix: Option<ClassMix>,
 }
 
@@ -172,7 +172,7 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
             vec![(Some(Represented::statistics(&sources, settings.input)?), None); rows.len()]
         }
         Standardise::Domain => rows.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
-        Standardise::Guarded => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
+        Standardise::Matched => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
     };
     let labels: Vec<Vec<usize>> = task.sources.iter().map(training_classes).collect();
     let variances: Vec<Variance> = if settings.standardise.per_domain() && settings.input != Input::Raw {
@@ -182,26 +182,15 @@ pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<Dom
     } else {
         Vec::new()
     };
-    if settings.standardise == Standardise::Guarded {
-        let guard = Guard::new(&sources, &labels, &variances, task.classes.len(), settings.input)?;
+    if settings.standardise == Standardise::Matched {
+        let guard = Guard::new(&sources, &labels, task.classes.len(), settings.input)?;
         for (domain, r) in task.targets.iter().zip(targets) {
-            let mut mix = guard.look_at(&domain.name, r)?;
-            let standardiser = match &task.reference {
-                _ if !mix.differs => own(r)?,
-                None => Some(guard.joint.clone()),
-                Some(reference) => {
-                    "reference".clone_into(&mut mix.statistics);
-                    Some(by_reference(
-                        task,
-                        settings,
-                        reference,
-                        &sources,
-                        &labels,
-                        &guard.joint,
-                    )?)
-                }
-            };
-            prepared.push((standardiser, Some(mix)));
+            let (mut mix, mut standardiser) = guard.look_at(&domain.name, r)?;
+            if let Some(reference) = task.reference.as_ref().filter(|_| mix.differs) {
+                "reference".clone_into(&mut mix.statistics);
+                standardiser = by_reference(task, settings, reference, &sources, &labels, &guard.joint)?;
+            }
+            prepared.push((Some(standardiser), Some(mix)));
         }
     }
     let variances = variances.into_iter().map(Some).chain(std::iter::repeat(None));
