@@ -6,6 +6,7 @@ use adaptation_metrics::{LogisticRegression, NearestCentroid, kurtosis, rms};
 use rayon::prelude::*;
 use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, log_spectrum};
 
+use crate::ahead::ahead;
 use crate::error::{Error, Result};
 use crate::metrics::{Scored, Scores, score};
 use crate::task::{Domain, Task, Truth, WindowRef};
@@ -36,6 +37,12 @@ struct Rows {
     width: usize,
 }
 
+/// What a simple method sees of a channel of a window.
+type Features = fn(&[f64]) -> Vec<f64>;
+
+/// Windows whose features are in memory at once where a method has been fitted.
+const AT_ONCE: usize = 1024;
+
 /// Fits the baselines on the source's training windows and scores them on `scored`, the windows of each target.
 ///
 /// Statistics are per domain, from its training windows; no label of a target is read but to score.
@@ -47,12 +54,12 @@ pub fn baselines(
     scored: &[Vec<WindowRef>],
     seed: u64,
 ) -> Result<BTreeMap<String, Baseline>> {
-    let level: fn(&[f64]) -> Vec<f64> = |x| vec![rms(x), kurtosis(x)];
-    let spectrum: fn(&[f64]) -> Vec<f64> = log_spectrum;
+    let level: Features = |x| vec![rms(x), kurtosis(x)];
+    let spectrum: Features = log_spectrum;
     let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
     let k = task.classes.len();
 
-    let (x, y) = source_rows(task, level, seed)?;
+    let (x, y, _) = source_rows(task, level, seed)?;
     let centroid = NearestCentroid::fit(&x, &y, k).map_err(machine)?;
     let by_level = predict_targets(task, scored, level, seed, |rows| {
         centroid.predict(rows).map_err(machine)
@@ -64,20 +71,16 @@ pub fn baselines(
     });
     let majority = (0..k).rev().max_by_key(|&c| counts[c]).unwrap_or(0);
 
-    let (x, y) = source_rows(task, spectrum, seed)?;
+    let (x, y, statistics) = source_rows(task, spectrum, seed)?;
     let logistic = LogisticRegression::fit(&x, &y, k, &crate::logistic::config()).map_err(machine)?;
-    let by_spectrum = predict_targets(task, scored, spectrum, seed, |rows| {
-        logistic.predict(rows).map_err(machine)
-    })?;
+    drop((x, y));
+    let by_logistic = |rows: &[f64]| logistic.predict(rows).map_err(machine);
+    let by_spectrum = predict_targets(task, scored, spectrum, seed, by_logistic)?;
 
     let (mut right, mut all) = (0, 0);
-    for s in &task.sources {
-        let train = at_most(&s.domain.train, MOST_WINDOWS, seed);
-        let by = statistics(&rows_of(&s.domain, &train, task.window, spectrum))?;
+    for (s, by) in task.sources.iter().zip(&statistics) {
         let windows = at_most(&s.domain.validation, MOST_WINDOWS, seed);
-        let mut rows = rows_of(&s.domain, &windows, task.window, spectrum);
-        by.apply_rows(&mut rows)?;
-        let labels = logistic.predict(&rows.values).map_err(machine)?;
+        let labels = predict(&s.domain, &windows, task.window, spectrum, by, by_logistic)?;
         right += labels
             .iter()
             .zip(&windows)
@@ -135,56 +138,87 @@ pub fn score_targets(
     score(&domains, truth.classes.len(), epoch)
 }
 
-/// Standardised rows of all sources with their classes.
-fn source_rows(task: &Task, features: fn(&[f64]) -> Vec<f64>, seed: u64) -> Result<(Vec<f64>, Vec<usize>)> {
-    let (mut x, mut y) = (Vec::new(), Vec::new());
+/// Standardised rows of all sources with their classes, and the statistics of each source.
+fn source_rows(task: &Task, features: Features, seed: u64) -> Result<(Vec<f64>, Vec<usize>, Vec<Standardiser>)> {
+    let (mut x, mut y, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for s in &task.sources {
         let windows = at_most(&s.domain.train, MOST_WINDOWS, seed);
-        let mut rows = rows_of(&s.domain, &windows, task.window, features);
-        statistics(&rows)?.apply_rows(&mut rows)?;
-        x.extend(rows.values);
+        let mut rows = rows_of(&s.domain, &windows, task.window, features)?;
+        let by = statistics(&rows)?;
+        by.apply_rows(&mut rows)?;
+        if x.is_empty() {
+            x = rows.values;
+        } else {
+            x.extend(rows.values);
+        }
         y.extend(windows.iter().map(|w| s.classes[w.recording]));
+        all.push(by);
     }
-    Ok((x, y))
+    Ok((x, y, all))
 }
 
 /// Predictions for the scored windows of each target, standardised by the target's own training windows.
 fn predict_targets(
     task: &Task,
     scored: &[Vec<WindowRef>],
-    features: fn(&[f64]) -> Vec<f64>,
+    features: Features,
     seed: u64,
-    predict: impl Fn(&[f64]) -> Result<Vec<usize>>,
+    by_rows: impl Fn(&[f64]) -> Result<Vec<usize>>,
 ) -> Result<Vec<Vec<usize>>> {
     task.targets
         .iter()
         .zip(scored)
         .map(|(d, windows)| {
             let train = at_most(&d.train, MOST_WINDOWS, seed);
-            let by = statistics(&rows_of(d, &train, task.window, features))?;
-            let mut rows = rows_of(d, windows, task.window, features);
-            by.apply_rows(&mut rows)?;
-            predict(&rows.values)
+            let by = statistics(&rows_of(d, &train, task.window, features)?)?;
+            predict(d, windows, task.window, features, &by, &by_rows)
         })
         .collect()
 }
 
-fn rows_of(d: &Domain, windows: &[WindowRef], window: usize, features: fn(&[f64]) -> Vec<f64>) -> Rows {
-    let rows: Vec<Vec<f64>> = windows
-        .par_iter()
-        .map(|w| {
-            d.signals[w.recording]
-                .channels
-                .iter()
-                .flat_map(|c| features(&c[w.start..w.start + window]))
-                .collect()
-        })
-        .collect();
-    let width = rows.first().map_or(0, Vec::len);
-    Rows {
-        values: rows.concat(),
-        width,
-    }
+/// Predictions for some windows of a domain, standardised.
+fn predict(
+    d: &Domain,
+    windows: &[WindowRef],
+    window: usize,
+    features: Features,
+    by: &Standardiser,
+    by_rows: impl Fn(&[f64]) -> Result<Vec<usize>>,
+) -> Result<Vec<usize>> {
+    let mut labels = Vec::with_capacity(windows.len());
+    let rows = windows.chunks(AT_ONCE).map(|some| rows_of(d, some, window, features));
+    ahead(rows, |rows| {
+        for rows in rows {
+            let mut rows = rows?;
+            by.apply_rows(&mut rows)?;
+            labels.extend(by_rows(&rows.values)?);
+        }
+        Ok(())
+    })
+    .map(|()| labels)
+}
+
+fn rows_of(d: &Domain, windows: &[WindowRef], window: usize, features: Features) -> Result<Rows> {
+    let row = |w: &WindowRef| -> Result<Vec<f64>> {
+        let samples = d.signals[w.recording].samples.read(w.start, window)?;
+        Ok(samples.iter().flat_map(|c| features(c)).collect())
+    };
+    let Some(first) = windows.first() else {
+        return Ok(Rows {
+            values: Vec::new(),
+            width: 0,
+        });
+    };
+    let width = row(first)?.len();
+    let mut values = vec![0.0; width * windows.len()];
+    values
+        .par_chunks_mut(width.max(1))
+        .zip(windows)
+        .try_for_each(|(out, w)| {
+            out.copy_from_slice(&row(w)?);
+            Ok::<_, Error>(())
+        })?;
+    Ok(Rows { values, width })
 }
 
 fn statistics(rows: &Rows) -> Result<Standardiser> {
@@ -210,14 +244,22 @@ impl ApplyRows for Standardiser {
 
 /// All of `windows`, or `most` of them drawn by `seed`, in their order.
 pub fn at_most(windows: &[WindowRef], most: usize, seed: u64) -> Vec<WindowRef> {
-    if windows.len() <= most {
-        return windows.to_vec();
+    sample(windows.len(), most, seed)
+        .into_iter()
+        .map(|i| windows[i])
+        .collect()
+}
+
+/// All numbers below `n`, or `most` of them drawn by `seed`, in their order.
+pub fn sample(n: usize, most: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    if n > most {
+        // no two have the same key: it can be undone
+        order.select_nth_unstable_by_key(most, |&i| splitmix64(seed ^ splitmix64(i as u64)));
+        order.truncate(most);
+        order.sort_unstable();
     }
-    let mut order: Vec<usize> = (0..windows.len()).collect();
-    order.sort_by_key(|&i| splitmix64(seed ^ splitmix64(i as u64)));
-    order.truncate(most);
-    order.sort_unstable();
-    order.into_iter().map(|i| windows[i]).collect()
+    order
 }
 
 /// Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.

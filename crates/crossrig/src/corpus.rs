@@ -1,33 +1,36 @@
-//! The recordings of a run in memory: chosen, read and looked over before anything is trained.
+//! The recordings of a run: chosen, read and looked over before anything is trained. Those for which there is room are in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
 use signal_conditioning::Meta;
-use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry, load_file};
+use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
+use crate::room::Room;
+use crate::samples::Samples;
 
-/// One recording in memory, without its class.
+/// One recording, without its class.
 #[derive(Clone, Debug)]
 pub struct Signal {
-    /// File as the manifest names it.
+    /// File as the manifest names it; with its channels where several recordings are in one (`all.h5#r1`).
     pub file: String,
     /// Physical machine or bearing.
     pub unit: Option<String>,
-    /// Samples of each channel.
-    pub channels: Vec<Vec<f64>>,
+    /// Its samples.
+    pub samples: Samples,
     /// Sampling rate, shaft speed and geometry where known.
     pub meta: Meta,
     /// SHA-256 of the file's bytes (or of the samples, where there is no file).
     pub sha256: String,
 }
 
-/// A domain in memory. Classes are kept beside the signals, so that a function can be given the signals alone.
+/// A domain. Classes are kept beside the signals, so that a function can be given the signals alone.
 #[derive(Clone, Debug)]
 pub struct DomainSignals {
     /// Name of the domain.
@@ -133,11 +136,16 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
     chosen.extend(choose(dataset, &selection.targets, &by_name)?);
     let channel_keys = chosen
         .first()
-        .map(|(_, entries)| entries[0].channel_keys())
+        .map(|(_, entries)| entries[0].entry.channel_keys())
         .unwrap_or_default();
+    let contents: Vec<Vec<Content>> = chosen
+        .iter()
+        .map(|(_, entries)| entries.iter().map(|n| Content::of(n.entry)).collect())
+        .collect();
     let mut domains = load(chosen, progress)?;
     let targets = domains.split_off(selection.sources.len());
-    same_recordings(&domains, &targets)?;
+    let (of_sources, of_targets) = contents.split_at(selection.sources.len());
+    same_recordings((&domains, of_sources), (&targets, of_targets))?;
     Ok(Corpus {
         name: dataset.name.clone(),
         classes: dataset.classes.clone(),
@@ -161,7 +169,13 @@ pub fn read_domains(
     load(choose(dataset, names, &wanted)?, &|_, _| {})
 }
 
-type Chosen<'a> = Vec<(String, Vec<&'a RecordingEntry>)>;
+type Chosen<'a> = Vec<(String, Vec<Named<'a>>)>;
+
+/// A recording of a domain and the name by which it is known there.
+struct Named<'a> {
+    entry: &'a RecordingEntry,
+    name: String,
+}
 
 /// The entries of each domain that `wanted` accepts, sorted by file.
 fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&RecordingEntry) -> bool) -> Result<Chosen<'a>> {
@@ -180,12 +194,23 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
                     hint,
                 ));
             }
-            let mut entries: Vec<&RecordingEntry> = dataset
-                .recordings
-                .iter()
-                .filter(|r| r.domain == *name && wanted(r))
+            let of_domain = || dataset.recordings.iter().filter(|r| r.domain == *name);
+            let mut of_file: HashMap<&str, usize> = HashMap::new();
+            for r in of_domain() {
+                *of_file.entry(&r.file).or_default() += 1;
+            }
+            let mut entries: Vec<Named> = of_domain()
+                .filter(|r| wanted(r))
+                .map(|entry| Named {
+                    entry,
+                    name: if of_file[entry.file.as_str()] == 1 {
+                        entry.file.clone()
+                    } else {
+                        format!("{}#{}", entry.file, entry.channel_keys().join("+"))
+                    },
+                })
                 .collect();
-            entries.sort_by(|a, b| a.file.cmp(&b.file));
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
             if entries.is_empty() {
                 return Err(Error::input_with_hint(
                     format!("no recording of domain `{name}` is left after the filters"),
@@ -197,16 +222,22 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
         .collect()
 }
 
-/// Reads chosen entries, several at a time; all faults are told at once.
+/// Reads chosen entries, several at a time; all faults are told at once. They are in memory all or none: what is read again and
+/// again from files leaves the room to the rows made of it.
 fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<DomainSignals>> {
-    let flat: Vec<&RecordingEntry> = chosen.iter().flat_map(|c| c.1.iter().copied()).collect();
+    let flat: Vec<&Named> = chosen.iter().flat_map(|c| &c.1).collect();
     let done = AtomicUsize::new(0);
-    let read: Vec<Result<Signal, String>> = flat
+    // of files with many recordings, taken once
+    let hashes: BTreeMap<&Path, OnceLock<Result<String, String>>> = flat
+        .iter()
+        .filter_map(|n| Some((n.entry.path.as_deref()?, OnceLock::new())))
+        .collect();
+    let read: Vec<Result<Read, String>> = flat
         .par_iter()
-        .map(|entry| {
-            let signal = read_one(entry);
+        .map(|named| {
+            let read = read_one(named, &hashes);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, flat.len());
-            signal
+            read
         })
         .collect();
     let faults: Vec<&String> = read.iter().filter_map(|r| r.as_ref().err()).collect();
@@ -227,38 +258,75 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
             "leave recordings of a target out with --target-recordings '!NAME', classes of a source with --classes '!NAME'",
         ));
     }
-    let mut signals = read.into_iter().flatten();
+    let all: Vec<Read> = read.into_iter().flatten().collect();
+    let hold = all.iter().all(|read| read.signal.samples.are_held());
+    let mut signals = all.into_iter().map(|read| {
+        let mut signal = read.signal;
+        if !hold {
+            signal.samples = read.in_file;
+        }
+        signal
+    });
     Ok(chosen
         .into_iter()
         .map(|(name, entries)| DomainSignals {
             name,
             signals: signals.by_ref().take(entries.len()).collect(),
-            classes: entries.iter().map(|e| e.class).collect(),
+            classes: entries.iter().map(|n| n.entry.class).collect(),
         })
         .collect())
 }
 
+/// A recording that was looked over, and its samples where they are read when asked for.
+struct Read {
+    signal: Signal,
+    in_file: Samples,
+}
+
 /// One recording, or what is wrong with it.
-fn read_one(entry: &RecordingEntry) -> Result<Signal, String> {
-    if entry.path.is_none() {
-        return Err(format!("{}: the file is missing", entry.file));
-    }
-    let recording = entry.load().map_err(|e| e.to_string())?;
-    let scan = recording.scan();
+fn read_one(
+    named: &Named,
+    hashes: &BTreeMap<&Path, OnceLock<Result<String, String>>>,
+) -> Result<Read, String> {
+    let Some(path) = &named.entry.path else {
+        return Err(format!("{}: the file is missing", named.name));
+    };
+    let verify = || named.entry.verify().map_err(|e| e.to_string());
+    // a pack has another one for each recording, and one that is stated is compared for each
+    let sha256 = match hashes.get(path.as_path()).filter(|_| !named.entry.is_packed() && named.entry.sha256.is_empty()) {
+        Some(known) => known.get_or_init(verify).clone()?,
+        _ => verify()?,
+    };
+    read_entry(named.entry, named.name.clone(), sha256).map_err(|e| e.to_string())
+}
+
+fn read_entry(entry: &RecordingEntry, name: String, sha256: String) -> Result<Read> {
+    let shared = Arc::new(entry.clone());
+    let open = Samples::open(&shared).map_err(data_error)?;
+    let bytes = open.len().saturating_mul(open.names.len() * size_of::<f64>());
+    let in_file = Samples::in_file(&shared, &open);
+    let (scan, samples) = match Room::take(bytes) {
+        Some(room) => {
+            let recording = open.read_all(String::new()).map_err(data_error)?;
+            (recording.scan(), Samples::in_memory(recording.channels, room))
+        }
+        None => (open.scan().map_err(data_error)?, in_file.clone()),
+    };
     if let Some(fault) = scan.fault() {
-        return Err(format!("{}: {fault}", entry.file));
+        return Err(Error::input(format!("{name}: {fault}")));
     }
-    Ok(Signal {
-        file: entry.file.clone(),
+    let signal = Signal {
+        file: name,
         unit: entry.unit.clone(),
         meta: Meta {
-            rate_hz: recording.rate_hz,
-            shaft_hz: recording.rpm.map(|rpm| rpm / 60.0),
+            rate_hz: open.rate_hz,
+            shaft_hz: entry.rpm.map(|rpm| rpm / 60.0),
             geometry: entry.geometry,
         },
-        sha256: recording.sha256,
-        channels: recording.channels,
-    })
+        sha256,
+        samples,
+    };
+    Ok(Read { signal, in_file })
 }
 
 /// A recording that stands in no data set; nothing but its rate, where it states one, is known of it.
@@ -266,28 +334,53 @@ fn read_one(entry: &RecordingEntry) -> Result<Signal, String> {
 /// # Errors
 /// A file that cannot be read, NaN or a constant signal.
 pub fn read_file(path: &Path, keys: &[String]) -> Result<Signal> {
-    let recording = load_file(path, keys).map_err(data_error)?;
-    if let Some(fault) = recording.scan().fault() {
-        return Err(Error::input(format!("{}: {fault}", path.display())));
-    }
-    Ok(Signal {
-        file: path.display().to_string(),
-        unit: None,
-        meta: Meta {
-            rate_hz: recording.rate_hz,
-            ..Meta::default()
-        },
-        sha256: recording.sha256,
-        channels: recording.channels,
-    })
+    let entry = RecordingEntry::of_file(path, keys);
+    let sha256 = entry.verify().map_err(data_error)?;
+    Ok(read_entry(&entry, path.display().to_string(), sha256)?.signal)
 }
 
-/// The same file in a source and in a target is no transfer.
-fn same_recordings(sources: &[DomainSignals], targets: &[DomainSignals]) -> Result<()> {
-    for source in sources {
-        for target in targets {
-            for s in &source.signals {
-                if let Some(t) = target.signals.iter().find(|t| t.sha256 == s.sha256) {
+/// Where in which file a recording is, for telling whether two of equal files are the same.
+struct Content {
+    file: String,
+    keys: Vec<String>,
+}
+
+impl Content {
+    fn of(entry: &RecordingEntry) -> Self {
+        Self {
+            file: entry.file.clone(),
+            keys: entry.channel_keys(),
+        }
+    }
+
+    /// The file without the stretch of it that a recording is (`run.csv[0..5000]`).
+    fn whole(&self) -> &str {
+        let stretch = self.file.strip_suffix(']').and_then(|f| f.rsplit_once('['));
+        stretch.filter(|(_, s)| s.contains("..")).map_or(&self.file, |(file, _)| file)
+    }
+
+    /// Whether these are two parts of one file, which has the same bytes for both.
+    fn other_part(&self, other: &Self) -> bool {
+        self.whole() == other.whole() && (&self.file, &self.keys) != (&other.file, &other.keys)
+    }
+}
+
+/// The same recording in a source and in a target is no transfer.
+fn same_recordings(
+    (sources, of_sources): (&[DomainSignals], &[Vec<Content>]),
+    (targets, of_targets): (&[DomainSignals], &[Vec<Content>]),
+) -> Result<()> {
+    let mut by_hash: HashMap<&str, Vec<(&DomainSignals, &Signal, &Content)>> = HashMap::new();
+    for (target, contents) in targets.iter().zip(of_targets) {
+        for (t, content) in target.signals.iter().zip(contents) {
+            by_hash.entry(&t.sha256).or_default().push((target, t, content));
+        }
+    }
+    for (source, contents) in sources.iter().zip(of_sources) {
+        for (s, content) in source.signals.iter().zip(contents) {
+            let equal = by_hash.get(s.sha256.as_str()).into_iter().flatten();
+            for (target, t, other) in equal {
+                if !content.other_part(other) {
                     return Err(Error::input(format!(
                         "{} (source `{}`) and {} (target `{}`) are the same recording",
                         s.file, source.name, t.file, target.name

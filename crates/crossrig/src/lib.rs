@@ -22,6 +22,9 @@ pub mod settings;
 pub mod auto;
 pub mod corpus;
 pub mod preprocess;
+pub mod room;
+pub mod rows;
+pub mod samples;
 pub mod task;
 
 pub mod augment;
@@ -45,6 +48,8 @@ pub mod report;
 pub mod report_data;
 pub mod summary;
 
+mod ahead;
+mod batches;
 mod error;
 mod extractor;
 mod output;
