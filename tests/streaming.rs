@@ -5,7 +5,7 @@ mod common;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use common::{csv, metrics, ok, plant, run, samples, same_results};
+use common::{csv, metrics, ok, plant, run, same_results, samples};
 
 /// As [`ok`], with no room in memory: every recording and every row is read and made when it is wanted.
 fn without_room(folder: &Path, args: &str) -> common::Ran {
@@ -23,7 +23,11 @@ fn two_rates(folder: &Path) {
         for class in 0..3 {
             for recording in 0..3 {
                 let file = format!("m{machine}c{class}r{recording}.csv");
-                std::fs::write(folder.join(&file), csv(&samples(class, machine, recording, 1500 + 40 * recording))).unwrap();
+                std::fs::write(
+                    folder.join(&file),
+                    csv(&samples(class, machine, recording, 1500 + 40 * recording)),
+                )
+                .unwrap();
                 let _ = write!(
                     manifest,
                     "[[recording]]\nfile = \"{file}\"\ndomain = \"{}\"\nclass = \"c{class}\"\nrate_hz = {rate}\n",
@@ -47,7 +51,7 @@ fn weights_and_scores_are_the_same_from_memory_and_from_files() {
         "--input raw --scale recording --standardise domain --score all",
         "--input log-spectrum --hop 64",
         "--input spectrum --standardise source --balance class",
-        "--input envelope-spectrum --rate 10000 --method source-only",
+        "--input envelope-spectrum --rate 14000 --method source-only",
         "--input log-spectrum --method logistic",
     ]
     .iter()
@@ -83,8 +87,11 @@ fn a_run_from_memory_goes_on_from_files_and_the_other_way_round() {
     for held_first in [true, false] {
         let run = dir.path().join(format!("broken-{held_first}"));
         let args = format!("{train} --out broken-{held_first}");
-        let (first, then): (fn(&Path, &str) -> common::Ran, fn(&Path, &str) -> common::Ran) =
-            if held_first { (ok, without_room) } else { (without_room, ok) };
+        let (first, then): (fn(&Path, &str) -> common::Ran, fn(&Path, &str) -> common::Ran) = if held_first {
+            (ok, without_room)
+        } else {
+            (without_room, ok)
+        };
         first(dir.path(), &args);
         // as if it had been killed in the third epoch: the newest checkpoints and the results are gone
         let mut names = common::files(&run.join("checkpoints/adapted"));
@@ -122,14 +129,22 @@ fn a_file_that_is_spoilt_while_a_run_reads_it_is_an_error_that_names_it() {
     // spoilt from the start, where files are looked over piece by piece
     std::fs::write(dir.path().join("m1c2r1.csv"), "x\n1\n1\n1\n").unwrap();
     let mut program = common::crossrig(dir.path());
-    program.env("CROSSRIG_HELD_MB", "0").args(format!("{RATES} --out run").split_whitespace());
+    program
+        .env("CROSSRIG_HELD_MB", "0")
+        .args(format!("{RATES} --out run").split_whitespace());
     let ran: common::Ran = program.output().unwrap().into();
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("m1c2r1.csv: constant signal"), "{}", ran.stderr);
     let mut program = common::crossrig(dir.path());
-    program.env("CROSSRIG_HELD_MB", "much").args(format!("{RATES} --out run").split_whitespace());
+    program
+        .env("CROSSRIG_HELD_MB", "much")
+        .args(format!("{RATES} --out run").split_whitespace());
     let ran: common::Ran = program.output().unwrap().into();
-    assert!(ran.code == 2 && ran.stderr.contains("CROSSRIG_HELD_MB"), "{}", ran.stderr);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("CROSSRIG_HELD_MB"),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// Many recordings may be in one file, each under its own name: source and target too.
@@ -159,9 +174,16 @@ fn recordings_of_one_file_are_told_apart_by_their_channels() {
     same_results(&dir.path().join("held"), &dir.path().join("streamed"), "one file");
     let target = &metrics(&dir.path().join("held"))["adapted"]["last"]["domains"]["b"];
     let files: Vec<&String> = target["accuracy_by_recording"].as_object().unwrap().keys().collect();
-    assert!(!files.is_empty() && files.iter().all(|f| f.starts_with("all.csv#r")), "{files:?}");
+    assert!(
+        !files.is_empty() && files.iter().all(|f| f.starts_with("all.csv#r")),
+        "{files:?}"
+    );
     // the same channel on both sides is the same recording
     std::fs::write(dir.path().join("all.toml"), manifest.replacen("\"r7\"", "\"r1\"", 1)).unwrap();
     let ran = run(dir.path(), &format!("{train} --out refused"));
-    assert!(ran.code == 2 && ran.stderr.contains("are the same recording"), "{}", ran.stderr);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("are the same recording"),
+        "{}",
+        ran.stderr
+    );
 }

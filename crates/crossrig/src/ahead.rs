@@ -8,10 +8,7 @@ const AHEAD: usize = 2;
 
 /// Has a thread of its own make the items of an iterator, a few ahead of the one that `take` asks for. Their order and what
 /// they are is that of the iterator.
-pub fn ahead<T: Send, R>(
-    items: impl Iterator<Item = T> + Send,
-    take: impl FnOnce(IntoIter<T>) -> R,
-) -> R {
+pub fn ahead<T: Send, R>(items: impl Iterator<Item = T> + Send, take: impl FnOnce(IntoIter<T>) -> R) -> R {
     thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         scope.spawn(move || {

@@ -31,16 +31,10 @@ pub struct Baseline {
     pub source_validation: Option<f64>,
 }
 
-/// Rows of features, one a window.
-struct Rows {
-    values: Vec<f64>,
-    width: usize,
-}
-
 /// What a simple method sees of a channel of a window.
 type Features = fn(&[f64]) -> Vec<f64>;
 
-/// Windows whose features are in memory at once where a method has been fitted.
+/// Windows whose features are in memory at once, but for those that a method is fitted on.
 const AT_ONCE: usize = 1024;
 
 /// Fits the baselines on the source's training windows and scores them on `scored`, the windows of each target.
@@ -56,14 +50,12 @@ pub fn baselines(
 ) -> Result<BTreeMap<String, Baseline>> {
     let level: Features = |x| vec![rms(x), kurtosis(x)];
     let spectrum: Features = log_spectrum;
-    let machine = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
+    let fault = |e: adaptation_metrics::Error| Error::Machine(e.to_string());
     let k = task.classes.len();
 
     let (x, y, _) = source_rows(task, level, seed)?;
-    let centroid = NearestCentroid::fit(&x, &y, k).map_err(machine)?;
-    let by_level = predict_targets(task, scored, level, seed, |rows| {
-        centroid.predict(rows).map_err(machine)
-    })?;
+    let centroid = NearestCentroid::fit(&x, &y, k).map_err(fault)?;
+    let by_level = predict_targets(task, scored, level, seed, |rows| centroid.predict(rows).map_err(fault))?;
 
     let counts = y.iter().fold(vec![0_usize; k], |mut n, &c| {
         n[c] += 1;
@@ -72,9 +64,9 @@ pub fn baselines(
     let majority = (0..k).rev().max_by_key(|&c| counts[c]).unwrap_or(0);
 
     let (x, y, statistics) = source_rows(task, spectrum, seed)?;
-    let logistic = LogisticRegression::fit(&x, &y, k, &crate::logistic::config()).map_err(machine)?;
+    let logistic = LogisticRegression::fit(&x, &y, k, &crate::logistic::config()).map_err(fault)?;
     drop((x, y));
-    let by_logistic = |rows: &[f64]| logistic.predict(rows).map_err(machine);
+    let by_logistic = |rows: &[f64]| logistic.predict(rows).map_err(fault);
     let by_spectrum = predict_targets(task, scored, spectrum, seed, by_logistic)?;
 
     let (mut right, mut all) = (0, 0);
@@ -140,21 +132,39 @@ pub fn score_targets(
 
 /// Standardised rows of all sources with their classes, and the statistics of each source.
 fn source_rows(task: &Task, features: Features, seed: u64) -> Result<(Vec<f64>, Vec<usize>, Vec<Standardiser>)> {
-    let (mut x, mut y, mut all) = (Vec::new(), Vec::new(), Vec::new());
-    for s in &task.sources {
-        let windows = at_most(&s.domain.train, MOST_WINDOWS, seed);
-        let mut rows = rows_of(&s.domain, &windows, task.window, features)?;
-        let by = statistics(&rows)?;
-        by.apply_rows(&mut rows)?;
-        if x.is_empty() {
-            x = rows.values;
-        } else {
-            x.extend(rows.values);
-        }
+    let windows: Vec<Vec<WindowRef>> = (task.sources.iter())
+        .map(|s| at_most(&s.domain.train, MOST_WINDOWS, seed))
+        .collect();
+    let Some(width) = width(task, features) else {
+        return Ok((Vec::new(), Vec::new(), Vec::new()));
+    };
+    // at its final size: a table that grows is there twice
+    let mut x = vec![0.0; width * windows.iter().map(Vec::len).sum::<usize>()];
+    let (mut y, mut all) = (Vec::new(), Vec::new());
+    let mut rest = x.as_mut_slice();
+    for (s, windows) in task.sources.iter().zip(&windows) {
+        let (rows, after) = rest.split_at_mut(width * windows.len());
+        rest = after;
+        fill(rows, &s.domain, windows, task.window, features)?;
+        let mut builder = StandardiserBuilder::new(width, Grouping::PerBin);
+        rows.chunks_exact(width)
+            .try_for_each(|row| builder.push(row))
+            .map_err(machine)?;
+        let by = builder.finish().map_err(machine)?;
+        rows.chunks_exact_mut(width)
+            .try_for_each(|row| by.apply(row))
+            .map_err(machine)?;
         y.extend(windows.iter().map(|w| s.classes[w.recording]));
         all.push(by);
     }
     Ok((x, y, all))
+}
+
+/// Features of a window, all channels together; `None` where no source has a window.
+fn width(task: &Task, features: Features) -> Option<usize> {
+    let domain = &task.sources.iter().find(|s| !s.domain.train.is_empty())?.domain;
+    let channels = domain.signals.first()?.samples.channels();
+    Some(channels * features(&vec![0.0; task.window]).len())
 }
 
 /// Predictions for the scored windows of each target, standardised by the target's own training windows.
@@ -170,7 +180,15 @@ fn predict_targets(
         .zip(scored)
         .map(|(d, windows)| {
             let train = at_most(&d.train, MOST_WINDOWS, seed);
-            let by = statistics(&rows_of(d, &train, task.window, features)?)?;
+            let mut builder = None;
+            rows_of(d, &train, task.window, features, |rows, width| {
+                let builder = builder.get_or_insert_with(|| StandardiserBuilder::new(width, Grouping::PerBin));
+                rows.chunks_exact(width)
+                    .try_for_each(|row| builder.push(row))
+                    .map_err(machine)
+            })?;
+            let builder = builder.unwrap_or_else(|| StandardiserBuilder::new(1, Grouping::PerBin));
+            let by = builder.finish().map_err(machine)?;
             predict(d, windows, task.window, features, &by, &by_rows)
         })
         .collect()
@@ -186,60 +204,52 @@ fn predict(
     by_rows: impl Fn(&[f64]) -> Result<Vec<usize>>,
 ) -> Result<Vec<usize>> {
     let mut labels = Vec::with_capacity(windows.len());
-    let rows = windows.chunks(AT_ONCE).map(|some| rows_of(d, some, window, features));
-    ahead(rows, |rows| {
-        for rows in rows {
-            let mut rows = rows?;
-            by.apply_rows(&mut rows)?;
-            labels.extend(by_rows(&rows.values)?);
+    rows_of(d, windows, window, features, |rows, width| {
+        rows.chunks_exact_mut(width)
+            .try_for_each(|row| by.apply(row))
+            .map_err(machine)?;
+        labels.extend(by_rows(rows)?);
+        Ok(())
+    })?;
+    Ok(labels)
+}
+
+/// Hands out the features of some windows, a row each, [`AT_ONCE`] at a time, and the width of a row.
+fn rows_of(
+    d: &Domain,
+    windows: &[WindowRef],
+    window: usize,
+    features: Features,
+    mut take: impl FnMut(&mut [f64], usize) -> Result<()>,
+) -> Result<()> {
+    let channels = d.signals.first().map_or(1, |s| s.samples.channels());
+    let width = channels * features(&vec![0.0; window]).len();
+    let pieces = windows.chunks(AT_ONCE).map(|some| {
+        let mut rows = vec![0.0; width * some.len()];
+        fill(&mut rows, d, some, window, features).map(|()| rows)
+    });
+    ahead(pieces, |pieces| {
+        for rows in pieces {
+            take(&mut rows?, width)?;
         }
         Ok(())
     })
-    .map(|()| labels)
 }
 
-fn rows_of(d: &Domain, windows: &[WindowRef], window: usize, features: Features) -> Result<Rows> {
-    let row = |w: &WindowRef| -> Result<Vec<f64>> {
+/// Features of some windows, a row each.
+fn fill(rows: &mut [f64], d: &Domain, windows: &[WindowRef], window: usize, features: Features) -> Result<()> {
+    let width = rows.len() / windows.len().max(1);
+    rows.par_chunks_mut(width.max(1)).zip(windows).try_for_each(|(row, w)| {
         let samples = d.signals[w.recording].samples.read(w.start, window)?;
-        Ok(samples.iter().flat_map(|c| features(c)).collect())
-    };
-    let Some(first) = windows.first() else {
-        return Ok(Rows {
-            values: Vec::new(),
-            width: 0,
-        });
-    };
-    let width = row(first)?.len();
-    let mut values = vec![0.0; width * windows.len()];
-    values
-        .par_chunks_mut(width.max(1))
-        .zip(windows)
-        .try_for_each(|(out, w)| {
-            out.copy_from_slice(&row(w)?);
-            Ok::<_, Error>(())
-        })?;
-    Ok(Rows { values, width })
-}
-
-fn statistics(rows: &Rows) -> Result<Standardiser> {
-    let mut builder = StandardiserBuilder::new(rows.width, Grouping::PerBin);
-    for row in rows.values.chunks_exact(rows.width.max(1)) {
-        builder.push(row).map_err(|e| Error::Machine(e.to_string()))?;
-    }
-    builder.finish().map_err(|e| Error::Machine(e.to_string()))
-}
-
-trait ApplyRows {
-    fn apply_rows(&self, rows: &mut Rows) -> Result<()>;
-}
-
-impl ApplyRows for Standardiser {
-    fn apply_rows(&self, rows: &mut Rows) -> Result<()> {
-        for row in rows.values.chunks_exact_mut(rows.width.max(1)) {
-            self.apply(row).map_err(|e| Error::Machine(e.to_string()))?;
+        for (out, channel) in row.chunks_exact_mut(width / samples.len()).zip(&samples) {
+            out.copy_from_slice(&features(channel));
         }
         Ok(())
-    }
+    })
+}
+
+fn machine(e: signal_conditioning::Error) -> Error {
+    Error::Machine(e.to_string())
 }
 
 /// All of `windows`, or `most` of them drawn by `seed`, in their order.

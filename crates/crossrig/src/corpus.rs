@@ -12,7 +12,7 @@ use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
-use crate::room::Room;
+use crate::room::{self, Room};
 use crate::samples::Samples;
 
 /// One recording, without its class.
@@ -58,6 +58,25 @@ pub struct Corpus {
     pub channel_keys: Vec<String>,
     /// What the user should know about the data.
     pub warnings: Vec<String>,
+}
+
+impl Corpus {
+    /// What the user should know where recordings are not in memory.
+    pub fn streams(&self) -> Option<String> {
+        let signals = || self.sources.iter().chain(&self.targets).flat_map(|d| &d.signals);
+        if signals().all(|s| s.samples.are_held()) {
+            return None;
+        }
+        let samples: usize = signals().map(|s| s.samples.len() * s.samples.channels()).sum();
+        let needed = (samples * size_of::<f64>()).div_ceil(1 << 20);
+        Some(format!(
+            "{needed} MB of samples are read from the files as they are wanted, since {} MB are held; {}={} holds all of them. \
+             Packed text, gzip, MAT or NPZ files are slow to read in pieces: `crossrig pack` makes one file that is not",
+            room::limit() >> 20,
+            room::VARIABLE,
+            2 * needed
+        ))
+    }
 }
 
 /// Which recordings of a data set are wanted.
@@ -136,11 +155,11 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
     chosen.extend(choose(dataset, &selection.targets, &by_name)?);
     let channel_keys = chosen
         .first()
-        .map(|(_, entries)| entries[0].entry.channel_keys())
+        .map(|(_, entries)| entries[0].channel_keys())
         .unwrap_or_default();
     let contents: Vec<Vec<Content>> = chosen
         .iter()
-        .map(|(_, entries)| entries.iter().map(|n| Content::of(n.entry)).collect())
+        .map(|(_, entries)| entries.iter().map(|e| Content::of(e)).collect())
         .collect();
     let mut domains = load(chosen, progress)?;
     let targets = domains.split_off(selection.sources.len());
@@ -169,13 +188,7 @@ pub fn read_domains(
     load(choose(dataset, names, &wanted)?, &|_, _| {})
 }
 
-type Chosen<'a> = Vec<(String, Vec<Named<'a>>)>;
-
-/// A recording of a domain and the name by which it is known there.
-struct Named<'a> {
-    entry: &'a RecordingEntry,
-    name: String,
-}
+type Chosen<'a> = Vec<(String, Vec<&'a RecordingEntry>)>;
 
 /// The entries of each domain that `wanted` accepts, sorted by file.
 fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&RecordingEntry) -> bool) -> Result<Chosen<'a>> {
@@ -194,23 +207,12 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
                     hint,
                 ));
             }
-            let of_domain = || dataset.recordings.iter().filter(|r| r.domain == *name);
-            let mut of_file: HashMap<&str, usize> = HashMap::new();
-            for r in of_domain() {
-                *of_file.entry(&r.file).or_default() += 1;
-            }
-            let mut entries: Vec<Named> = of_domain()
-                .filter(|r| wanted(r))
-                .map(|entry| Named {
-                    entry,
-                    name: if of_file[entry.file.as_str()] == 1 {
-                        entry.file.clone()
-                    } else {
-                        format!("{}#{}", entry.file, entry.channel_keys().join("+"))
-                    },
-                })
+            let mut entries: Vec<&RecordingEntry> = dataset
+                .recordings
+                .iter()
+                .filter(|r| r.domain == *name && wanted(r))
                 .collect();
-            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            entries.sort_by(|a, b| a.file.cmp(&b.file));
             if entries.is_empty() {
                 return Err(Error::input_with_hint(
                     format!("no recording of domain `{name}` is left after the filters"),
@@ -225,17 +227,18 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
 /// Reads chosen entries, several at a time; all faults are told at once. They are in memory all or none: what is read again and
 /// again from files leaves the room to the rows made of it.
 fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<DomainSignals>> {
-    let flat: Vec<&Named> = chosen.iter().flat_map(|c| &c.1).collect();
+    let flat: Vec<&RecordingEntry> = chosen.iter().flat_map(|c| c.1.iter().copied()).collect();
+    let hold = may_fit(&flat);
     let done = AtomicUsize::new(0);
     // of files with many recordings, taken once
     let hashes: BTreeMap<&Path, OnceLock<Result<String, String>>> = flat
         .iter()
-        .filter_map(|n| Some((n.entry.path.as_deref()?, OnceLock::new())))
+        .filter_map(|entry| Some((entry.path.as_deref()?, OnceLock::new())))
         .collect();
     let read: Vec<Result<Read, String>> = flat
         .par_iter()
-        .map(|named| {
-            let read = read_one(named, &hashes);
+        .map(|entry| {
+            let read = read_one(entry, &hashes, hold);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, flat.len());
             read
         })
@@ -259,10 +262,10 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
         ));
     }
     let all: Vec<Read> = read.into_iter().flatten().collect();
-    let hold = all.iter().all(|read| read.signal.samples.are_held());
+    let held = all.iter().all(|read| read.signal.samples.are_held());
     let mut signals = all.into_iter().map(|read| {
         let mut signal = read.signal;
-        if !hold {
+        if !held {
             signal.samples = read.in_file;
         }
         signal
@@ -272,9 +275,30 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
         .map(|(name, entries)| DomainSignals {
             name,
             signals: signals.by_ref().take(entries.len()).collect(),
-            classes: entries.iter().map(|n| n.entry.class).collect(),
+            classes: entries.iter().map(|e| e.class).collect(),
         })
         .collect())
+}
+
+/// Whether recordings may fit in memory, by the length of some of them: what is read in vain leaves the heap larger than it
+/// need be.
+fn may_fit(entries: &[&RecordingEntry]) -> bool {
+    /// Recordings that are opened for it, at most.
+    const OPENED: usize = 16;
+    let size = |entry: &&RecordingEntry| Some(std::fs::metadata(entry.path.as_ref()?).ok()?.len());
+    let on_disk: u64 = entries.iter().filter_map(size).sum();
+    if on_disk < room::limit() as u64 / 8 {
+        return true;
+    }
+    let every = entries.len().div_ceil(OPENED).max(1);
+    let bytes = |entry: &&RecordingEntry| {
+        // what cannot be opened is told later
+        let open = Samples::open(&Arc::new((*entry).clone())).ok()?;
+        Some((open.len() * open.names.len() * size_of::<f64>()) as f64)
+    };
+    let some: Vec<f64> = entries.iter().step_by(every).filter_map(bytes).collect();
+    let mean = some.iter().sum::<f64>() / some.len().max(1) as f64;
+    mean * entries.len() as f64 <= room::limit() as f64
 }
 
 /// A recording that was looked over, and its samples where they are read when asked for.
@@ -285,27 +309,29 @@ struct Read {
 
 /// One recording, or what is wrong with it.
 fn read_one(
-    named: &Named,
+    entry: &RecordingEntry,
     hashes: &BTreeMap<&Path, OnceLock<Result<String, String>>>,
+    hold: bool,
 ) -> Result<Read, String> {
-    let Some(path) = &named.entry.path else {
-        return Err(format!("{}: the file is missing", named.name));
+    let Some(path) = &entry.path else {
+        return Err(format!("{}: the file is missing", entry.file));
     };
-    let verify = || named.entry.verify().map_err(|e| e.to_string());
+    let verify = || entry.verify().map_err(|e| e.to_string());
     // a pack has another one for each recording, and one that is stated is compared for each
-    let sha256 = match hashes.get(path.as_path()).filter(|_| !named.entry.is_packed() && named.entry.sha256.is_empty()) {
+    let shared = hashes.get(path.as_path());
+    let sha256 = match shared.filter(|_| !entry.is_packed() && entry.sha256.is_empty()) {
         Some(known) => known.get_or_init(verify).clone()?,
-        _ => verify()?,
+        None => verify()?,
     };
-    read_entry(named.entry, named.name.clone(), sha256).map_err(|e| e.to_string())
+    read_entry(entry, sha256, hold).map_err(|e| e.to_string())
 }
 
-fn read_entry(entry: &RecordingEntry, name: String, sha256: String) -> Result<Read> {
+fn read_entry(entry: &RecordingEntry, sha256: String, hold: bool) -> Result<Read> {
     let shared = Arc::new(entry.clone());
     let open = Samples::open(&shared).map_err(data_error)?;
     let bytes = open.len().saturating_mul(open.names.len() * size_of::<f64>());
     let in_file = Samples::in_file(&shared, &open);
-    let (scan, samples) = match Room::take(bytes) {
+    let (scan, samples) = match Room::take(bytes).filter(|_| hold) {
         Some(room) => {
             let recording = open.read_all(String::new()).map_err(data_error)?;
             (recording.scan(), Samples::in_memory(recording.channels, room))
@@ -313,10 +339,10 @@ fn read_entry(entry: &RecordingEntry, name: String, sha256: String) -> Result<Re
         None => (open.scan().map_err(data_error)?, in_file.clone()),
     };
     if let Some(fault) = scan.fault() {
-        return Err(Error::input(format!("{name}: {fault}")));
+        return Err(Error::input(format!("{}: {fault}", entry.file)));
     }
     let signal = Signal {
-        file: name,
+        file: entry.file.clone(),
         unit: entry.unit.clone(),
         meta: Meta {
             rate_hz: open.rate_hz,
@@ -336,7 +362,7 @@ fn read_entry(entry: &RecordingEntry, name: String, sha256: String) -> Result<Re
 pub fn read_file(path: &Path, keys: &[String]) -> Result<Signal> {
     let entry = RecordingEntry::of_file(path, keys);
     let sha256 = entry.verify().map_err(data_error)?;
-    Ok(read_entry(&entry, path.display().to_string(), sha256)?.signal)
+    Ok(read_entry(&entry, sha256, true)?.signal)
 }
 
 /// Where in which file a recording is, for telling whether two of equal files are the same.
@@ -353,10 +379,14 @@ impl Content {
         }
     }
 
-    /// The file without the stretch of it that a recording is (`run.csv[0..5000]`).
+    /// The file without the stretch (`run.csv[0..5000]`) or the channels (`all.h5#r1`) of it that a recording is.
     fn whole(&self) -> &str {
         let stretch = self.file.strip_suffix(']').and_then(|f| f.rsplit_once('['));
-        stretch.filter(|(_, s)| s.contains("..")).map_or(&self.file, |(file, _)| file)
+        let file = stretch
+            .filter(|(_, s)| s.contains(".."))
+            .map_or(self.file.as_str(), |s| s.0);
+        let channels = format!("#{}", self.keys.join("+"));
+        file.strip_suffix(&channels).unwrap_or(file)
     }
 
     /// Whether these are two parts of one file, which has the same bytes for both.

@@ -138,7 +138,10 @@ fn distrust_of(model: &Model, rows: &Rows, own: &Standardiser, domain: usize) ->
     };
     let classes = model.recipe.classes.len();
     let by = |statistics: &Standardiser| -> Result<Vec<f64>> {
-        Ok(histogram(&run(model, rows, Some(statistics), domain)?.labels(), classes))
+        Ok(histogram(
+            &run(model, rows, Some(statistics), domain)?.labels(),
+            classes,
+        ))
     };
     let spread = variance.spread(own);
     Ok(mix_differs(spread, &by(of_source)?, &by(own)?).then(|| {

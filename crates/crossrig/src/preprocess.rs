@@ -34,11 +34,7 @@ pub struct Represented {
 ///
 /// # Errors
 /// A representation that needs what the recording does not state.
-pub fn represent_windows(
-    signals: &[Signal],
-    windows: &[WindowRef],
-    settings: &SignalSettings,
-) -> Result<Represented> {
+pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], settings: &SignalSettings) -> Result<Represented> {
     let (recipe, (channels, length)) = (settings.recipe(), shape_of(signals, settings));
     let whole = (settings.scale == Scale::Recording).then(|| settings.scale_by.into());
     let mut values = vec![0.0; windows.len() * channels * length];
@@ -198,7 +194,12 @@ pub fn training_inputs<'a>(task: &'a Task, settings: &'a SignalSettings) -> Resu
         let seen: Vec<(Vec<usize>, Cow<Represented>)> =
             sources.iter().map(|r| r.evenly(SEEN)).collect::<Result<_>>()?;
         let labels: Vec<Vec<usize>> = (task.sources.iter().zip(&seen))
-            .map(|(s, (numbers, _))| numbers.iter().map(|&i| s.classes[s.domain.train[i].recording]).collect())
+            .map(|(s, (numbers, _))| {
+                numbers
+                    .iter()
+                    .map(|&i| s.classes[s.domain.train[i].recording])
+                    .collect()
+            })
             .collect();
         let seen: Vec<&Represented> = seen.iter().map(|s| &*s.1).collect();
         let each = seen.iter().zip(&labels);

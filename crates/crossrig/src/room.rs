@@ -15,7 +15,8 @@ pub const VARIABLE: &str = "CROSSRIG_HELD_MB";
 
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-fn limit() -> usize {
+/// Bytes that are held at once, at most.
+pub fn limit() -> usize {
     static LIMIT: OnceLock<usize> = OnceLock::new();
     *LIMIT.get_or_init(|| stated().ok().flatten().unwrap_or(BYTES))
 }

@@ -70,7 +70,9 @@ impl<'a> Rows<'a> {
     pub fn gather(&self, into: &mut Gathered) -> Result<()> {
         match &self.held {
             Some((rows, _)) => into.take(rows),
-            None => ahead(self.pieces(), |mut pieces| pieces.try_for_each(|rows| into.take(&rows?))),
+            None => ahead(self.pieces(), |mut pieces| {
+                pieces.try_for_each(|rows| into.take(&rows?))
+            }),
         }
     }
 

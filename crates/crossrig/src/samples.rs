@@ -32,9 +32,15 @@ pub struct Samples {
 
 #[derive(Debug)]
 enum Store {
-    Memory { channels: Vec<Vec<f64>>, room: Option<Room> },
+    Memory {
+        channels: Vec<Vec<f64>>,
+        room: Option<Room>,
+    },
     File(Arc<RecordingEntry>),
-    Resampled { of: Samples, resampler: Arc<Resampler> },
+    Resampled {
+        of: Samples,
+        resampler: Arc<Resampler>,
+    },
 }
 
 impl From<Vec<Vec<f64>>> for Samples {

@@ -128,7 +128,9 @@ struct Piece<'a> {
 
 impl Piece<'_> {
     fn get(&self, at: usize) -> f64 {
-        at.checked_sub(self.first).and_then(|i| self.x.get(i)).map_or(0.0, |v| *v)
+        at.checked_sub(self.first)
+            .and_then(|i| self.x.get(i))
+            .map_or(0.0, |v| *v)
     }
 }
 
@@ -253,7 +255,10 @@ impl Phases {
         match there.and_then(|at| piece.x.get(at..at + taps.len())) {
             Some(x) => dot(taps, x),
             // the caller gave less than is needed
-            None => (first..first + taps.len()).zip(taps).map(|(at, tap)| tap * piece.get(at)).sum(),
+            None => (first..first + taps.len())
+                .zip(taps)
+                .map(|(at, tap)| tap * piece.get(at))
+                .sum(),
         }
     }
 }

@@ -106,10 +106,7 @@ impl Scaling {
 
     /// Of samples that come in pieces: the same numbers, to the bit. `pass` hands out all samples in their order, in pieces of
     /// any length, each time it is called: twice, for [`ScaleBy::Robust`] up to eleven times. Its errors are handed on.
-    pub fn of_pieces<E>(
-        by: ScaleBy,
-        mut pass: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), E>,
-    ) -> Result<Self, E> {
+    pub fn of_pieces<E>(by: ScaleBy, mut pass: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), E>) -> Result<Self, E> {
         let (mut n, mut first, mut sum, mut finite) = (0_u64, 0.0, 0.0, true);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         pass(&mut |x| {

@@ -1,8 +1,8 @@
 //! Windows read from files while others are in use, in memory that does not grow with the data set.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::dataset::RecordingEntry;

@@ -76,6 +76,9 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
+    if let Some(note) = corpus.streams() {
+        eprintln!("note: {note}");
+    }
     let channel_keys = corpus.channel_keys.clone();
     let auto = (settings.auto && settings.method != Method::Rule)
         .then(|| auto_input(&corpus, &selection.classes, settings.signal.rate));

@@ -44,7 +44,10 @@ impl SpeedNote {
 /// `None`: no rate or no speed is known, or the recording is too short to tell; nothing is changed then.
 pub fn settle_speed(signal: &mut Signal) -> Option<SpeedNote> {
     let (rate_hz, given_hz) = (signal.meta.rate_hz?, signal.meta.shaft_hz?);
-    let samples = signal.samples.read_first(0, signal.samples.len().min(MOST_SAMPLES)).ok()?;
+    let samples = signal
+        .samples
+        .read_first(0, signal.samples.len().min(MOST_SAMPLES))
+        .ok()?;
     let found = shaft_speed(&samples, rate_hz, given_hz * 60.0).ok()?;
     let hz = match found {
         signal_conditioning::ShaftSpeed::Trusted { hz, .. } => {

@@ -40,7 +40,8 @@ pub enum Attribute {
 /// A recording of a data set. Its samples are read by [`load`](Self::load).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingEntry {
-    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`).
+    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`), with
+    /// its channels where the manifest lists several recordings of one file in a domain (`all.h5#r1`).
     /// In a folder without manifest its bare name, without the folder of its class:
     /// order and splits follow this name and must not follow a label. A name that a domain has twice gets the first
     /// eight digits of its SHA-256 (`1.csv~3fa9c2d1`).
