@@ -135,9 +135,7 @@ fn source_rows(task: &Task, features: Features, seed: u64) -> Result<(Vec<f64>, 
     let windows: Vec<Vec<WindowRef>> = (task.sources.iter())
         .map(|s| at_most(&s.domain.train, MOST_WINDOWS, seed))
         .collect();
-    let Some(width) = width(task, features) else {
-        return Ok((Vec::new(), Vec::new(), Vec::new()));
-    };
+    let width = task.sources.first().map_or(0, |s| width(&s.domain, task.window, features));
     // at its final size: a table that grows is there twice
     let mut x = vec![0.0; width * windows.iter().map(Vec::len).sum::<usize>()];
     let (mut y, mut all) = (Vec::new(), Vec::new());
@@ -160,11 +158,10 @@ fn source_rows(task: &Task, features: Features, seed: u64) -> Result<(Vec<f64>, 
     Ok((x, y, all))
 }
 
-/// Features of a window, all channels together; `None` where no source has a window.
-fn width(task: &Task, features: Features) -> Option<usize> {
-    let domain = &task.sources.iter().find(|s| !s.domain.train.is_empty())?.domain;
-    let channels = domain.signals.first()?.samples.channels();
-    Some(channels * features(&vec![0.0; task.window]).len())
+/// Features of a window, all channels together.
+fn width(d: &Domain, window: usize, features: Features) -> usize {
+    let channels = d.signals.first().map_or(1, |s| s.samples.channels());
+    channels * features(&vec![0.0; window]).len()
 }
 
 /// Predictions for the scored windows of each target, standardised by the target's own training windows.
@@ -222,8 +219,7 @@ fn rows_of(
     features: Features,
     mut take: impl FnMut(&mut [f64], usize) -> Result<()>,
 ) -> Result<()> {
-    let channels = d.signals.first().map_or(1, |s| s.samples.channels());
-    let width = channels * features(&vec![0.0; window]).len();
+    let width = width(d, window, features);
     let pieces = windows.chunks(AT_ONCE).map(|some| {
         let mut rows = vec![0.0; width * some.len()];
         fill(&mut rows, d, some, window, features).map(|()| rows)
