@@ -70,7 +70,7 @@ fn a_packed_data_set_is_streamed_too() {
     plant(dir.path(), 4);
     ok(dir.path(), "pack plant --out plant.h5");
     let train = "train --data plant.h5 --source machine-a --target machine-b --window 128 --batch 8 --epochs 1 \
-                 --warmup-epochs 0 --input log-spectrum --standardise guarded";
+                 --warmup-epochs 0 --input log-spectrum --standardise matched";
     ok(dir.path(), &format!("{train} --out held"));
     without_room(dir.path(), &format!("{train} --out streamed"));
     same_results(&dir.path().join("held"), &dir.path().join("streamed"), "pack");

@@ -101,8 +101,10 @@ pub(crate) fn output<T: Float>(values: Vec<T>, shape: impl Into<Shape>) -> (CpuS
     (T::to_cpu_storage_owned(values), shape.into())
 }
 
-/// Elements of a task; work for fewer elements stays on the calling thread.
+/// Elements of a task.
 const TASK: usize = 16 * 1024;
+/// Work for fewer elements than this stays on the calling thread: it takes about as long as waking another.
+const FEW: usize = 4 * TASK;
 
 /// `rows` rows of `width` elements. `fill` is handed each row's number and the row, all zeros.
 pub(crate) fn write_rows<T: Float>(rows: usize, width: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Vec<T> {
@@ -129,8 +131,9 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
             fill(number * rows_per_task + i, zeroed(row), extra);
         }
     };
-    if rows <= rows_per_task {
-        task((0, (spare, &mut extra)));
+    if rows * work < FEW {
+        let tasks = spare.chunks_mut(rows_per_task * width);
+        tasks.zip(extra.chunks_mut(rows_per_task)).enumerate().for_each(task);
     } else {
         spare
             .par_chunks_mut(rows_per_task * width)
@@ -144,25 +147,60 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
     (out, extra)
 }
 
-/// `count` elements. `make` is handed the numbers of a stretch of elements and returns them.
+/// `count` elements. `make` is handed the numbers of a stretch of elements and returns them. `work` is the number of elements
+/// that each of them costs.
 pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
     count: usize,
+    work: usize,
     make: impl Fn(Range<usize>) -> I + Sync,
 ) -> Vec<T> {
     let mut out = Vec::with_capacity(count);
     let spare = &mut out.spare_capacity_mut()[..count];
+    let per_task = (TASK / work.max(1)).max(1);
     let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
-        let first = number * TASK;
+        let first = number * per_task;
         let end = first + chunk.len();
         write_all(chunk, make(first..end));
     };
-    if count <= TASK {
-        task((0, spare));
+    if count * work < FEW {
+        spare.chunks_mut(per_task).enumerate().for_each(task);
     } else {
-        spare.par_chunks_mut(TASK).enumerate().for_each(task);
+        spare.par_chunks_mut(per_task).enumerate().for_each(task);
     }
     // SAFETY: the chunks of all tasks make up the first `count` elements, and `write_all` wrote
     // all of each chunk.
+    unsafe { out.set_len(count) };
+    out
+}
+
+/// `count` elements, stretch by stretch: `fill` is handed the numbers of a stretch and the place for it. `work` is the number
+/// of elements that each element costs.
+pub(crate) fn write_stretches<T: Float>(
+    count: usize,
+    work: usize,
+    fill: impl Fn(Range<usize>, Place<'_, T>) + Sync,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(count);
+    let spare = &mut out.spare_capacity_mut()[..count];
+    let per_task = (TASK / work.max(1)).max(1);
+    let task = |(number, place): (usize, &mut [MaybeUninit<T>])| {
+        let (first, length) = (number * per_task, place.len());
+        let written = Cell::new(0);
+        fill(
+            first..first + length,
+            Place {
+                place,
+                written: &written,
+            },
+        );
+        assert_eq!(written.get(), length, "a stretch is written in full");
+    };
+    if count * work < FEW {
+        spare.chunks_mut(per_task).enumerate().for_each(task);
+    } else {
+        spare.par_chunks_mut(per_task).enumerate().for_each(task);
+    }
+    // SAFETY: the stretches make up the first `count` elements, and each says that it was written.
     unsafe { out.set_len(count) };
     out
 }
@@ -185,14 +223,19 @@ pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
             write_all(row, make(number * rows_per_task + i));
         }
     };
-    if rows <= rows_per_task {
-        task((0, spare));
+    if rows * width < FEW {
+        spare.chunks_mut(rows_per_task * width).enumerate().for_each(task);
     } else {
         spare.par_chunks_mut(rows_per_task * width).enumerate().for_each(task);
     }
     // SAFETY: the chunks of all tasks make up the first `rows * width` elements, and `write_all` wrote all of each row.
     unsafe { out.set_len(rows * width) };
     out
+}
+
+/// Rows of a task of [`write_channels`] where each row is a channel: 16 KiB of f32 together.
+pub(crate) fn rows_per_task(length: usize) -> usize {
+    (4096 / length.max(1)).max(1)
 }
 
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
@@ -241,7 +284,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
         prepared
     };
     let tasks = channels.div_ceil(block);
-    let prepared = if total <= TASK || tasks == 1 {
+    let prepared = if total < FEW || tasks == 1 {
         (0..tasks).map(task).collect()
     } else {
         (0..tasks).into_par_iter().map(task).collect()
@@ -311,9 +354,19 @@ impl<T: Float> Place<'_, T> {
         }
         self.written.set(self.written.get() + length);
     }
+
+    /// Writes `values`, which are as many as the row has; zeros should they be too few.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn fill_with(self, values: impl Iterator<Item = T>) {
+        write_all(self.place, values);
+        self.written.set(self.written.get() + self.place.len());
+    }
 }
 
 /// Writes all of `place`: what `values` yields, and zeros should it yield too few.
+#[allow(clippy::inline_always, reason = "part of vector loops")]
+#[inline(always)]
 fn write_all<T: Float>(place: &mut [MaybeUninit<T>], values: impl Iterator<Item = T>) {
     let mut written = 0;
     for (slot, value) in place.iter_mut().zip(values) {

@@ -48,7 +48,7 @@ impl Dropout {
                     x.contiguous()?.apply_op1(mask)
                 } else {
                     let factor = move |element| mask.factor(element);
-                    let factors = write_elements(x.elem_count(), |range| range.map(factor));
+                    let factors = write_elements(x.elem_count(), 1, |range| range.map(factor));
                     let factors = Tensor::from_vec(factors, x.shape(), x.device())?;
                     x.mul(&factors.to_dtype(x.dtype())?)
                 }
@@ -71,23 +71,29 @@ fn mix(mut z: u64) -> u64 {
 #[derive(Clone, Copy)]
 struct Mask {
     key: u64,
-    p: f64,
+    /// `p 2^53`, rounded up: an integer is at least `p 2^53` where it is at least this.
+    threshold: u64,
+    /// `1 / (1 - p)`.
+    kept: f64,
 }
 
 impl Mask {
     fn new(seed: u64, name_hash: u64, step: u64, p: f64) -> Self {
         let named = mix(mix(seed.wrapping_add(GOLDEN)) ^ name_hash);
         let key = mix(named.wrapping_add(step.wrapping_mul(GOLDEN)));
-        Self { key, p }
+        Self {
+            key,
+            threshold: (p * (1u64 << 53) as f64).ceil() as u64,
+            kept: 1.0 / (1.0 - p),
+        }
     }
 
     fn keeps(self, element: usize) -> bool {
-        let bits = mix(self.key.wrapping_add((element as u64).wrapping_mul(GOLDEN))) >> 11;
-        bits as f64 / (1u64 << 53) as f64 >= self.p
+        mix(self.key.wrapping_add((element as u64).wrapping_mul(GOLDEN))) >> 11 >= self.threshold
     }
 
     fn factor(self, element: usize) -> f64 {
-        if self.keeps(element) { 1.0 / (1.0 - self.p) } else { 0.0 }
+        if self.keeps(element) { self.kept } else { 0.0 }
     }
 }
 
@@ -99,7 +105,7 @@ impl CustomOp1 for Mask {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         for_float!(x.dtype(), T => {
             let x = values::<T>(x, layout)?;
-            let y = write_elements(x.len(), |range| {
+            let y = write_elements(x.len(), 1, |range| {
                 range.map(|element| x[element] * self.factor(element) as T)
             });
             Ok(output::<T>(y, layout.shape()))

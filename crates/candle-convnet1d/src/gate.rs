@@ -2,7 +2,10 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-use crate::buffer::{Reader, for_float, has_kernels, output, values, write_rows, write_rows_and};
+use crate::buffer::{
+    Places, Reader, for_float, has_kernels, output, rows_per_task, values, write_channels, write_rows_and,
+};
+use crate::vectorised::vectorised;
 use crate::{composed, global_avg_pool1d, lanes, relu};
 
 /// Squeeze-and-excitation gate (Hu et al. 2018): each channel times a factor between 0 and 1
@@ -82,7 +85,7 @@ impl Pointwise {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.squeeze(2)?.t()?.contiguous()?;
+        let weight = self.weight.squeeze(2)?.t()?;
         x.contiguous()?.matmul(&weight)?.broadcast_add(&self.bias)
     }
 }
@@ -97,6 +100,16 @@ pub(crate) fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
 }
 
 struct ScaleChannels;
+
+vectorised! {
+    /// Rows of `x`, each times its own factor.
+    fn scaled<T>(x: &[T], scale: &[T], length: usize, places: Places<'_, T>) {
+        for (_, row, place) in places {
+            let x = &x[row * length..];
+            place.fill(x, x, |x, _| x * scale[row]);
+        }
+    }
+}
 
 impl CustomOp2 for ScaleChannels {
     fn name(&self) -> &'static str {
@@ -114,10 +127,8 @@ impl CustomOp2 for ScaleChannels {
         for_float!(x.dtype(), T => {
             let x = values::<T>(x, x_layout)?;
             let scale = values::<T>(scale, scale_layout)?;
-            let y = write_rows(scale.len(), length, |row, y| {
-                for (y, &x) in y.iter_mut().zip(&x[row * length..]) {
-                    *y = x * scale[row];
-                }
+            let (y, _) = write_channels((1, scale.len(), length), rows_per_task(length), |_| (), |(), places| {
+                scaled(x, scale, length, places);
             });
             Ok(output::<T>(y, x_layout.shape()))
         })

@@ -135,7 +135,10 @@ fn source_rows(task: &Task, features: Features, seed: u64) -> Result<(Vec<f64>, 
     let windows: Vec<Vec<WindowRef>> = (task.sources.iter())
         .map(|s| at_most(&s.domain.train, MOST_WINDOWS, seed))
         .collect();
-    let width = task.sources.first().map_or(0, |s| width(&s.domain, task.window, features));
+    let width = task
+        .sources
+        .first()
+        .map_or(0, |s| width(&s.domain, task.window, features));
     // at its final size: a table that grows is there twice
     let mut x = vec![0.0; width * windows.iter().map(Vec::len).sum::<usize>()];
     let (mut y, mut all) = (Vec::new(), Vec::new());

@@ -1,5 +1,10 @@
-//! Whether a target shows the same mix of classes as the source, without its labels: statistics of its own windows are right
-//! only then. A monitored machine shows one condition; standardised by itself, that one looks like all of them.
+//! Statistics for a target that may show another mix of classes than the source, without its labels.
+//!
+//! Statistics of a domain's own windows take out what sets its machine apart, but only where domains show the same mix: a monitored
+//! machine shows one condition, and that one, standardised by itself, looks like all of them. Here a target's windows are brought
+//! not to mean 0 and variance 1, which the source has with all its classes, but to the mean and the variance that the source has
+//! with the classes that the target seems to show; which those are is predicted with these statistics, in turns, until
+//! it stays.
 
 use adaptation_metrics::LogisticRegression;
 use serde::{Deserialize, Serialize};
@@ -12,52 +17,47 @@ use crate::preprocess::Represented;
 /// Windows of a domain that the estimate uses, evenly spread over it.
 const WINDOWS: usize = 4_000;
 
-/// Below this spread the target shows few classes, whatever a model predicts.
+/// Below this spread windows show few classes, whatever a model predicts.
 const NARROW: f64 = 0.25;
-/// Below this one it does if the predictions say so too.
+/// Below this one they do if the predictions say so too.
 const RATHER_NARROW: f64 = 0.5;
 /// Predictions that differ in more than this share of the windows do.
 const OTHER_HISTOGRAM: f64 = 0.5;
+/// A mix differs if more than this share of the windows would have to change class.
+const OTHER_MIX: f64 = 0.25;
 
 /// What is estimated of a target's class mix (`class_mix` of `metrics.json`).
 ///
-/// **The rule**, fixed before any target was scored with it: the mix differs if the spread is below 0.25, or if it is below 0.5
-/// and the two histograms differ in more than half of the windows. With `k` of `K` equally frequent classes the spread is
-/// about `(1 - 1/k) / (1 - 1/K)`: 0 for one class, 0.56 for two of nine, 0.75 for three of nine or two of three. So the rule
-/// is meant to find targets that show one class, or two that are much alike; with more, statistics of the target's own were
-/// better than the source's in the reference measurements even where classes were missing.
+/// The mix differs if more than a quarter of the windows would have to change class for it to be the source's: a number that was
+/// fixed before any target of the records was scored with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassMix {
     /// The target.
     pub target: String,
-    /// How much of the variance between the source's classes is seen between the target's windows: 1 as in the source, 0 no
-    /// more than within one class.
-    pub spread: f64,
-    /// Share of each class among its windows, predicted with the source's statistics.
+    /// Share of each class among the source's windows.
+    pub source: Vec<f64>,
+    /// Share of each class among the target's windows, predicted with the source's statistics.
     pub by_source_statistics: Vec<f64>,
-    /// The same with statistics of the target's own.
-    pub by_own_statistics: Vec<f64>,
+    /// The same, predicted with the statistics that are matched to it.
+    pub matched: Vec<f64>,
     /// Whether the mix differs.
     pub differs: bool,
-    /// Whose statistics prepare the target: `own`, `source` or `reference`.
+    /// What statistics prepare the target: `matched` or `reference`.
     pub statistics: String,
 }
 
 impl ClassMix {
     /// One sentence where the mix differs.
     pub fn words(&self) -> Option<String> {
-        let instead = match self.statistics.as_str() {
-            "source" => "the source's statistics are used",
-            "reference" => "statistics by the reference recording are used",
-            _ => "its own statistics are not to be trusted",
+        let by = match self.statistics.as_str() {
+            "reference" => "its statistics are those by the reference recording",
+            _ => "its statistics are matched to the predicted mix",
         };
         self.differs.then(|| {
             format!(
-                "the class mix of `{}` seems to differ from the source's (spread {:.2} of 1; predictions with source and own \
-                 statistics differ in {:.0} % of the windows): {instead}",
+                "the class mix of `{}` seems to differ from the source's ({:.0} % of its windows would have to change class): {by}",
                 self.target,
-                self.spread,
-                100.0 * distance(&self.by_source_statistics, &self.by_own_statistics)
+                100.0 * distance(&self.source, &self.matched)
             )
         })
     }
@@ -108,37 +108,38 @@ impl Variance {
     }
 }
 
-/// Whether the rule says that the mix differs.
+/// Whether windows show few of the classes that a model knows: below a spread of 0.25, or below 0.5 where the classes
+/// predicted with the source's statistics and with their own differ in more than half of the windows. With `k` of `K` equally
+/// frequent classes the spread is about `(1 - 1/k) / (1 - 1/K)`: 0 for one class, 0.56 for two of nine.
 pub fn mix_differs(spread: f64, by_source_statistics: &[f64], by_own_statistics: &[f64]) -> bool {
     spread < NARROW || (spread < RATHER_NARROW && distance(by_source_statistics, by_own_statistics) > OTHER_HISTOGRAM)
 }
 
 /// The source that targets are held against.
 pub struct Guard {
-    variance: Variance,
     regression: LogisticRegression,
-    classes: usize,
+    moments: Vec<Moments>,
+    mix: Vec<f64>,
     input: Input,
     /// Statistics of all sources together.
     pub joint: Standardiser,
 }
 
+/// First and second moments of a class's windows, standardised by their own domain, one for each group of values.
+#[derive(Clone, Default)]
+struct Moments {
+    mean: Vec<f64>,
+    square: Vec<f64>,
+}
+
+/// Rounds of prediction and matching at most; they end where the predicted mix repeats itself.
+const ROUNDS: usize = 20;
+
 impl Guard {
-    /// From the labelled training windows of all sources, not yet standardised, and the variances of each.
-    pub fn new(
-        sources: &[&Represented],
-        labels: &[Vec<usize>],
-        variances: &[Variance],
-        classes: usize,
-        input: Input,
-    ) -> Result<Self> {
+    /// From the labelled training windows of all sources, not yet standardised.
+    pub fn new(sources: &[&Represented], labels: &[Vec<usize>], classes: usize, input: Input) -> Result<Self> {
         let joint = Represented::statistics(sources, input)?;
         let (mut x, mut y) = (Vec::new(), Vec::new());
-        let mean = |of: fn(&Variance) -> f64| variances.iter().map(of).sum::<f64>() / variances.len() as f64;
-        let variance = Variance {
-            total: mean(|v| v.total),
-            within: mean(|v| v.within),
-        };
         for (rows, labels) in sources.iter().zip(labels) {
             let chosen = evenly(rows.windows);
             let mut part = rows.select(&chosen);
@@ -148,17 +149,41 @@ impl Guard {
         }
         let regression = LogisticRegression::fit(&x, &y, classes, &crate::logistic::config())
             .map_err(|e| Error::Machine(e.to_string()))?;
+        let width = x.len() / y.len().max(1);
+        let moments = (0..classes)
+            .map(|class| {
+                let of_class = y.iter().enumerate().filter(|(_, c)| **c == class);
+                let values: Vec<f64> = of_class
+                    .flat_map(|(row, _)| &x[row * width..][..width])
+                    .copied()
+                    .collect();
+                if values.is_empty() {
+                    return Ok(Moments::default());
+                }
+                let rows = Represented {
+                    windows: values.len() / width,
+                    values,
+                    ..*sources[0]
+                };
+                let own = Represented::statistics(&[&rows], input)?;
+                let square = own.mean().iter().zip(own.std()).map(|(m, s)| m * m + s * s);
+                Ok(Moments {
+                    square: square.collect(),
+                    mean: own.mean().to_vec(),
+                })
+            })
+            .collect::<Result<_>>()?;
         Ok(Self {
-            variance,
             regression,
-            classes,
+            moments,
+            mix: histogram(&y, classes),
             input,
             joint,
         })
     }
 
-    /// The estimate for a target's training windows, not yet standardised.
-    pub fn look_at(&self, target: &str, rows: &Represented) -> Result<ClassMix> {
+    /// The estimate for a target's training windows, not yet standardised, and the statistics by which to standardise them.
+    pub fn look_at(&self, target: &str, rows: &Represented) -> Result<(ClassMix, Standardiser)> {
         let own = Represented::statistics(&[rows], self.input)?;
         let part = rows.select(&evenly(rows.windows));
         let by = |statistics: &Standardiser| -> Result<Vec<f64>> {
@@ -168,29 +193,63 @@ impl Guard {
                 .regression
                 .predict(&part.values)
                 .map_err(|e| Error::Machine(e.to_string()))?;
-            Ok(histogram(&labels, self.classes))
+            Ok(histogram(&labels, self.moments.len()))
         };
-        let (by_source_statistics, by_own_statistics) = (by(&self.joint)?, by(&own)?);
-        let spread = self.variance.spread(&own);
-        let differs = mix_differs(spread, &by_source_statistics, &by_own_statistics);
-        Ok(ClassMix {
+        let by_source_statistics = by(&self.joint)?;
+        let (mut mixes, mut statistics) = (vec![by_source_statistics.clone()], own.clone());
+        for _ in 0..ROUNDS {
+            statistics = self.matched(&own, &mixes[mixes.len() - 1])?;
+            let mix = by(&statistics)?;
+            let repeats = mixes.contains(&mix);
+            mixes.push(mix);
+            if repeats {
+                break;
+            }
+        }
+        let matched = mixes.pop().unwrap_or_default();
+        let mix = ClassMix {
             target: target.to_owned(),
-            spread,
+            source: self.mix.clone(),
+            differs: distance(&self.mix, &matched) > OTHER_MIX,
             by_source_statistics,
-            by_own_statistics,
-            differs,
-            statistics: if differs { "source" } else { "own" }.to_owned(),
-        })
+            matched,
+            statistics: "matched".to_owned(),
+        };
+        Ok((mix, statistics))
+    }
+
+    /// The statistics with which windows whose own are `own` get the mean and the variance of the source's windows in the
+    /// proportions of `mix`.
+    fn matched(&self, own: &Standardiser, mix: &[f64]) -> Result<Standardiser> {
+        let groups = own.mean().len();
+        let (mut mean, mut std) = (Vec::with_capacity(groups), Vec::with_capacity(groups));
+        for group in 0..groups {
+            let of = |moment: fn(&Moments) -> &Vec<f64>| -> f64 {
+                let present = mix.iter().zip(&self.moments).filter(|(share, _)| **share > 0.0);
+                present.map(|(share, m)| share * moment(m)[group]).sum()
+            };
+            let (first, second) = (of(|m| &m.mean), of(|m| &m.square));
+            let wanted = (second - first * first).max(0.0).sqrt();
+            // a value that is constant in these classes of the source tells no scale
+            let scale = if wanted > 1e-6 {
+                own.std()[group] / wanted
+            } else {
+                self.joint.std()[group]
+            };
+            mean.push(own.mean()[group] - scale * first);
+            std.push(scale);
+        }
+        Standardiser::new(own.grouping(), mean, std).map_err(machine)
     }
 }
 
 /// Share of each class among labels.
 pub fn histogram(labels: &[usize], classes: usize) -> Vec<f64> {
-    let mut shares = vec![0.0; classes];
+    let mut counts = vec![0_usize; classes];
     for &label in labels {
-        shares[label] += 1.0 / labels.len() as f64;
+        counts[label] += 1;
     }
-    shares
+    counts.iter().map(|&n| n as f64 / labels.len().max(1) as f64).collect()
 }
 
 /// Share of windows that would have to change their class: total variation.
@@ -237,28 +296,40 @@ mod tests {
     }
 
     #[test]
-    fn a_target_of_one_class_is_told_from_one_of_all_whatever_its_gain() {
+    fn whatever_classes_a_target_shows_it_gets_the_statistics_that_it_would_have_with_all() {
         let labels = of(&[0, 1, 2, 3]);
         let source = rows(&labels, 0.0);
-        let variance = Variance::of_source(&source, &labels, Input::LogSpectrum).unwrap();
-        let guard = Guard::new(&[&source], &[labels], &[variance], 4, Input::LogSpectrum).unwrap();
+        let guard = Guard::new(&[&source], &[labels], 4, Input::LogSpectrum).unwrap();
         for shift in [0.0, 0.7] {
-            let all = guard.look_at("all", &rows(&of(&[0, 1, 2, 3]), shift)).unwrap();
-            assert!(!all.differs && (all.spread - 1.0).abs() < 0.1, "{all:?}");
-            assert_eq!((all.words(), all.statistics.as_str()), (None, "own"));
-            for class in 0..4 {
-                let one = guard.look_at("one", &rows(&of(&[class]), shift)).unwrap();
-                assert!(one.differs && one.spread.abs() < 0.1, "{one:?}");
-                assert!(one.words().unwrap().contains("source's statistics"));
+            let own =
+                |classes: &[usize]| Represented::statistics(&[&rows(&of(classes), shift)], Input::LogSpectrum).unwrap();
+            let apart = |a: &Standardiser, b: &Standardiser| {
+                let pairs = a.mean().iter().zip(b.mean()).chain(a.std().iter().zip(b.std()));
+                pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            let whole = own(&[0, 1, 2, 3]);
+            let mixes: [&[usize]; 7] = [&[0, 1, 2, 3], &[0], &[1], &[2], &[3], &[0, 2], &[1, 2, 3]];
+            for present in mixes {
+                let (mix, statistics) = guard.look_at("plant", &rows(&of(present), shift)).unwrap();
+                for class in 0..4 {
+                    let share = f64::from(u8::from(present.contains(&class))) / present.len() as f64;
+                    assert!((mix.matched[class] - share).abs() < 1e-12, "{present:?}: {mix:?}");
+                }
+                assert!(apart(&statistics, &whole) < 0.1, "{present:?}");
+                // three of four classes are just a quarter away
+                if present.len() != 3 {
+                    assert_eq!(mix.differs, present.len() < 3, "{present:?}: {mix:?}");
+                }
+                assert_eq!(mix.words().is_some(), mix.differs);
+                if present.len() < 4 {
+                    assert!(apart(&own(present), &whole) > 0.5, "{present:?}");
+                }
             }
-            // (1 - 1/2) / (1 - 1/4)
-            let two = guard.look_at("two", &rows(&of(&[0, 2]), shift)).unwrap();
-            assert!(!two.differs && (two.spread - 2.0 / 3.0).abs() < 0.1, "{two:?}");
         }
     }
 
     #[test]
-    fn the_rule_asks_the_predictions_only_where_the_spread_leaves_it_open() {
+    fn predictions_are_asked_only_where_the_spread_leaves_it_open() {
         let (same, other) = ([0.5, 0.5, 0.0], [0.0, 0.2, 0.8]);
         assert!(mix_differs(0.2, &same, &same));
         assert!(!mix_differs(0.4, &same, &same) && mix_differs(0.4, &same, &other));

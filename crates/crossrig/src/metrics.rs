@@ -64,7 +64,7 @@ pub struct Metrics {
     pub rules: BTreeMap<String, RuleDetail>,
     /// All methods beside the rule on the same pieces of 1 s; null where bearings or speeds are not known.
     pub pieces: Option<PieceScores>,
-    /// What is estimated of the class mix of each target whose statistics are guarded.
+    /// What is estimated of the class mix of each target whose statistics are matched.
     pub class_mix: Vec<ClassMix>,
     /// The model to use, and by which rule, without a label of the target; null where nothing was trained.
     pub recommended: Option<Recommended>,

@@ -103,14 +103,14 @@ pub enum Standardise {
     Source,
     /// Those of each domain's own training windows
     Domain,
-    /// The same, but the source's (or those by --reference) for a target whose class mix seems to differ; not for raw samples
-    Guarded,
+    /// The same, but a target's matched to the classes that it seems to show; not for raw samples
+    Matched,
 }
 
 impl Standardise {
     /// Whether domains have statistics of their own.
     pub fn per_domain(self) -> bool {
-        matches!(self, Self::Domain | Self::Guarded)
+        matches!(self, Self::Domain | Self::Matched)
     }
 }
 
@@ -332,7 +332,7 @@ pub struct TrainOptions {
     /// By what a signal is scaled [default: mean-std]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub scale_by: Option<ScaleBy>,
-    /// Whose statistics standardise the input [default: none for raw, guarded for spectra, source for inputs of
+    /// Whose statistics standardise the input [default: none for raw, matched for spectra, source for inputs of
     /// the envelope]
     #[arg(long, value_enum, help_heading = "Signal")]
     pub standardise: Option<Standardise>,

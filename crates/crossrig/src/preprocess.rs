@@ -163,7 +163,7 @@ pub struct DomainInput<'a> {
     pub train: InputRows<'a>,
     /// Variances that a target is held against; of a source with statistics of its own.
     pub variance: Option<Variance>,
-    /// What is estimated of the class mix; of a target with guarded statistics.
+    /// What is estimated of the class mix; of a target with matched statistics.
     pub mix: Option<ClassMix>,
 }
 
@@ -187,7 +187,7 @@ pub fn training_inputs<'a>(task: &'a Task, settings: &'a SignalSettings) -> Resu
             vec![(Some(joint.finish()?), None); rows.len()]
         }
         Standardise::Domain => rows.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
-        Standardise::Guarded => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
+        Standardise::Matched => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
     };
     let mut variances = Vec::new();
     if settings.standardise.per_domain() && settings.input != Input::Raw {
@@ -206,19 +206,15 @@ pub fn training_inputs<'a>(task: &'a Task, settings: &'a SignalSettings) -> Resu
         variances = each
             .map(|(r, l)| Variance::of_source(r, l, settings.input))
             .collect::<Result<_>>()?;
-        if settings.standardise == Standardise::Guarded {
-            let guard = Guard::new(&seen, &labels, &variances, task.classes.len(), settings.input)?;
+        if settings.standardise == Standardise::Matched {
+            let guard = Guard::new(&seen, &labels, task.classes.len(), settings.input)?;
             for (domain, r) in task.targets.iter().zip(targets) {
-                let mut mix = guard.look_at(&domain.name, &r.evenly(SEEN)?.1)?;
-                let standardiser = match &task.reference {
-                    _ if !mix.differs => own(r)?,
-                    None => Some(guard.joint.clone()),
-                    Some(reference) => {
-                        "reference".clone_into(&mut mix.statistics);
-                        Some(by_reference(task, settings, reference, &seen, &labels, &guard.joint)?)
-                    }
-                };
-                prepared.push((standardiser, Some(mix)));
+                let (mut mix, mut standardiser) = guard.look_at(&domain.name, &r.evenly(SEEN)?.1)?;
+                if let Some(reference) = task.reference.as_ref().filter(|_| mix.differs) {
+                    "reference".clone_into(&mut mix.statistics);
+                    standardiser = by_reference(task, settings, reference, &seen, &labels, &guard.joint)?;
+                }
+                prepared.push((Some(standardiser), Some(mix)));
             }
         }
     }

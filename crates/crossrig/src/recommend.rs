@@ -59,7 +59,8 @@ pub struct Recommended {
 /// The name and the reason of the model to use, by a rule that was **fixed before any target score was looked at**:
 ///
 /// 1. Other bearings, and known ones: the rule on defect orders (networks were near chance there in every measurement).
-/// 2. A class mix that differs: not the adapted network, since alignment takes the mixes for equal.
+/// 2. A class mix that differs: the rule on defect orders, which depends on no mix; without one the source-only network, since
+///    alignment takes the mixes for equal.
 /// 3. Adapted against source-only: the adapted one, unless two or more of five signs speak against it
 ///    ([`signs_against`]).
 /// 4. The network so chosen against the baseline: the baseline where it is better on the source's validation windows by more
@@ -75,12 +76,15 @@ pub fn recommend(signs: &Signs) -> Option<(String, String)> {
             "the target's bearings are other ones, and known: physics before learning".into(),
         );
     }
+    if let Some(rule) = signs.rule.as_ref().filter(|_| signs.mix_differs) {
+        return chose(
+            rule,
+            "the target's class mix seems to differ: physics, which depends on no mix".into(),
+        );
+    }
     let (name, network, why) = match (&signs.adapted, &signs.source_only) {
         (Some(_), Some(source_only)) if signs.mix_differs => {
-            let mut why = "the target's class mix seems to differ, and alignment takes the mixes for equal".to_owned();
-            if signs.rule.is_some() {
-                why += "; the rule on defect orders depends on no mix, see what it says";
-            }
+            let why = "the target's class mix seems to differ, and alignment takes the mixes for equal".to_owned();
             ("source-only", source_only, why)
         }
         (Some(adapted), Some(source_only)) => {
@@ -259,14 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn physics_comes_first_on_other_bearings_and_another_mix_forbids_alignment() {
+    fn physics_comes_first_on_other_bearings_and_on_another_mix_which_forbids_alignment() {
         let mut signs = networks(1.0, 0.98);
         signs.rule = Some("rule-source".into());
         assert_eq!(which(&signs), "adapted", "the same bearing");
         signs.other_bearings = true;
         assert_eq!(which(&signs), "rule-source");
-        signs.rule = None;
+        signs.other_bearings = false;
         signs.mix_differs = true;
+        assert_eq!(which(&signs), "rule-source", "no mix matters to it");
+        signs.rule = None;
         assert_eq!(which(&signs), "source-only");
         // statistics of the baseline are the target's own
         signs.baseline_validation = Some(1.1);

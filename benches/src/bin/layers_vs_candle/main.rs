@@ -56,6 +56,11 @@ struct Record {
 
 fn main() -> Result<(), Box<dyn Error>> {
     kept_heap::keep_freed_pages();
+    // as the program trains: on a thread of the pool, which begins its own share without waking another
+    rayon::scope(|_| run().map_err(|e| e.to_string())).map_err(Into::into)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let plan = Plan {
         rounds: if args.quick { 1 } else { args.rounds.into() },

@@ -4,8 +4,9 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 
 use super::windows::Windows;
-use crate::buffer::{Float, Reader, for_float, output, values, write_elements, write_rows_and};
+use crate::buffer::{Float, Place, Reader, for_float, output, values, write_rows_and, write_stretches};
 use crate::lanes;
+use crate::vectorised::vectorised;
 
 pub(super) struct AvgPool {
     pub windows: Windows,
@@ -20,6 +21,8 @@ const SHORT: usize = 16;
 const LONG: usize = 256;
 
 /// Sum of a row in 16 interleaved partial sums of its own type, the last four added in f64.
+#[allow(clippy::inline_always, reason = "part of vector loops")]
+#[inline(always)]
 fn sum<T: Float>(row: &[T]) -> f64 {
     let (whole, rest) = row.as_chunks::<16>();
     let mut lanes = [T::zero(); 16];
@@ -40,14 +43,23 @@ fn sum<T: Float>(row: &[T]) -> f64 {
     lanes[..4].iter().map(|lane| lane.to_f64()).sum()
 }
 
+vectorised! {
+    /// Means of rows.
+    fn means<T>(x: &[T], length: usize, divisor: f64, place: Place<'_, T>) {
+        place.fill_with(x.chunks_exact(length).map(|row| T::from_f64(sum(row) / divisor)));
+    }
+}
+
 impl AvgPool {
     /// Means where the only window is the whole row.
     fn row_means<T: Float>(&self, x: &[T], length: usize) -> Vec<T> {
-        let divisor = self.divisors[0];
-        write_elements(x.len() / length, |rows| {
-            x[rows.start * length..rows.end * length]
-                .chunks_exact(length)
-                .map(move |row| T::from_f64(sum(row) / divisor))
+        write_stretches(x.len() / length, length, |rows, place| {
+            means(
+                &x[rows.start * length..rows.end * length],
+                length,
+                self.divisors[0],
+                place,
+            );
         })
     }
 
@@ -99,6 +111,10 @@ impl CustomOp1 for AvgPool {
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, c, length) = x.dims3()?;
         let outputs = self.windows.len();
+        if self.windows.iter().eq([&(0..length)]) {
+            // a view: each row is one value
+            return (dy / self.divisors[0])?.broadcast_as(x.shape()).map(Some);
+        }
         let dy = dy.contiguous()?;
         let dy_reader = Reader::new(&dy);
         for_float!(x.dtype(), T => {

@@ -96,7 +96,7 @@ fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let readers = [a, b].map(Reader::new);
     for_float!(a.dtype(), T => {
         let (x, y) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
-        let sum = write_elements(x.len(), |range| {
+        let sum = write_elements(x.len(), 1, |range| {
             x[range.clone()].iter().zip(&y[range]).map(|(&x, &y)| x + y)
         });
         Tensor::from_vec(sum, a.shape(), &Device::Cpu)

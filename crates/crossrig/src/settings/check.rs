@@ -35,17 +35,17 @@ impl Settings {
         if self.signal.input == Input::Auto {
             return fail("the input of a model is what `auto` chose, not `auto`".into());
         }
-        let guarded = self.signal.standardise == Standardise::Guarded;
-        if guarded && self.signal.input == Input::Raw {
+        let matched = self.signal.standardise == Standardise::Matched;
+        if matched && self.signal.input == Input::Raw {
             return Err(Error::input_with_hint(
-                "--standardise guarded estimates the class mix from spectra, and the input is raw",
+                "--standardise matched estimates the class mix from spectra, and the input is raw",
                 "give --input log-spectrum, or another --standardise",
             ));
         }
-        if self.reference.is_some() && !guarded {
+        if self.reference.is_some() && !matched {
             return Err(Error::input_with_hint(
-                "--reference serves where the target's statistics are guarded",
-                "give --standardise guarded, or leave --reference out",
+                "--reference serves where the target's statistics are matched",
+                "give --standardise matched, or leave --reference out",
             ));
         }
         if !self.augmentations()?.is_empty() && !self.method.trains_network() {

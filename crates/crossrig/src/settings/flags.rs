@@ -88,7 +88,7 @@ impl Settings {
                 scale_by: o.scale_by.unwrap_or(ScaleBy::MeanStd),
                 standardise: o.standardise.unwrap_or(match input {
                     Input::Raw => Standardise::None,
-                    Input::Spectrum | Input::LogSpectrum | Input::Auto => Standardise::Guarded,
+                    Input::Spectrum | Input::LogSpectrum | Input::Auto => Standardise::Matched,
                     // the network shares its weights over the levels as they are
                     Input::DefectOrders if architecture == Architecture::DefectFamilies => Standardise::None,
                     // levels above the background mean the same on every machine
