@@ -57,6 +57,7 @@ fn main() -> ExitCode {
     let context = Context {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         stop,
+        spare_memory: kept_heap::give_back_freed_pages,
     };
     let command = Cli::parse().command;
     // before any work is done that a wrong variable would lose

@@ -78,6 +78,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
     bar.finish_and_clear();
     if let Some(note) = corpus.streams() {
         eprintln!("note: {note}");
+        (context.spare_memory)();
     }
     let channel_keys = corpus.channel_keys.clone();
     let auto = (settings.auto && settings.method != Method::Rule)
