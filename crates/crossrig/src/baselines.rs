@@ -278,3 +278,19 @@ pub fn splitmix64(x: u64) -> u64 {
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_the_numbers_with_the_smallest_keys_in_their_order() {
+        let mut sorted: Vec<usize> = (0..1000).collect();
+        sorted.sort_by_key(|&i| splitmix64(3 ^ splitmix64(i as u64)));
+        sorted.truncate(70);
+        sorted.sort_unstable();
+        assert_eq!(sample(1000, 70, 3), sorted);
+        assert_ne!(sample(1000, 70, 4), sorted);
+        assert_eq!(sample(5, 5, 3), [0, 1, 2, 3, 4]);
+    }
+}
