@@ -38,7 +38,7 @@ mod tests {
         let taken: Vec<i32> = ahead(items, |items| items.take(10).collect());
         assert_eq!(taken, (0..10).collect::<Vec<_>>());
         assert!((10..=10 + AHEAD + 1).contains(&made.load(Ordering::Relaxed)));
-        assert_eq!(ahead(0..3, |items| items.collect::<Vec<_>>()), [0, 1, 2]);
+        assert_eq!(ahead(0..3, Iterator::collect::<Vec<_>>), [0, 1, 2]);
         assert_eq!(ahead(0..3, |_| "nothing taken"), "nothing taken");
     }
 }

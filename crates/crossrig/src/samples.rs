@@ -27,8 +27,11 @@ pub struct Samples {
     channels: usize,
     len: usize,
     /// Of each channel, once asked for.
-    scaling: Arc<Mutex<Option<(ScaleBy, Arc<[Scaling]>)>>>,
+    scaling: Arc<Mutex<Option<Whole>>>,
 }
+
+/// What each channel as a whole is scaled by.
+type Whole = (ScaleBy, Arc<[Scaling]>);
 
 #[derive(Debug)]
 enum Store {
