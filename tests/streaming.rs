@@ -84,22 +84,24 @@ fn a_run_from_memory_goes_on_from_files_and_the_other_way_round() {
     let train = "train --data plant --source machine-a --target machine-b --window 128 --batch 8 --epochs 4 \
                  --warmup-epochs 1 --input log-spectrum --no-twin";
     ok(dir.path(), &format!("{train} --out whole"));
+    let with = |room: bool, args: &str| {
+        if room {
+            ok(dir.path(), args)
+        } else {
+            without_room(dir.path(), args)
+        }
+    };
     for held_first in [true, false] {
         let run = dir.path().join(format!("broken-{held_first}"));
         let args = format!("{train} --out broken-{held_first}");
-        let (first, then): (fn(&Path, &str) -> common::Ran, fn(&Path, &str) -> common::Ran) = if held_first {
-            (ok, without_room)
-        } else {
-            (without_room, ok)
-        };
-        first(dir.path(), &args);
+        with(held_first, &args);
         // as if it had been killed in the third epoch: the newest checkpoints and the results are gone
         let mut names = common::files(&run.join("checkpoints/adapted"));
         names.retain(|name| name.ends_with(".safetensors"));
         assert!(names.len() > 1, "{names:?}");
         std::fs::remove_file(run.join("checkpoints/adapted").join(names.last().unwrap())).unwrap();
         std::fs::remove_file(run.join("model.safetensors")).unwrap();
-        then(dir.path(), &format!("train --resume --out broken-{held_first}"));
+        with(!held_first, &format!("train --resume --out broken-{held_first}"));
         same_results(&dir.path().join("whole"), &run, &format!("held first: {held_first}"));
     }
 }
