@@ -6,6 +6,9 @@
 //! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`], [`mod@logistic`] and
 //! [`baselines`] -> [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
 //!
+//! Where recordings or their windows do not fit into the [`room`] that there is, [`samples`] reads them from the files and [`rows`]
+//! makes them as they are wanted; nothing else knows, and no result depends on it.
+//!
 //! What is decided without a label of a target stands in a file for each decision: [`auto`] (the input), [`class_mix`] (whose
 //! statistics prepare a target), [`recommend`] (which model to use).
 #![forbid(unsafe_code)]
