@@ -69,7 +69,7 @@ impl Source<'_> {
             options,
         };
         context.geometry = context.geometry(table.geometry.as_ref())?;
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeMap::new();
         let mut recordings = Vec::with_capacity(manifest.recording.len());
         let part = |recording: &'_ RecordingTable| {
             let domain = recording.domain.as_ref().map_or("", |d| d.as_ref().as_str());
@@ -87,7 +87,11 @@ impl Source<'_> {
                 .as_ref()
                 .map(|stated| stated.as_ref().iter().map(|c| c.key.as_str()).collect());
             let domain = part.0.clone();
-            if !seen.insert((part.clone(), keys)) {
+            // only rows that each state their channels can mean different recordings of one file
+            let before: &mut Vec<Option<Vec<&str>>> = seen.entry(part.clone()).or_default();
+            let twice = !before.is_empty() && (keys.is_none() || before.iter().any(|k| k.is_none() || *k == keys));
+            before.push(keys);
+            if twice {
                 let place = if domain.is_empty() {
                     String::new()
                 } else {
