@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
-use signal_conditioning::{Standardiser, scale};
+use signal_conditioning::Standardiser;
 
 use crate::baselines::splitmix64;
 use crate::corpus::Signal;
@@ -172,7 +172,9 @@ pub struct Augmenter<'a> {
     changes: Vec<Augmentation>,
     seed: u64,
     window: usize,
-    domains: Vec<(&'a Domain, Cow<'a, [Signal]>)>,
+    domains: Vec<&'a Domain>,
+    /// How recordings are scaled as a whole, before anything is changed; windows are scaled after.
+    whole: Option<signal_conditioning::ScaleBy>,
     settings: SignalSettings,
 }
 
@@ -186,49 +188,34 @@ impl<'a> Augmenter<'a> {
         if changes.is_empty() {
             return Ok(None);
         }
-        // recordings are scaled as a whole before anything is changed, windows after
         let mut signal = settings.signal.clone();
-        let whole = signal.scale == Scale::Recording;
-        if whole {
+        let whole = (signal.scale == Scale::Recording).then(|| signal.scale_by.into());
+        if whole.is_some() {
             signal.scale = Scale::None;
         }
-        let domains = task
-            .domains()
-            .map(|d| {
-                if !whole {
-                    return (d, Cow::Borrowed(d.signals.as_slice()));
-                }
-                let mut signals = d.signals.clone();
-                for c in signals.iter_mut().flat_map(|s| &mut s.channels) {
-                    scale(c, signal.scale_by.into());
-                }
-                (d, Cow::Owned(signals))
-            })
-            .collect();
         Ok(Some(Self {
             changes,
             seed: settings.seed,
             window: task.window,
-            domains,
+            domains: task.domains().collect(),
+            whole,
             settings: signal,
         }))
     }
 
     /// Training windows `rows` of domain `number`, changed, as the network sees them.
     pub fn batch(&self, number: usize, rows: &[usize], step: u64, by: Option<&Standardiser>) -> Result<Tensor> {
-        let (domain, signals) = &self.domains[number];
+        let domain = self.domains[number];
         let changed: Vec<Signal> = rows
             .par_iter()
             .enumerate()
             .map(|(position, &row)| {
                 let mut random = Random::of([self.seed, number as u64, step, position as u64]);
                 let window = domain.train[row];
-                let from = &signals[window.recording];
-                let cut = |start: usize| -> Vec<Vec<f64>> {
-                    from.channels
-                        .iter()
-                        .map(|c| c[start..start + self.window].to_vec())
-                        .collect()
+                let from = &domain.signals[window.recording];
+                let cut = |start: usize| -> Result<Vec<Vec<f64>>> {
+                    let stretch = from.samples.read_scaled(start, self.window, self.whole)?;
+                    Ok(stretch.into_iter().map(Cow::into_owned).collect())
                 };
                 // windows of one recording stand side by side
                 let same = || {
@@ -237,28 +224,28 @@ impl<'a> Augmenter<'a> {
                     &domain.train[first..end]
                 };
                 let mut meta = from.meta;
-                let mut channels = cut(window.start);
+                let mut channels = cut(window.start)?;
                 for change in &self.changes {
                     let other = match change {
-                        Augmentation::Mix(_) => cut(same()[random.below(same().len())].start),
+                        Augmentation::Mix(_) => cut(same()[random.below(same().len())].start)?,
                         _ => Vec::new(),
                     };
                     let faster = change.apply(&mut channels, &other, &mut random);
                     meta.shaft_hz = meta.shaft_hz.map(|hz| hz * faster);
                 }
-                Signal {
+                Ok(Signal {
                     file: from.file.clone(),
                     unit: None,
-                    channels,
+                    samples: channels.into(),
                     meta,
                     sha256: String::new(),
-                }
+                })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let windows: Vec<WindowRef> = (0..changed.len())
             .map(|recording| WindowRef { recording, start: 0 })
             .collect();
-        let mut rows = represent_windows(&changed, &windows, self.window, &self.settings)?;
+        let mut rows = represent_windows(&changed, &windows, &self.settings)?;
         if let Some(by) = by {
             rows.standardise(by)?;
         }

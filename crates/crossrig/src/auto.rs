@@ -118,7 +118,7 @@ fn analysable(signal: &Signal, asked_hz: Option<f64>) -> Result<(), String> {
             2.0 * highest
         ));
     }
-    let samples = signal.channels.first().map_or(0, Vec::len);
+    let samples = signal.samples.len();
     if (samples as f64) < PIECE_SECONDS * rate_hz {
         return Err(format!(
             "(b) {}: shorter than {PIECE_SECONDS} s, the window of defect orders",
@@ -166,7 +166,7 @@ mod tests {
         Signal {
             file: "a.mat".into(),
             unit: unit.map(str::to_owned),
-            channels: vec![vec![0.0; 12_000]],
+            samples: vec![vec![0.0; 12_000]].into(),
             meta: Meta {
                 rate_hz: Some(12_000.0),
                 shaft_hz: Some(29.5),

@@ -1,33 +1,36 @@
-//! The recordings of a run in memory: chosen, read and looked over before anything is trained.
+//! The recordings of a run: chosen, read and looked over before anything is trained. Those for which there is room are in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
 use signal_conditioning::Meta;
-use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry, load_file};
+use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
 
 use crate::error::{Error, Result};
 use crate::options::nearest;
+use crate::room::{self, Room};
+use crate::samples::Samples;
 
-/// One recording in memory, without its class.
+/// One recording, without its class.
 #[derive(Clone, Debug)]
 pub struct Signal {
-    /// File as the manifest names it.
+    /// File as the manifest names it; with its channels where several recordings are in one (`all.h5#r1`).
     pub file: String,
     /// Physical machine or bearing.
     pub unit: Option<String>,
-    /// Samples of each channel.
-    pub channels: Vec<Vec<f64>>,
+    /// Its samples.
+    pub samples: Samples,
     /// Sampling rate, shaft speed and geometry where known.
     pub meta: Meta,
     /// SHA-256 of the file's bytes (or of the samples, where there is no file).
     pub sha256: String,
 }
 
-/// A domain in memory. Classes are kept beside the signals, so that a function can be given the signals alone.
+/// A domain. Classes are kept beside the signals, so that a function can be given the signals alone.
 #[derive(Clone, Debug)]
 pub struct DomainSignals {
     /// Name of the domain.
@@ -55,6 +58,25 @@ pub struct Corpus {
     pub channel_keys: Vec<String>,
     /// What the user should know about the data.
     pub warnings: Vec<String>,
+}
+
+impl Corpus {
+    /// What the user should know where recordings are not in memory.
+    pub fn streams(&self) -> Option<String> {
+        let signals = || self.sources.iter().chain(&self.targets).flat_map(|d| &d.signals);
+        if signals().all(|s| s.samples.are_held()) {
+            return None;
+        }
+        let samples: usize = signals().map(|s| s.samples.len() * s.samples.channels()).sum();
+        let needed = (samples * size_of::<f64>()).div_ceil(1 << 20);
+        Some(format!(
+            "{needed} MB of samples are read from the files as they are wanted, since {} MB are held; {}={} holds all of them. \
+             Packed text, gzip, MAT or NPZ files are slow to read in pieces: `crossrig pack` makes one file that is not",
+            room::limit() >> 20,
+            room::VARIABLE,
+            2 * needed
+        ))
+    }
 }
 
 /// Which recordings of a data set are wanted.
@@ -135,9 +157,14 @@ pub fn read(dataset: &Dataset, selection: &Selection, progress: &(dyn Fn(usize, 
         .first()
         .map(|(_, entries)| entries[0].channel_keys())
         .unwrap_or_default();
+    let contents: Vec<Vec<Content>> = chosen
+        .iter()
+        .map(|(_, entries)| entries.iter().map(|e| Content::of(e)).collect())
+        .collect();
     let mut domains = load(chosen, progress)?;
     let targets = domains.split_off(selection.sources.len());
-    same_recordings(&domains, &targets)?;
+    let (of_sources, of_targets) = contents.split_at(selection.sources.len());
+    same_recordings((&domains, of_sources), (&targets, of_targets))?;
     Ok(Corpus {
         name: dataset.name.clone(),
         classes: dataset.classes.clone(),
@@ -197,16 +224,23 @@ fn choose<'a>(dataset: &'a Dataset, names: &[String], wanted: &dyn Fn(&Recording
         .collect()
 }
 
-/// Reads chosen entries, several at a time; all faults are told at once.
+/// Reads chosen entries, several at a time; all faults are told at once. They are in memory all or none: what is read again and
+/// again from files leaves the room to the rows made of it.
 fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<DomainSignals>> {
     let flat: Vec<&RecordingEntry> = chosen.iter().flat_map(|c| c.1.iter().copied()).collect();
+    let hold = may_fit(&flat);
     let done = AtomicUsize::new(0);
-    let read: Vec<Result<Signal, String>> = flat
+    // of files with many recordings, taken once
+    let hashes: BTreeMap<&Path, OnceLock<Result<String, String>>> = flat
+        .iter()
+        .filter_map(|entry| Some((entry.path.as_deref()?, OnceLock::new())))
+        .collect();
+    let read: Vec<Result<Read, String>> = flat
         .par_iter()
         .map(|entry| {
-            let signal = read_one(entry);
+            let read = read_one(entry, &hashes, hold);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, flat.len());
-            signal
+            read
         })
         .collect();
     let faults: Vec<&String> = read.iter().filter_map(|r| r.as_ref().err()).collect();
@@ -227,7 +261,15 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
             "leave recordings of a target out with --target-recordings '!NAME', classes of a source with --classes '!NAME'",
         ));
     }
-    let mut signals = read.into_iter().flatten();
+    let all: Vec<Read> = read.into_iter().flatten().collect();
+    let held = all.iter().all(|read| read.signal.samples.are_held());
+    let mut signals = all.into_iter().map(|read| {
+        let mut signal = read.signal;
+        if !held {
+            signal.samples = read.in_file;
+        }
+        signal
+    });
     Ok(chosen
         .into_iter()
         .map(|(name, entries)| DomainSignals {
@@ -238,27 +280,79 @@ fn load(chosen: Chosen, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Vec<
         .collect())
 }
 
+/// Whether recordings may fit in memory, by the length of some of them: what is read in vain leaves the heap larger than it
+/// need be.
+fn may_fit(entries: &[&RecordingEntry]) -> bool {
+    /// Recordings that are opened for it, at most.
+    const OPENED: usize = 16;
+    let size = |entry: &&RecordingEntry| Some(std::fs::metadata(entry.path.as_ref()?).ok()?.len());
+    let on_disk: u64 = entries.iter().filter_map(size).sum();
+    if on_disk < room::limit() as u64 / 8 {
+        return true;
+    }
+    let every = entries.len().div_ceil(OPENED).max(1);
+    let bytes = |entry: &&RecordingEntry| {
+        // what cannot be opened is told later
+        let open = Samples::open(&Arc::new((*entry).clone())).ok()?;
+        Some((open.len() * open.names.len() * size_of::<f64>()) as f64)
+    };
+    let some: Vec<f64> = entries.iter().step_by(every).filter_map(bytes).collect();
+    let mean = some.iter().sum::<f64>() / some.len().max(1) as f64;
+    mean * entries.len() as f64 <= room::limit() as f64
+}
+
+/// A recording that was looked over, and its samples where they are read when asked for.
+struct Read {
+    signal: Signal,
+    in_file: Samples,
+}
+
 /// One recording, or what is wrong with it.
-fn read_one(entry: &RecordingEntry) -> Result<Signal, String> {
-    if entry.path.is_none() {
+fn read_one(
+    entry: &RecordingEntry,
+    hashes: &BTreeMap<&Path, OnceLock<Result<String, String>>>,
+    hold: bool,
+) -> Result<Read, String> {
+    let Some(path) = &entry.path else {
         return Err(format!("{}: the file is missing", entry.file));
-    }
-    let recording = entry.load().map_err(|e| e.to_string())?;
-    let scan = recording.scan();
+    };
+    let verify = || entry.verify().map_err(|e| e.to_string());
+    // a pack has another one for each recording, and one that is stated is compared for each
+    let shared = hashes.get(path.as_path());
+    let sha256 = match shared.filter(|_| !entry.is_packed() && entry.sha256.is_empty()) {
+        Some(known) => known.get_or_init(verify).clone()?,
+        None => verify()?,
+    };
+    read_entry(entry, sha256, hold).map_err(|e| e.to_string())
+}
+
+fn read_entry(entry: &RecordingEntry, sha256: String, hold: bool) -> Result<Read> {
+    let shared = Arc::new(entry.clone());
+    let open = Samples::open(&shared).map_err(data_error)?;
+    let bytes = open.len().saturating_mul(open.names.len() * size_of::<f64>());
+    let in_file = Samples::in_file(&shared, &open);
+    let (scan, samples) = match Room::take(bytes).filter(|_| hold) {
+        Some(room) => {
+            let recording = open.read_all(String::new()).map_err(data_error)?;
+            (recording.scan(), Samples::in_memory(recording.channels, room))
+        }
+        None => (open.scan().map_err(data_error)?, in_file.clone()),
+    };
     if let Some(fault) = scan.fault() {
-        return Err(format!("{}: {fault}", entry.file));
+        return Err(Error::input(format!("{}: {fault}", entry.file)));
     }
-    Ok(Signal {
+    let signal = Signal {
         file: entry.file.clone(),
         unit: entry.unit.clone(),
         meta: Meta {
-            rate_hz: recording.rate_hz,
-            shaft_hz: recording.rpm.map(|rpm| rpm / 60.0),
+            rate_hz: open.rate_hz,
+            shaft_hz: entry.rpm.map(|rpm| rpm / 60.0),
             geometry: entry.geometry,
         },
-        sha256: recording.sha256,
-        channels: recording.channels,
-    })
+        sha256,
+        samples,
+    };
+    Ok(Read { signal, in_file })
 }
 
 /// A recording that stands in no data set; nothing but its rate, where it states one, is known of it.
@@ -266,28 +360,57 @@ fn read_one(entry: &RecordingEntry) -> Result<Signal, String> {
 /// # Errors
 /// A file that cannot be read, NaN or a constant signal.
 pub fn read_file(path: &Path, keys: &[String]) -> Result<Signal> {
-    let recording = load_file(path, keys).map_err(data_error)?;
-    if let Some(fault) = recording.scan().fault() {
-        return Err(Error::input(format!("{}: {fault}", path.display())));
-    }
-    Ok(Signal {
-        file: path.display().to_string(),
-        unit: None,
-        meta: Meta {
-            rate_hz: recording.rate_hz,
-            ..Meta::default()
-        },
-        sha256: recording.sha256,
-        channels: recording.channels,
-    })
+    let entry = RecordingEntry::of_file(path, keys);
+    let sha256 = entry.verify().map_err(data_error)?;
+    Ok(read_entry(&entry, sha256, true)?.signal)
 }
 
-/// The same file in a source and in a target is no transfer.
-fn same_recordings(sources: &[DomainSignals], targets: &[DomainSignals]) -> Result<()> {
-    for source in sources {
-        for target in targets {
-            for s in &source.signals {
-                if let Some(t) = target.signals.iter().find(|t| t.sha256 == s.sha256) {
+/// Where in which file a recording is, for telling whether two of equal files are the same.
+struct Content {
+    file: String,
+    keys: Vec<String>,
+}
+
+impl Content {
+    fn of(entry: &RecordingEntry) -> Self {
+        Self {
+            file: entry.file.clone(),
+            keys: entry.channel_keys(),
+        }
+    }
+
+    /// The file without the stretch (`run.csv[0..5000]`) or the channels (`all.h5#r1`) of it that a recording is.
+    fn whole(&self) -> &str {
+        let stretch = self.file.strip_suffix(']').and_then(|f| f.rsplit_once('['));
+        let file = stretch
+            .filter(|(_, s)| s.contains(".."))
+            .map_or(self.file.as_str(), |s| s.0);
+        let channels = format!("#{}", self.keys.join("+"));
+        file.strip_suffix(&channels).unwrap_or(file)
+    }
+
+    /// Whether these are two parts of one file, which has the same bytes for both.
+    fn other_part(&self, other: &Self) -> bool {
+        self.whole() == other.whole() && (&self.file, &self.keys) != (&other.file, &other.keys)
+    }
+}
+
+/// The same recording in a source and in a target is no transfer.
+fn same_recordings(
+    (sources, of_sources): (&[DomainSignals], &[Vec<Content>]),
+    (targets, of_targets): (&[DomainSignals], &[Vec<Content>]),
+) -> Result<()> {
+    let mut by_hash: HashMap<&str, Vec<(&DomainSignals, &Signal, &Content)>> = HashMap::new();
+    for (target, contents) in targets.iter().zip(of_targets) {
+        for (t, content) in target.signals.iter().zip(contents) {
+            by_hash.entry(&t.sha256).or_default().push((target, t, content));
+        }
+    }
+    for (source, contents) in sources.iter().zip(of_sources) {
+        for (s, content) in source.signals.iter().zip(contents) {
+            let equal = by_hash.get(s.sha256.as_str()).into_iter().flatten();
+            for (target, t, other) in equal {
+                if !content.other_part(other) {
                     return Err(Error::input(format!(
                         "{} (source `{}`) and {} (target `{}`) are the same recording",
                         s.file, source.name, t.file, target.name

@@ -2,7 +2,7 @@
 
 use adaptation_metrics::proxy_a_distance;
 
-use crate::baselines::{MOST_WINDOWS, at_most, score_targets};
+use crate::baselines::{MOST_WINDOWS, at_most, sample, score_targets};
 use crate::class_mix::histogram;
 use crate::error::{Error, Result};
 use crate::feature_map::{DomainFeatures, feature_maps};
@@ -10,10 +10,11 @@ use crate::metrics::{DomainAccuracy, Scores};
 use crate::network::{Network, Outputs};
 use crate::options::Score;
 use crate::pieces::Probabilities;
-use crate::preprocess::{DomainInput, input_tensor};
+use crate::preprocess::DomainInput;
 use crate::report::FeatureMap;
+use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::task::{Domain, Task, Truth, WindowRef};
+use crate::task::{Task, Truth, WindowRef};
 use crate::training::{EpochRecord, Kind, Trained, Validation};
 
 /// One trained model and what it says about the windows that are scored.
@@ -56,10 +57,10 @@ pub struct Evaluation<'a> {
     task: &'a Task,
     truth: &'a Truth,
     settings: &'a Settings,
-    inputs: &'a [DomainInput],
-    scored: Vec<Vec<WindowRef>>,
+    inputs: &'a [DomainInput<'a>],
+    scored: &'a [Vec<WindowRef>],
     /// The source's validation windows, prepared.
-    pub validation: Validation,
+    pub validation: Validation<'a>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -67,25 +68,16 @@ impl<'a> Evaluation<'a> {
     pub fn new(
         task: &'a Task,
         truth: &'a Truth,
-        inputs: &'a [DomainInput],
-        scored: Vec<Vec<WindowRef>>,
+        inputs: &'a [DomainInput<'a>],
+        scored: &'a [Vec<WindowRef>],
         settings: &'a Settings,
     ) -> Result<Self> {
-        let domains = task
-            .sources
-            .iter()
-            .zip(inputs)
-            .filter(|(s, _)| !s.domain.validation.is_empty())
-            .map(|(s, i)| {
+        let domains = (task.sources.iter().zip(inputs))
+            .map(|(s, input)| {
                 let windows = &s.domain.validation;
-                let x = input_tensor(
-                    &s.domain,
-                    windows,
-                    task.window,
-                    &settings.signal,
-                    i.standardiser.as_ref(),
-                )?;
-                Ok((x, windows.iter().map(|w| s.classes[w.recording]).collect()))
+                let rows = Rows::new(&s.domain.signals, windows, &settings.signal).hold()?;
+                let rows = rows.standardised(input.train.standardiser().cloned())?;
+                Ok((rows, windows.iter().map(|w| s.classes[w.recording]).collect()))
             })
             .collect::<Result<_>>()?;
         Ok(Self {
@@ -98,10 +90,19 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn outputs(&self, network: &Network, number: usize, domain: &Domain, windows: &[WindowRef]) -> Result<Outputs> {
-        let by = self.inputs[number].standardiser.as_ref();
-        let x = input_tensor(domain, windows, self.task.window, &self.settings.signal, by)?;
-        network.run(&x, Some(number))
+    /// What a network says of windows of domain `number`, with the features of those that are `seen`, in order.
+    fn outputs(&self, network: &Network, number: usize, windows: &[WindowRef], seen: &[usize]) -> Result<Outputs> {
+        let Some(domain) = self.task.domains().nth(number) else {
+            return Err(Error::Machine(format!("no domain {number}")));
+        };
+        let by = self.inputs[number].train.standardiser();
+        let mut all = Outputs::default();
+        Rows::new(&domain.signals, windows, &self.settings.signal).inputs(by, |x| {
+            let more = network.run(x, Some(number))?;
+            all.extend(more, |window| seen.binary_search(&window).is_ok());
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// Scores a trained network; nothing here goes back into it.
@@ -127,20 +128,20 @@ impl<'a> Evaluation<'a> {
                 at_most(held_out, MOST_WINDOWS, self.settings.seed)
             })
             .collect();
-        let mut outputs = Vec::new();
-        for (i, d) in self.task.domains().enumerate() {
-            let windows = if i < sources {
-                &source_windows[i]
-            } else {
-                &self.scored[i - sources]
-            };
-            outputs.push(self.outputs(&network, i, d, windows)?);
-        }
+        let windows: Vec<&[WindowRef]> = (source_windows.iter().chain(self.scored)).map(Vec::as_slice).collect();
+        // of more windows the features would fill the memory
+        let seen: Vec<Vec<usize>> = windows
+            .iter()
+            .map(|w| sample(w.len(), MOST_WINDOWS, self.settings.seed))
+            .collect();
+        let outputs: Vec<Outputs> = (windows.iter().zip(&seen).enumerate())
+            .map(|(i, (windows, seen))| self.outputs(&network, i, windows, seen))
+            .collect::<Result<_>>()?;
         let predicted: Vec<Vec<usize>> = outputs[sources..].iter().map(Outputs::labels).collect();
         let scores = score_targets(
             self.task,
             self.truth,
-            &self.scored,
+            self.scored,
             &predicted,
             Some(self.settings.epochs),
         )?;
@@ -154,7 +155,7 @@ impl<'a> Evaluation<'a> {
         let source_validation = history.last().and_then(|h| h.source_validation);
         Ok(ModelResult {
             a_distance: self.a_distance(&outputs)?,
-            maps: self.maps(&outputs, &source_windows)?,
+            maps: self.maps(&outputs, &windows, &seen)?,
             network,
             history,
             scores,
@@ -169,7 +170,7 @@ impl<'a> Evaluation<'a> {
     fn a_distance(&self, outputs: &[Outputs]) -> Result<Option<f64>> {
         let rows = |part: &[Outputs]| -> Vec<f64> {
             part.iter()
-                .flat_map(|o| o.features.iter().take(MOST_WINDOWS * o.width).map(|&v| f64::from(v)))
+                .flat_map(|o| o.features.iter().map(|&v| f64::from(v)))
                 .collect()
         };
         let sources = self.task.sources.len();
@@ -184,24 +185,20 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Maps of source and target features together.
-    fn maps(&self, outputs: &[Outputs], source_windows: &[Vec<WindowRef>]) -> Result<Vec<FeatureMap>> {
+    fn maps(&self, outputs: &[Outputs], windows: &[&[WindowRef]], seen: &[Vec<usize>]) -> Result<Vec<FeatureMap>> {
         let sources = self.task.sources.len();
         let class = |i: usize, window: usize| {
-            if i < sources {
-                Some(self.task.sources[i].classes[source_windows[i][window].recording])
-            } else {
-                self.truth.targets[i - sources][self.scored[i - sources][window].recording]
+            let recording = windows[i][window].recording;
+            match i.checked_sub(sources) {
+                None => Some(self.task.sources[i].classes[recording]),
+                Some(target) => self.truth.targets[target][recording],
             }
         };
         let width = outputs[0].width;
-        let domains: Vec<DomainFeatures> = outputs
-            .iter()
-            .enumerate()
-            .map(|(i, o)| DomainFeatures {
+        let domains: Vec<DomainFeatures> = (outputs.iter().zip(seen).enumerate())
+            .map(|(i, (o, seen))| DomainFeatures {
                 features: &o.features,
-                class: (0..o.features.len() / width.max(1))
-                    .map(|window| class(i, window))
-                    .collect(),
+                class: seen.iter().map(|&window| class(i, window)).collect(),
             })
             .collect();
         feature_maps(&domains, width)

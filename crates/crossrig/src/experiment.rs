@@ -22,9 +22,9 @@ use crate::training::{Keeping, Kind, Run, Trained, train};
 
 /// Everything an experiment came to.
 #[derive(Default)]
-pub struct Outcome {
+pub struct Outcome<'a> {
     /// Inputs and statistics of each domain.
-    pub inputs: Vec<DomainInput>,
+    pub inputs: Vec<DomainInput<'a>>,
     /// The adapted model, where one was asked for.
     pub adapted: Option<ModelResult>,
     /// The source-only model, where one was asked for.
@@ -43,7 +43,7 @@ pub struct Outcome {
     pub seconds: BTreeMap<String, f64>,
 }
 
-impl Outcome {
+impl Outcome<'_> {
     /// The networks and their names, the adapted one first.
     pub fn networks(&self) -> [(&'static str, Option<&ModelResult>); 2] {
         [
@@ -73,13 +73,13 @@ pub struct Conduct<'a> {
 ///
 /// `twin` is a source-only model that another transfer from the same source with the same settings has trained: it never
 /// saw a target, so it is scored here instead of being trained again.
-pub fn conduct(
-    task: &Task,
+pub fn conduct<'a>(
+    task: &'a Task,
     truth: &Truth,
-    settings: &Settings,
+    settings: &'a Settings,
     how: &Conduct,
     mut twin: Option<Trained>,
-) -> Result<Outcome> {
+) -> Result<Outcome<'a>> {
     let scored = scored_windows(task, settings);
     let mut outcome = Outcome::default();
     let clock = Instant::now();
@@ -99,7 +99,7 @@ pub fn conduct(
 
     outcome.inputs = training_inputs(task, &settings.signal)?;
     let inputs = &outcome.inputs;
-    let evaluation = Evaluation::new(task, truth, inputs, scored.clone(), settings)?;
+    let evaluation = Evaluation::new(task, truth, inputs, &scored, settings)?;
     let asked = settings.method == Method::Logistic;
     if asked || settings.signal.input.of_envelope() {
         let clock = Instant::now();

@@ -9,7 +9,7 @@ use crate::model_file::{Model, Role};
 use crate::network::Outputs;
 use crate::options::{BatchNorm, Standardise};
 use crate::physics::{check_known, settle_speed};
-use crate::preprocess::{Represented, represent_windows};
+use crate::rows::Rows;
 use crate::task::{WindowRef, at_rate};
 
 /// Whose statistics prepare the signals.
@@ -45,13 +45,13 @@ pub fn choose_statistics(model: &Model, name: Option<&str>, restandardise: bool)
 /// Another number of channels, a recording shorter than a window, something unknown that the model's input needs.
 pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
     let expected = model.recipe.recording_channels();
-    if signal.channels.len() != expected {
+    if signal.samples.channels() != expected {
         return Err(Error::input_with_hint(
             format!(
                 "{}: {} channel{}, the model was trained on {expected}",
                 signal.file,
-                signal.channels.len(),
-                if signal.channels.len() == 1 { "" } else { "s" }
+                signal.samples.channels(),
+                if signal.samples.channels() == 1 { "" } else { "s" }
             ),
             "name the variable of each channel: --key of predict, `channels` of a manifest",
         ));
@@ -66,7 +66,7 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
     if needs.shaft_speed || signal.meta.geometry.is_some() {
         settle_speed(signal);
     }
-    let (have, need) = (signal.channels[0].len(), model.recipe.settings.signal.window);
+    let (have, need) = (signal.samples.len(), model.recipe.settings.signal.window);
     if have < need {
         return Err(Error::input(format!(
             "{}: {have} samples, shorter than the model's window of {need}",
@@ -92,36 +92,35 @@ pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Re
     let mut windows = Vec::new();
     for (recording, s) in signals.iter().enumerate() {
         let starts =
-            window_starts(s.channels[0].len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
+            window_starts(s.samples.len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
         windows.extend(starts.into_iter().map(|start| WindowRef { recording, start }));
     }
-    let mut rows = represent_windows(signals, &windows, settings.window, settings)?;
+    let mut rows = Rows::new(signals, &windows, settings);
     let mut distrust = None;
-    let number = match statistics {
-        Statistics::Of(i) => {
-            if let Some(s) = &model.recipe.domains[i].standardiser {
-                rows.standardise(s)?;
-            }
-            i
-        }
+    let outputs = match statistics {
+        Statistics::Of(i) => run(model, &rows, model.recipe.domains[i].standardiser.as_ref(), i)?,
+        Statistics::Themselves(i) if settings.standardise == Standardise::None => run(model, &rows, None, i)?,
         Statistics::Themselves(i) => {
-            if settings.standardise != Standardise::None {
-                let own = Represented::statistics(&[&rows], settings.input)?;
-                distrust = distrust_of(model, &rows, &own, i)?;
-                rows.standardise(&own)?;
-            }
-            i
+            rows = rows.hold()?;
+            let own = rows.statistics()?;
+            distrust = distrust_of(model, &rows, &own, i)?;
+            run(model, &rows, Some(&own), i)?
         }
     };
+    drop(rows);
     Ok(Classified {
         windows,
-        outputs: run(model, &rows, number)?,
+        outputs,
         distrust,
     })
 }
 
-fn run(model: &Model, rows: &Represented, domain: usize) -> Result<Outputs> {
-    let outputs = model.classifier.run(&rows.tensor()?, domain)?;
+fn run(model: &Model, rows: &Rows, by: Option<&Standardiser>, domain: usize) -> Result<Outputs> {
+    let mut outputs = Outputs::default();
+    rows.inputs(by, |x| {
+        outputs.extend(model.classifier.run(x, domain)?, |_| false);
+        Ok(())
+    })?;
     if outputs.probabilities.iter().any(|p| !p.is_finite()) {
         return Err(Error::input(
             "what the model computes of these recordings is not a number",
@@ -132,16 +131,17 @@ fn run(model: &Model, rows: &Represented, domain: usize) -> Result<Outputs> {
 
 /// Why statistics of these recordings are not to be trusted, by the rule of [`ClassMix`](crate::class_mix::ClassMix) with the
 /// model itself in place of the logistic regression; `None` where they are, or where the model holds no source to compare with.
-fn distrust_of(model: &Model, rows: &Represented, own: &Standardiser, domain: usize) -> Result<Option<String>> {
+fn distrust_of(model: &Model, rows: &Rows, own: &Standardiser, domain: usize) -> Result<Option<String>> {
     let source = model.recipe.domains.iter().find(|d| d.role == Role::Source);
     let Some((of_source, variance)) = source.and_then(|s| Some((s.standardiser.as_ref()?, s.variance?))) else {
         return Ok(None);
     };
     let classes = model.recipe.classes.len();
     let by = |statistics: &Standardiser| -> Result<Vec<f64>> {
-        let mut rows = rows.clone();
-        rows.standardise(statistics)?;
-        Ok(histogram(&run(model, &rows, domain)?.labels(), classes))
+        Ok(histogram(
+            &run(model, rows, Some(statistics), domain)?.labels(),
+            classes,
+        ))
     };
     let spread = variance.spread(own);
     Ok(mix_differs(spread, &by(of_source)?, &by(own)?).then(|| {

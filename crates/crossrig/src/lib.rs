@@ -6,6 +6,9 @@
 //! [`task`] (windows and splits; the truth about targets apart) -> [`preprocess`] -> [`training`], [`mod@logistic`] and
 //! [`baselines`] -> [`experiment`] (scores) -> [`metrics`], [`model_file`], [`report`].
 //!
+//! Where recordings or their windows do not fit into the [`room`] that there is, [`samples`] reads them from the files and [`rows`]
+//! makes them as they are wanted; nothing else knows, and no result depends on it.
+//!
 //! What is decided without a label of a target stands in a file for each decision: [`auto`] (the input), [`class_mix`] (whose
 //! statistics prepare a target), [`recommend`] (which model to use).
 #![forbid(unsafe_code)]
@@ -22,6 +25,9 @@ pub mod settings;
 pub mod auto;
 pub mod corpus;
 pub mod preprocess;
+pub mod room;
+pub mod rows;
+pub mod samples;
 pub mod task;
 
 pub mod augment;
@@ -45,6 +51,8 @@ pub mod report;
 pub mod report_data;
 pub mod summary;
 
+mod ahead;
+mod batches;
 mod error;
 mod extractor;
 mod output;

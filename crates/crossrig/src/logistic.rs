@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use adaptation_metrics::{LogisticConfig, LogisticRegression};
 use candle_core::{DType, Device, Tensor};
 
-use crate::baselines::{MOST_WINDOWS, at_most, score_targets};
+use crate::baselines::{MOST_WINDOWS, sample, score_targets};
 use crate::error::{Error, Result};
 use crate::metrics::Scores;
 use crate::network::{Outputs, Shape};
 use crate::pieces::Probabilities;
-use crate::preprocess::{DomainInput, input_tensor};
+use crate::preprocess::DomainInput;
+use crate::rows::Rows;
 use crate::settings::Settings;
 use crate::task::{Task, Truth, WindowRef};
 use crate::training::{Validation, training_classes};
@@ -43,15 +44,9 @@ impl Logistic {
         let (mut x, mut y) = (Vec::new(), Vec::new());
         for (source, input) in task.sources.iter().zip(inputs) {
             let classes = training_classes(source);
-            let rows: Vec<WindowRef> = (0..classes.len())
-                .map(|start| WindowRef { recording: 0, start })
-                .collect();
-            let rows: Vec<u32> = at_most(&rows, MOST_WINDOWS, seed)
-                .iter()
-                .map(|r| r.start as u32)
-                .collect();
-            y.extend(rows.iter().map(|&r| classes[r as usize]));
-            x.extend(flat(&input.train.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?)?);
+            let rows = sample(classes.len(), MOST_WINDOWS, seed);
+            y.extend(rows.iter().map(|&r| classes[r]));
+            x.extend(flat(&input.train.select(&rows)?)?);
         }
         let classes = task.classes.len();
         let regression = LogisticRegression::fit(&x, &y, classes, &config()).map_err(machine)?;
@@ -161,8 +156,12 @@ pub fn logistic(
         .zip(scored)
         .zip(&inputs[task.sources.len()..])
         .map(|((d, windows), input)| {
-            let by = input.standardiser.as_ref();
-            model.run(&input_tensor(d, windows, task.window, &settings.signal, by)?)
+            let mut all = Outputs::default();
+            Rows::new(&d.signals, windows, &settings.signal).inputs(input.train.standardiser(), |x| {
+                all.extend(model.run(x)?, |_| false);
+                Ok(())
+            })?;
+            Ok(all)
         })
         .collect::<Result<_>>()?;
     let predicted: Vec<Vec<usize>> = outputs.iter().map(Outputs::labels).collect();

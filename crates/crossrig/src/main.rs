@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_convnet1d::InstructionSet;
 use clap::{Parser, Subcommand};
-use crossrig::Error;
 use crossrig::commands::{Context, demo, evaluate, init, inspect, pack, predict, train};
+use crossrig::{Error, room};
 
 /// Carry a fault diagnosis from one machine to another, and see how far to trust it.
 #[derive(Parser)]
@@ -57,11 +57,12 @@ fn main() -> ExitCode {
     let context = Context {
         command: std::env::args().collect::<Vec<_>>().join(" "),
         stop,
+        spare_memory: kept_heap::give_back_freed_pages,
     };
     let command = Cli::parse().command;
-    // before any work is done that a wrong CROSSRIG_ISA would lose
+    // before any work is done that a wrong variable would lose
     let instructions = InstructionSet::in_use().map_err(|e| Error::input(e.to_string()));
-    let result = instructions.and_then(|_| match command {
+    let result = instructions.and_then(|_| room::check()).and_then(|()| match command {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),

@@ -13,7 +13,7 @@ use crate::options::DomainLoss;
 use crate::settings::Settings;
 
 /// Rows that go through the network at once when nothing is learnt.
-const ROWS: usize = 256;
+pub const ROWS: usize = 256;
 
 /// Sizes that fix a network together with the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,13 +37,13 @@ pub struct Network {
 }
 
 /// What a network says about some windows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outputs {
     /// Class probabilities, one row a window.
     pub probabilities: Vec<f32>,
     /// Number of classes.
     pub classes: usize,
-    /// Features, one row a window.
+    /// Features, one row a window of which they are kept.
     pub features: Vec<f32>,
     /// Width of a feature row.
     pub width: usize,
@@ -116,13 +116,7 @@ impl Network {
     /// `domain` where batch norm keeps them per domain.
     pub fn run(&self, x: &Tensor, domain: Option<usize>) -> Result<Outputs> {
         let n = x.dim(0)?;
-        let mut out = Outputs {
-            probabilities: Vec::new(),
-            classes: 0,
-            features: Vec::new(),
-            width: 0,
-            domain: Vec::new(),
-        };
+        let mut out = Outputs::default();
         for start in (0..n).step_by(ROWS) {
             let rows = x.narrow(0, start, ROWS.min(n - start))?;
             let features = self.dann.features(&rows, domain)?.detach();
@@ -139,6 +133,19 @@ impl Network {
 }
 
 impl Outputs {
+    /// Takes what is said about the windows that follow; `keep` tells by a window's number whether its features are kept.
+    pub fn extend(&mut self, more: Outputs, keep: impl Fn(usize) -> bool) {
+        let before = self.probabilities.len() / more.classes.max(1);
+        (self.classes, self.width) = (more.classes, more.width);
+        for (i, row) in more.features.chunks_exact(more.width.max(1)).enumerate() {
+            if keep(before + i) {
+                self.features.extend(row);
+            }
+        }
+        self.probabilities.extend(more.probabilities);
+        self.domain.extend(more.domain);
+    }
+
     /// The most probable class of each window.
     pub fn labels(&self) -> Vec<usize> {
         self.probabilities

@@ -37,7 +37,7 @@ impl Pieces {
         let mut by_piece: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (i, w) in windows.iter().enumerate() {
             let piece = w.start / length;
-            let (end, samples) = ((piece + 1) * length, domain.signals[w.recording].channels[0].len());
+            let (end, samples) = ((piece + 1) * length, domain.signals[w.recording].samples.len());
             if w.start + window <= end && end <= samples {
                 by_piece.entry((w.recording, piece)).or_default().push(i);
             }
@@ -164,7 +164,7 @@ mod tests {
         let signal = |&n: &usize| Signal {
             file: n.to_string(),
             unit: None,
-            channels: vec![vec![0.0; n]],
+            samples: vec![vec![0.0; n]].into(),
             meta: Meta::default(),
             sha256: String::new(),
         };

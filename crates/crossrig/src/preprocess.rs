@@ -5,16 +5,16 @@ use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent, scale, window_starts};
+use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent, window_starts};
 use signal_domains::Family;
 
 use crate::class_mix::{ClassMix, Guard, Variance};
 use crate::corpus::Signal;
 use crate::error::{Error, Result};
 use crate::options::{Input, Scale, Standardise};
+use crate::rows::{InputRows, Rows};
 use crate::settings::SignalSettings;
-use crate::task::{Domain, Task, WindowRef};
-use crate::training::training_classes;
+use crate::task::{Task, WindowRef};
 
 /// The representations of some windows, before standardisation: one row a window, channels side by side in it. A channel of
 /// the recording may give several: the rows of its representation.
@@ -34,41 +34,19 @@ pub struct Represented {
 ///
 /// # Errors
 /// A representation that needs what the recording does not state.
-pub fn represent_windows(
-    signals: &[Signal],
-    windows: &[WindowRef],
-    window: usize,
-    settings: &SignalSettings,
-) -> Result<Represented> {
-    let recipe = settings.recipe();
-    let channels = signals.first().map_or(1, |s| s.channels.len()) * recipe.rows();
-    let length = recipe.row_len(window);
-    // scaled copies of the recordings in use, where a recording is scaled as a whole
-    let scaled: Vec<Cow<'_, [Vec<f64>]>> = signals
-        .par_iter()
-        .map(|s| {
-            if settings.scale != Scale::Recording {
-                return Cow::Borrowed(s.channels.as_slice());
-            }
-            let mut copy = s.channels.clone();
-            for c in &mut copy {
-                scale(c, settings.scale_by.into());
-            }
-            Cow::Owned(copy)
-        })
-        .collect();
+pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], settings: &SignalSettings) -> Result<Represented> {
+    let (recipe, (channels, length)) = (settings.recipe(), shape_of(signals, settings));
+    let whole = (settings.scale == Scale::Recording).then(|| settings.scale_by.into());
     let mut values = vec![0.0; windows.len() * channels * length];
     values
         .par_chunks_mut((channels * length).max(1))
         .zip(windows)
         .try_for_each(|(row, w)| {
-            for (out, samples) in row
-                .chunks_mut(recipe.output_len(window))
-                .zip(scaled[w.recording].iter())
-            {
-                let piece = &samples[w.start..w.start + window];
-                let r = represent(&recipe, piece, &signals[w.recording].meta)
-                    .map_err(|e| Error::input(format!("{}: {e}", signals[w.recording].file)))?;
+            let signal = &signals[w.recording];
+            let samples = signal.samples.read_scaled(w.start, settings.window, whole)?;
+            for (out, piece) in row.chunks_mut(recipe.output_len(settings.window)).zip(&samples) {
+                let r = represent(&recipe, piece, &signal.meta)
+                    .map_err(|e| Error::input(format!("{}: {e}", signal.file)))?;
                 out.copy_from_slice(&r);
             }
             Ok(())
@@ -79,6 +57,13 @@ pub fn represent_windows(
             channels,
             length,
         })
+}
+
+/// Channels and values of a channel that a network sees of windows of some recordings, which have equally many channels.
+pub fn shape_of(signals: &[Signal], settings: &SignalSettings) -> (usize, usize) {
+    let recipe = settings.recipe();
+    let channels = signals.first().map_or(1, |s| s.samples.channels());
+    (channels * recipe.rows(), recipe.row_len(settings.window))
 }
 
 impl Represented {
@@ -111,17 +96,9 @@ impl Represented {
 
     /// Statistics of these rows: per bin for spectra, per channel for samples.
     pub fn statistics(parts: &[&Self], input: Input) -> Result<Standardiser> {
-        let first = parts
-            .first()
-            .ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
-        let (grouping, groups) = first.grouping(input);
-        let mut builder = StandardiserBuilder::new(groups, grouping);
-        for part in parts {
-            for row in part.rows() {
-                builder.push(row).map_err(|e| Error::Machine(e.to_string()))?;
-            }
-        }
-        builder.finish().map_err(|e| Error::Machine(e.to_string()))
+        let mut gathered = Gathered::new(input);
+        parts.iter().try_for_each(|part| gathered.take(part))?;
+        gathered.finish()
     }
 
     /// Standardises every row in place.
@@ -143,67 +120,111 @@ impl Represented {
     }
 }
 
+/// Statistics of rows that come piece by piece.
+pub struct Gathered {
+    input: Input,
+    builder: Option<StandardiserBuilder>,
+}
+
+impl Gathered {
+    /// Of none so far.
+    pub fn new(input: Input) -> Self {
+        Self { input, builder: None }
+    }
+
+    /// The rows that follow.
+    ///
+    /// # Errors
+    /// Rows of another length than before.
+    pub fn take(&mut self, rows: &Represented) -> Result<()> {
+        let (grouping, groups) = rows.grouping(self.input);
+        let builder = self
+            .builder
+            .get_or_insert_with(|| StandardiserBuilder::new(groups, grouping));
+        rows.rows()
+            .try_for_each(|row| builder.push(row))
+            .map_err(|e| Error::Machine(e.to_string()))
+    }
+
+    /// The statistics.
+    ///
+    /// # Errors
+    /// There were no rows.
+    pub fn finish(self) -> Result<Standardiser> {
+        let builder = self.builder;
+        let builder = builder.ok_or_else(|| Error::Machine("no rows to take statistics of".into()))?;
+        builder.finish().map_err(|e| Error::Machine(e.to_string()))
+    }
+}
+
 /// What the network sees of one domain.
-#[derive(Clone, Debug)]
-pub struct DomainInput {
-    /// Training windows `(n, channels, length)`.
-    pub train: Tensor,
-    /// Statistics that standardise this domain's windows.
-    pub standardiser: Option<Standardiser>,
+pub struct DomainInput<'a> {
+    /// Training windows, and the statistics that standardise all windows of this domain.
+    pub train: InputRows<'a>,
     /// Variances that a target is held against; of a source with statistics of its own.
     pub variance: Option<Variance>,
     /// What is estimated of the class mix; of a target with matched statistics.
     pub mix: Option<ClassMix>,
 }
 
+/// Training windows of a domain on which variances and class mix are estimated, at most; evenly spread over it.
+const SEEN: usize = 10_000;
+
 /// Training inputs of every domain of a task, with the statistics that go with them. No class of a target is read; those of the
 /// sources serve to estimate whether a target's mix of classes differs.
-pub fn training_inputs(task: &Task, settings: &SignalSettings) -> Result<Vec<DomainInput>> {
-    let mut rows: Vec<Represented> = task
+pub fn training_inputs<'a>(task: &'a Task, settings: &'a SignalSettings) -> Result<Vec<DomainInput<'a>>> {
+    let rows: Vec<Rows> = task
         .domains()
-        .map(|d| represent_windows(&d.signals, &d.train, task.window, settings))
+        .map(|d| Rows::new(&d.signals, &d.train, settings).hold())
         .collect::<Result<_>>()?;
     let (sources, targets) = rows.split_at(task.sources.len());
-    let sources: Vec<&Represented> = sources.iter().collect();
-    let own = |r: &Represented| Represented::statistics(&[r], settings.input).map(Some);
+    let own = |r: &Rows| r.statistics().map(Some);
     let mut prepared: Vec<(Option<Standardiser>, Option<ClassMix>)> = match settings.standardise {
         Standardise::None => vec![(None, None); rows.len()],
         Standardise::Source => {
-            vec![(Some(Represented::statistics(&sources, settings.input)?), None); rows.len()]
+            let mut joint = Gathered::new(settings.input);
+            sources.iter().try_for_each(|r| r.gather(&mut joint))?;
+            vec![(Some(joint.finish()?), None); rows.len()]
         }
         Standardise::Domain => rows.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
         Standardise::Matched => sources.iter().map(|r| Ok((own(r)?, None))).collect::<Result<_>>()?,
     };
-    let labels: Vec<Vec<usize>> = task.sources.iter().map(training_classes).collect();
-    let variances: Vec<Variance> = if settings.standardise.per_domain() && settings.input != Input::Raw {
-        let each = sources.iter().zip(&labels);
-        each.map(|(r, l)| Variance::of_source(r, l, settings.input))
-            .collect::<Result<_>>()?
-    } else {
-        Vec::new()
-    };
-    if settings.standardise == Standardise::Matched {
-        let guard = Guard::new(&sources, &labels, task.classes.len(), settings.input)?;
-        for (domain, r) in task.targets.iter().zip(targets) {
-            let (mut mix, mut standardiser) = guard.look_at(&domain.name, r)?;
-            if let Some(reference) = task.reference.as_ref().filter(|_| mix.differs) {
-                "reference".clone_into(&mut mix.statistics);
-                standardiser = by_reference(task, settings, reference, &sources, &labels, &guard.joint)?;
+    let mut variances = Vec::new();
+    if settings.standardise.per_domain() && settings.input != Input::Raw {
+        let seen: Vec<(Vec<usize>, Cow<Represented>)> =
+            sources.iter().map(|r| r.evenly(SEEN)).collect::<Result<_>>()?;
+        let labels: Vec<Vec<usize>> = (task.sources.iter().zip(&seen))
+            .map(|(s, (numbers, _))| {
+                numbers
+                    .iter()
+                    .map(|&i| s.classes[s.domain.train[i].recording])
+                    .collect()
+            })
+            .collect();
+        let seen: Vec<&Represented> = seen.iter().map(|s| &*s.1).collect();
+        let each = seen.iter().zip(&labels);
+        variances = each
+            .map(|(r, l)| Variance::of_source(r, l, settings.input))
+            .collect::<Result<_>>()?;
+        if settings.standardise == Standardise::Matched {
+            let guard = Guard::new(&seen, &labels, task.classes.len(), settings.input)?;
+            for (domain, r) in task.targets.iter().zip(targets) {
+                let (mut mix, mut standardiser) = guard.look_at(&domain.name, &r.evenly(SEEN)?.1)?;
+                if let Some(reference) = task.reference.as_ref().filter(|_| mix.differs) {
+                    "reference".clone_into(&mut mix.statistics);
+                    standardiser = by_reference(task, settings, reference, &seen, &labels, &guard.joint)?;
+                }
+                prepared.push((Some(standardiser), Some(mix)));
             }
-            prepared.push((Some(standardiser), Some(mix)));
         }
     }
     let variances = variances.into_iter().map(Some).chain(std::iter::repeat(None));
-    rows.iter_mut()
+    rows.into_iter()
         .zip(prepared)
         .zip(variances)
-        .map(|((r, (standardiser, mix)), variance)| {
-            if let Some(s) = &standardiser {
-                r.standardise(s)?;
-            }
+        .map(|((rows, (standardiser, mix)), variance)| {
             Ok(DomainInput {
-                train: r.tensor()?,
-                standardiser,
+                train: rows.standardised(standardiser)?,
                 variance,
                 mix,
             })
@@ -233,7 +254,7 @@ fn by_reference(
         })?;
     let signals = std::slice::from_ref(reference);
     let starts =
-        window_starts(reference.channels[0].len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
+        window_starts(reference.samples.len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
     let windows: Vec<WindowRef> = starts.iter().map(|&start| WindowRef { recording: 0, start }).collect();
     if windows.is_empty() {
         return Err(Error::input(format!(
@@ -241,31 +262,15 @@ fn by_reference(
             reference.file, task.window
         )));
     }
-    let there = represent_windows(signals, &windows, task.window, settings)?;
+    let there = Rows::new(signals, &windows, settings).statistics()?;
     let here: Vec<Represented> = sources
         .iter()
         .zip(labels)
         .map(|(r, l)| r.select(&(0..l.len()).filter(|&i| l[i] == healthy).collect::<Vec<_>>()))
         .collect();
     let here = Represented::statistics(&here.iter().collect::<Vec<_>>(), settings.input)?;
-    let there = Represented::statistics(&[&there], settings.input)?;
     let mean = (joint.mean().iter().zip(there.mean()).zip(here.mean()))
         .map(|((joint, there), here)| joint + there - here)
         .collect();
     Standardiser::new(joint.grouping(), mean, joint.std().to_vec()).map_err(|e| Error::Machine(e.to_string()))
-}
-
-/// The network's input for some windows of a domain.
-pub fn input_tensor(
-    domain: &Domain,
-    windows: &[WindowRef],
-    window: usize,
-    settings: &SignalSettings,
-    standardiser: Option<&Standardiser>,
-) -> Result<Tensor> {
-    let mut rows = represent_windows(&domain.signals, windows, window, settings)?;
-    if let Some(s) = standardiser {
-        rows.standardise(s)?;
-    }
-    rows.tensor()
 }

@@ -128,7 +128,7 @@ pub fn recipe(
         .to_owned(),
         settings: settings.clone(),
         representation: settings.signal.recipe(),
-        shape: shape(task, inputs)?,
+        shape: shape(task, settings),
         classes: task.classes.clone(),
         families: task.families.clone(),
         rate_hz: task.rate_hz,
@@ -140,7 +140,7 @@ pub fn recipe(
             .map(|(i, (d, input))| DomainMemory {
                 name: d.name.clone(),
                 role: if i < sources { Role::Source } else { Role::Target },
-                standardiser: input.standardiser.clone(),
+                standardiser: input.train.standardiser().cloned(),
                 variance: input.variance,
                 recordings: d.signals.iter().map(|s| (s.file.clone(), s.sha256.clone())).collect(),
             })

@@ -204,7 +204,7 @@ fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) ->
 }
 
 /// What the adapted (else the source-only) network, or the logistic regression, says of the scored windows of each target.
-fn predicted(outcome: &Outcome) -> Option<&Vec<Vec<usize>>> {
+fn predicted<'a>(outcome: &'a Outcome) -> Option<&'a Vec<Vec<usize>>> {
     let network = outcome.adapted.as_ref().or(outcome.source_only.as_ref());
     let logistic = || outcome.logistic.as_ref().map(|l| &l.predicted);
     network.map(|r| &r.predicted).or_else(logistic)

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use signal_conditioning::{Meta, resample};
+use signal_conditioning::Meta;
 use signal_domains::{
     Family, Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
 };
@@ -179,11 +179,11 @@ impl Task {
         let [Domain { signals, .. }] = &self.targets[..] else {
             return Err(Error::input("--reference is of one machine: give one --target"));
         };
-        if reference.channels.len() != self.channels {
+        if reference.samples.channels() != self.channels {
             return Err(Error::input(format!(
                 "--reference {}: {} channels, the recordings have {}",
                 reference.file,
-                reference.channels.len(),
+                reference.samples.channels(),
                 self.channels
             )));
         }
@@ -286,7 +286,7 @@ fn item(s: &Signal) -> Item<'_> {
     Item {
         file: &s.file,
         unit: s.unit.as_deref(),
-        samples: s.channels.first().map_or(0, Vec::len),
+        samples: s.samples.len(),
     }
 }
 
@@ -361,21 +361,21 @@ fn common_channels(corpus: &Corpus) -> Result<usize> {
         return Err(Error::input("there is no recording"));
     };
     for (d, s) in all {
-        if s.channels.len() != first.channels.len() {
+        if s.samples.channels() != first.samples.channels() {
             return Err(Error::input_with_hint(
                 format!(
                     "{} of `{}` has {} channels, {} has {}",
                     s.file,
                     d.name,
-                    s.channels.len(),
+                    s.samples.channels(),
                     first.file,
-                    first.channels.len()
+                    first.samples.channels()
                 ),
                 "choose the same number with --channels",
             ));
         }
     }
-    Ok(first.channels.len())
+    Ok(first.samples.channels())
 }
 
 /// The rate asked for, else the lowest in use; `None` where no recording states one.
@@ -408,9 +408,8 @@ pub fn at_rate(s: &mut Signal, rate_hz: Option<f64>) -> Result<()> {
     if let (Some(from), Some(to)) = (s.meta.rate_hz, rate_hz)
         && from != to
     {
-        for c in &mut s.channels {
-            *c = resample(c, from, to).map_err(|e| Error::input(format!("{}: {e}", s.file)))?;
-        }
+        let resampled = s.samples.resampled(from, to);
+        s.samples = resampled.map_err(|e| Error::input(format!("{}: {e}", s.file)))?;
         s.meta.rate_hz = Some(to);
     }
     Ok(())
@@ -418,7 +417,7 @@ pub fn at_rate(s: &mut Signal, rate_hz: Option<f64>) -> Result<()> {
 
 fn long_enough<'a>(domains: impl Iterator<Item = &'a DomainSignals>, window: usize) -> Result<()> {
     for d in domains {
-        let longest = d.signals.iter().map(|s| s.channels[0].len()).max().unwrap_or(0);
+        let longest = d.signals.iter().map(|s| s.samples.len()).max().unwrap_or(0);
         if longest < window {
             return Err(Error::input_with_hint(
                 format!(

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use candle_dann::{Batch, GradientReversal, LabelledRows, Losses, UnlabelledRows};
+use candle_dann::{Batch, GradientReversal, Losses};
 use candle_gradient_reversal::progress;
 use candle_trainer::{Checkpoints, Latest, Missing, Optimiser, OptimiserKind, clip_grad_norm};
 use serde::{Deserialize, Serialize};
-use signal_domains::{Sampler, SamplerState, SourceRows, TargetRows};
+use signal_domains::{Sampler, SamplerState};
 
-use crate::augment::Augmenter;
+use crate::ahead::ahead;
+use crate::batches::{Batches, StepRows, steps_per_epoch};
 use crate::error::{Error, Result};
 use crate::model_file;
 use crate::network::{Network, Outputs, Shape};
-use crate::options::{Balance, OptimiserName};
+use crate::options::OptimiserName;
 use crate::preprocess::DomainInput;
+use crate::rows::InputRows;
 use crate::settings::Settings;
 use crate::task::Task;
 
@@ -92,10 +94,10 @@ pub struct Trained {
     pub history: Vec<EpochRecord>,
 }
 
-/// Source windows to watch training by: inputs and classes, source by source.
-pub struct Validation {
-    /// Windows and their classes; the position is the domain's number.
-    pub domains: Vec<(Tensor, Vec<usize>)>,
+/// Source windows to watch training by.
+pub struct Validation<'a> {
+    /// Windows of each source and their classes; the position is the domain's number.
+    pub domains: Vec<(InputRows<'a>, Vec<usize>)>,
 }
 
 /// Where a loop stands; everything but tensors.
@@ -152,7 +154,7 @@ impl Sums {
 
 /// Number of steps of a run: the same for both kinds. Further steps of the domain head alone are not counted.
 pub fn total_steps(task: &Task, settings: &Settings) -> Result<u64> {
-    Ok((sampler(task, settings)?.steps_per_epoch() * settings.epochs) as u64)
+    Ok(steps_per_epoch(task, settings)? * settings.epochs as u64)
 }
 
 /// Trains one model.
@@ -166,7 +168,7 @@ pub fn train(
     settings: &Settings,
     run: &Run,
 ) -> Result<Trained> {
-    let network = Network::new(settings, shape(task, inputs)?)?;
+    let network = Network::new(settings, shape(task, settings))?;
     let (lambda_schedule, lr_schedule) = settings.schedules()?;
     let trainable = network.store.trainable();
     let mut optimiser = Optimiser::new(
@@ -174,27 +176,17 @@ pub fn train(
         settings.weight_decay,
         trainable.clone(),
     )?;
-    let mut sampler = sampler(task, settings)?;
-    let augmenter = Augmenter::new(task, settings)?;
-    let labels: Vec<Tensor> = task
-        .sources
-        .iter()
-        .map(|s| {
-            Tensor::new(
-                training_classes(s).iter().map(|&c| c as u32).collect::<Vec<_>>(),
-                &Device::Cpu,
-            )
-        })
-        .collect::<Result<_, _>>()?;
-    let per_epoch = sampler.steps_per_epoch() as u64;
+    let per_epoch = steps_per_epoch(task, settings)?;
     let total = per_epoch * settings.epochs as u64;
     let first_adversarial = per_epoch * settings.warmup_epochs as u64;
+    let with_targets = (run.kind == Kind::Adapted).then_some(first_adversarial);
+    let mut batches = Batches::new(task, inputs, settings, with_targets)?;
 
     // what must be the same for a checkpoint to belong to this run
     let identity = serde_json::to_string(&(settings, &task.digest)).map_err(|e| Error::Machine(e.to_string()))?;
     let mut state = State {
         step: 0,
-        sampler: sampler.state(),
+        sampler: batches.sampler.state(),
         sums: Sums::default(),
         history: Vec::new(),
         settings: identity,
@@ -206,104 +198,92 @@ pub fn train(
         .transpose()
         .map_err(file_error)?;
     if let Some(c) = checkpoints.as_ref().filter(|_| run.resume)
-        && let Some(found) = restore(c, &state.settings, total, &network, &mut optimiser, &mut sampler)?
+        && let Some(found) = restore(
+            c,
+            &state.settings,
+            total,
+            &network,
+            &mut optimiser,
+            &mut batches.sampler,
+        )?
     {
         state = found;
     }
 
     let every = run.checkpoints.as_ref().map_or(Duration::MAX, |k| k.every);
     let mut saved = Instant::now();
-    while state.step < total {
-        let step = state.step;
-        let adversarial = run.kind == Kind::Adapted && step >= first_adversarial;
-        let rows = if adversarial {
-            sampler.next_batch()
-        } else {
-            sampler.next_source_batch()
-        };
-        let windows = |number: usize, rows: &[usize]| -> Result<Tensor> {
-            let input = &inputs[number];
-            match &augmenter {
-                Some(a) => a.batch(number, rows, step, input.standardiser.as_ref()),
-                None => Ok(input.train.index_select(&index(rows)?, 0)?),
-            }
-        };
-        let sources: Vec<LabelledRows> = rows
-            .sources
-            .iter()
-            .zip(&labels)
-            .enumerate()
-            .map(|(number, (rows, labels))| {
-                let labels = labels.index_select(&index(rows)?, 0)?;
-                Ok(LabelledRows::new(windows(number, rows)?, labels)?)
-            })
-            .collect::<Result<_>>()?;
-        let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
-        let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
-        let mut descend = |loss: &Tensor, missing: Missing| -> Result<()> {
-            if !loss.to_scalar::<f32>()?.is_finite() {
-                return Err(Error::input_with_hint(
-                    format!("the loss is no longer a number at step {} of {total}", step + 1),
-                    DIVERGED,
-                ));
-            }
-            let mut gradients = loss.backward()?;
-            if let Some(limit) = settings.clip_norm {
-                clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
-            }
-            Ok(optimiser.step(&gradients, lr, missing)?)
-        };
-        let losses = if adversarial {
-            let targets: Vec<UnlabelledRows> = rows
-                .targets
-                .iter()
-                .enumerate()
-                .map(|(t, rows)| Ok(UnlabelledRows::new(windows(task.sources.len() + t, rows)?)?))
-                .collect::<Result<_>>()?;
-            let batch = Batch { sources, targets };
-            let reversal = GradientReversal::new(lambda)?;
-            match settings.domain_steps {
-                None => network.dann.adversarial_step(&batch, reversal, settings.seed, step)?,
-                Some(n) => {
-                    let features = network.dann.batch_features(&batch, settings.seed, step)?;
-                    for k in 0..n {
-                        let number = u64::from(n) * step + u64::from(k);
-                        let domain = network.dann.domain_head_step(&features, number)?;
-                        descend(&domain.loss, Missing::Skip)?;
-                    }
-                    network.dann.extractor_step(&features, reversal)?
+    let steps = (state.step..total).map(|step| batches.next(step));
+    ahead(steps, |steps| {
+        for rows in steps {
+            let StepRows {
+                sources,
+                targets,
+                sampler,
+            } = rows?;
+            let step = state.step;
+            let adversarial = with_targets.is_some_and(|first| step >= first);
+            let lambda = lambda_schedule.at(progress(step, first_adversarial, total - 1));
+            let lr = lr_schedule.at(settings.lr, progress(step, 0, total - 1));
+            let mut descend = |loss: &Tensor, missing: Missing| -> Result<()> {
+                if !loss.to_scalar::<f32>()?.is_finite() {
+                    return Err(Error::input_with_hint(
+                        format!("the loss is no longer a number at step {} of {total}", step + 1),
+                        DIVERGED,
+                    ));
                 }
-            }
-        } else {
-            network.dann.source_step(&sources, settings.seed, step)?
-        };
-        // where the domain head takes no part, or has moved already, it has no gradient and is left as it is
-        let all_move = adversarial && settings.domain_steps.is_none();
-        descend(&losses.total, if all_move { Missing::Error } else { Missing::Skip })?;
+                let mut gradients = loss.backward()?;
+                if let Some(limit) = settings.clip_norm {
+                    clip_grad_norm(&trainable, &mut gradients, limit).map_err(|e| Error::input(e.to_string()))?;
+                }
+                Ok(optimiser.step(&gradients, lr, missing)?)
+            };
+            let losses = if adversarial {
+                let batch = Batch { sources, targets };
+                let reversal = GradientReversal::new(lambda)?;
+                match settings.domain_steps {
+                    None => network.dann.adversarial_step(&batch, reversal, settings.seed, step)?,
+                    Some(n) => {
+                        let features = network.dann.batch_features(&batch, settings.seed, step)?;
+                        for k in 0..n {
+                            let number = u64::from(n) * step + u64::from(k);
+                            let domain = network.dann.domain_head_step(&features, number)?;
+                            descend(&domain.loss, Missing::Skip)?;
+                        }
+                        network.dann.extractor_step(&features, reversal)?
+                    }
+                }
+            } else {
+                network.dann.source_step(&sources, settings.seed, step)?
+            };
+            // where the domain head takes no part, or has moved already, it has no gradient and is left as it is
+            let all_move = adversarial && settings.domain_steps.is_none();
+            descend(&losses.total, if all_move { Missing::Error } else { Missing::Skip })?;
 
-        state.sums.add(&losses, lambda, lr)?;
-        state.step += 1;
-        let epoch = (step / per_epoch) as usize + 1;
-        let mut record = state.sums.record(epoch);
-        if state.step.is_multiple_of(per_epoch) {
-            record.source_validation = validation.accuracy(|x, domain| network.run(x, Some(domain)))?;
-            state.history.push(record.clone());
-            state.sums = Sums::default();
+            state.sums.add(&losses, lambda, lr)?;
+            state.step += 1;
+            let epoch = (step / per_epoch) as usize + 1;
+            let mut record = state.sums.record(epoch);
+            if state.step.is_multiple_of(per_epoch) {
+                record.source_validation = validation.accuracy(|x, domain| network.run(x, Some(domain)))?;
+                state.history.push(record.clone());
+                state.sums = Sums::default();
+            }
+            run.watcher.step(state.step, total, &record);
+            let stop = run.stop.load(Ordering::Relaxed);
+            if let Some(c) = checkpoints
+                .as_ref()
+                .filter(|_| stop || state.step.is_multiple_of(per_epoch) || saved.elapsed() >= every)
+            {
+                state.sampler = sampler;
+                save(c, &state, &network, &optimiser)?;
+                saved = Instant::now();
+            }
+            if stop && state.step < total {
+                return Err(run.interrupted());
+            }
         }
-        run.watcher.step(state.step, total, &record);
-        let stop = run.stop.load(Ordering::Relaxed);
-        if let Some(c) = checkpoints
-            .as_ref()
-            .filter(|_| stop || state.step.is_multiple_of(per_epoch) || saved.elapsed() >= every)
-        {
-            state.sampler = sampler.state();
-            save(c, &state, &network, &optimiser)?;
-            saved = Instant::now();
-        }
-        if stop && state.step < total {
-            return Err(run.interrupted());
-        }
-    }
+        Ok(())
+    })?;
     // the last step's loss was a number, its weights need not be
     if let Some(name) = model_file::not_finite(&network.store.tensors()?)? {
         return Err(Error::input_with_hint(
@@ -327,18 +307,14 @@ impl Run<'_> {
 }
 
 /// Sizes of the network for a task.
-pub fn shape(task: &Task, inputs: &[DomainInput]) -> Result<Shape> {
-    let (_, channels, length) = inputs[0].train.dims3()?;
-    Ok(Shape {
-        channels,
-        length,
+pub fn shape(task: &Task, settings: &Settings) -> Shape {
+    let recipe = settings.signal.recipe();
+    Shape {
+        channels: task.channels * recipe.rows(),
+        length: recipe.row_len(task.window),
         classes: task.classes.len(),
         domains: task.sources.len() + task.targets.len(),
-    })
-}
-
-fn index(rows: &[usize]) -> candle_core::Result<Tensor> {
-    Tensor::new(rows.iter().map(|&r| r as u32).collect::<Vec<_>>(), &Device::Cpu)
+    }
 }
 
 /// Class of each training window of a source.
@@ -351,30 +327,6 @@ pub fn training_classes(source: &crate::task::Source) -> Vec<usize> {
         .collect()
 }
 
-fn sampler(task: &Task, settings: &Settings) -> Result<Sampler> {
-    let sources: Vec<SourceRows> = task
-        .sources
-        .iter()
-        .map(|s| SourceRows {
-            domain: s.domain.name.clone(),
-            classes: training_classes(s),
-        })
-        .collect();
-    let targets: Vec<TargetRows> = task
-        .targets
-        .iter()
-        .map(|t| TargetRows {
-            domain: t.name.clone(),
-            rows: t.train.len(),
-        })
-        .collect();
-    let balance = match settings.balance {
-        Balance::None => signal_domains::Balance::None,
-        Balance::Class => signal_domains::Balance::Class,
-    };
-    Sampler::new(settings.seed, settings.batch, balance, &sources, &targets).map_err(crate::corpus::data_error)
-}
-
 fn optimiser_kind(name: OptimiserName) -> OptimiserKind {
     match name {
         OptimiserName::Adam => OptimiserKind::ADAM,
@@ -383,13 +335,17 @@ fn optimiser_kind(name: OptimiserName) -> OptimiserKind {
     }
 }
 
-impl Validation {
+impl Validation<'_> {
     /// Share of windows whose class a model names, given windows and their domain's number; `None` without windows.
     pub fn accuracy(&self, run: impl Fn(&Tensor, usize) -> Result<Outputs>) -> Result<Option<f64>> {
         let (mut right, mut all) = (0, 0);
-        for (domain, (x, classes)) in self.domains.iter().enumerate() {
-            let labels = run(x, domain)?.labels();
-            right += labels.iter().zip(classes).filter(|(a, b)| a == b).count();
+        for (domain, (rows, classes)) in self.domains.iter().enumerate() {
+            let mut of_rows = classes.iter();
+            rows.inputs(|x| {
+                let labels = run(x, domain)?.labels();
+                right += labels.iter().zip(of_rows.by_ref()).filter(|(a, b)| a == b).count();
+                Ok(())
+            })?;
             all += classes.len();
         }
         Ok((all > 0).then(|| right as f64 / all as f64))

@@ -1,4 +1,4 @@
-//! mimalloc as a program's allocator, set to keep the pages that the program frees.
+//! mimalloc as a program's allocator, set to keep the pages that the program frees, until it is asked to hand them back.
 //!
 //! A training step frees and allocates hundreds of megabytes. Left alone, mimalloc hands freed pages back to the system
 //! after a second, and the next step pays for each of them again: a fault, and the clearing of the page by the kernel.
@@ -19,6 +19,7 @@ const PURGE_DELAY: c_int = 15;
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn mi_option_set_default(option: c_int, value: c_long);
+    fn mi_option_set(option: c_int, value: c_long);
 }
 
 /// Has the allocator keep freed pages for the rest of the process, unless the environment variable
@@ -28,4 +29,12 @@ pub fn keep_freed_pages() {
     // SAFETY: the signature is that of `mimalloc.h`. The function takes any number of an option and writes the option's own
     // word; a thread that read the old value meanwhile would hand pages back once more.
     unsafe { mi_option_set_default(PURGE_DELAY, -1) }
+}
+
+/// Has the allocator hand pages that are freed from now on back to the system after 10 ms: for a process in which memory counts
+/// more than time. What was freed before stays, and is used again.
+#[allow(unsafe_code)]
+pub fn give_back_freed_pages() {
+    // SAFETY: as above.
+    unsafe { mi_option_set(PURGE_DELAY, 10) }
 }

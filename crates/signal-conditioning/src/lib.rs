@@ -38,7 +38,7 @@
 //! # Limits
 //!
 //! Everything is `f64` and one channel a call (channels of a window are given one after the other to the
-//! [`Standardiser`]). Resampling is for whole recordings, not for streams.
+//! [`Standardiser`]). [`resample`] takes a whole recording, [`Resampler`] any stretch of one.
 #![forbid(unsafe_code)]
 
 mod anti_alias;
@@ -77,10 +77,10 @@ pub use kurtogram::{BandKurtosis, KURTOGRAM_DIVISIONS, kurtogram, most_impulsive
 pub use order_tracking::{ShaftAngle, order_track};
 pub use prewhitening::cepstral_prewhitening;
 pub use recipe::{Meta, Needs, Recipe, represent};
-pub use resample::{resample, resample_poly, resampling_ratio};
+pub use resample::{Resampler, resample, resample_poly, resampling_ratio};
 pub use running_median::running_median;
 pub use rustfft::num_complex::Complex;
-pub use scale::{ScaleBy, scale};
+pub use scale::{ScaleBy, Scaling, scale};
 pub use shaft_speed::{COMB_TRUST, ShaftSpeed, shaft_speed};
 pub use spectrum::{LOG_FLOOR, log_spectrum, spectrum};
 pub use standardise::{Grouping, Standardiser, StandardiserBuilder};

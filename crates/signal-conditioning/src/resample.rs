@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use crate::anti_alias::{anti_alias_taps, greatest_common_divisor};
 use crate::{Error, Result};
 
@@ -14,11 +16,122 @@ const MAX_TERM: u64 = 100_000;
 /// its ends. Equal rates copy. A NaN or infinite sample spoils the output within 27 periods of the lower rate
 /// around it. Errors: as `resampling_ratio`.
 pub fn resample(x: &[f64], from_hz: f64, to_hz: f64) -> Result<Vec<f64>> {
-    let (up, down) = resampling_ratio(from_hz, to_hz)?;
-    if up == down {
-        return Ok(x.to_vec());
+    let resampler = Resampler::new(from_hz, to_hz)?;
+    let outputs = 0..resampler.output_len(x.len())?;
+    Ok(resampler.stretch(x, 0, x.len(), outputs))
+}
+
+/// [`resample`] for any stretch of a recording that is not in memory as a whole: the same samples, to the bit.
+///
+/// ```
+/// use signal_conditioning::{Resampler, resample};
+/// let recording: Vec<f64> = (0..5000).map(|i| f64::from(i * i % 97)).collect();
+/// let resampler = Resampler::new(48_000.0, 12_000.0)?;
+/// // samples 300 to 399 of the recording at 12 kHz, from no more of it than they depend on
+/// let needed = resampler.input(300..400, recording.len());
+/// let stretch = resampler.stretch(&recording[needed.clone()], needed.start, recording.len(), 300..400);
+/// assert_eq!(stretch, resample(&recording, 48_000.0, 12_000.0)?[300..400]);
+/// # Ok::<(), signal_conditioning::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Resampler {
+    up: usize,
+    down: usize,
+    /// Delay of the filter in samples at `up` times the rate.
+    centre: usize,
+    /// `None` where the rates are equal.
+    phases: Option<Phases>,
+}
+
+impl Resampler {
+    /// From one sampling rate to another. Errors: as [`resampling_ratio`].
+    pub fn new(from_hz: f64, to_hz: f64) -> Result<Self> {
+        let (up, down) = resampling_ratio(from_hz, to_hz)?;
+        if up == down {
+            return Self::of_taps(1, 1, &[1.0]);
+        }
+        Self::of_taps(up, down, &anti_alias_taps(up, down)?)
     }
-    resample_poly(x, up, down, &anti_alias_taps(up, down)?)
+
+    fn of_taps(up: usize, down: usize, taps: &[f64]) -> Result<Self> {
+        if up == 0 || down == 0 {
+            return Err(Error::Ratio { up, down });
+        }
+        if taps.is_empty() {
+            return Err(Error::NoTaps);
+        }
+        let divisor = greatest_common_divisor(up, down);
+        let (up, down) = (up / divisor, down / divisor);
+        Ok(Self {
+            up,
+            down,
+            centre: (taps.len() - 1) / 2,
+            phases: (up != down).then(|| Phases::new(taps, up)),
+        })
+    }
+
+    /// Samples at the new rate of a recording of `samples`. One too long to count is an error.
+    pub fn output_len(&self, samples: usize) -> Result<usize> {
+        if self.phases.is_none() {
+            return Ok(samples);
+        }
+        // the largest index that is ever formed is (m down + c) for the last m
+        let last = samples
+            .checked_mul(self.up)
+            .and_then(|n| n.checked_add(self.down)?.checked_add(2 * self.centre + 2));
+        let outputs = last.map_or(usize::MAX, |_| (samples * self.up).div_ceil(self.down));
+        if outputs > isize::MAX as usize / size_of::<f64>() {
+            return Err(Error::TooLong {
+                samples,
+                up: self.up,
+                down: self.down,
+            });
+        }
+        Ok(outputs)
+    }
+
+    /// The samples of a recording of `samples` that its samples `outputs` at the new rate depend on.
+    pub fn input(&self, outputs: Range<usize>, samples: usize) -> Range<usize> {
+        if outputs.is_empty() {
+            return 0..0;
+        }
+        let Some(phases) = &self.phases else {
+            return outputs;
+        };
+        let newest = |m: usize| (m * self.down + self.centre) / self.up;
+        let end = (newest(outputs.end - 1) + 1).min(samples);
+        (newest(outputs.start) + 1).saturating_sub(phases.length).min(end)..end
+    }
+
+    /// Samples `outputs` at the new rate of a recording of `samples`, of which `x` begins at sample `first` and holds at least
+    /// [`input`](Self::input). What it lacks is taken as zero, as what lies outside the recording.
+    pub fn stretch(&self, x: &[f64], first: usize, samples: usize, outputs: Range<usize>) -> Vec<f64> {
+        let piece = Piece { x, first, samples };
+        match &self.phases {
+            None => outputs.map(|m| piece.get(m)).collect(),
+            Some(phases) => outputs
+                .map(|m| {
+                    let position = m * self.down + self.centre;
+                    phases.filter(&piece, position % self.up, position / self.up)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A piece of a recording of `samples`, from its sample `first` on.
+struct Piece<'a> {
+    x: &'a [f64],
+    first: usize,
+    samples: usize,
+}
+
+impl Piece<'_> {
+    fn get(&self, at: usize) -> f64 {
+        at.checked_sub(self.first)
+            .and_then(|i| self.x.get(i))
+            .map_or(0.0, |v| *v)
+    }
 }
 
 /// The ratio `up / down` of whole numbers, in lowest terms, that stands for `to_hz / from_hz`.
@@ -96,43 +209,14 @@ fn convergent(high: f64, low: f64) -> (usize, usize) {
 /// The work is `taps / up` multiplications for each output sample. NaN and infinity go into every output
 /// sample whose sum holds them. Zero in the ratio, no taps, or a result too long to count are errors.
 pub fn resample_poly(x: &[f64], up: usize, down: usize, taps: &[f64]) -> Result<Vec<f64>> {
-    if up == 0 || down == 0 {
-        return Err(Error::Ratio { up, down });
-    }
-    if taps.is_empty() {
-        return Err(Error::NoTaps);
-    }
-    let divisor = greatest_common_divisor(up, down);
-    let (up, down) = (up / divisor, down / divisor);
-    if up == down {
-        return Ok(x.to_vec());
-    }
-    // the largest index formed below is (m down + c) for the last m
-    let last = x
-        .len()
-        .checked_mul(up)
-        .and_then(|n| n.checked_add(down)?.checked_add(taps.len()));
-    let outputs = last.map_or(usize::MAX, |_| (x.len() * up).div_ceil(down));
-    if outputs > isize::MAX as usize / size_of::<f64>() {
-        return Err(Error::TooLong {
-            samples: x.len(),
-            up,
-            down,
-        });
-    }
-
-    let phases = Phases::new(taps, up);
-    let centre = (taps.len() - 1) / 2;
-    Ok((0..outputs)
-        .map(|m| {
-            let position = m * down + centre;
-            phases.filter(x, position % up, position / up)
-        })
-        .collect())
+    let resampler = Resampler::of_taps(up, down, taps)?;
+    let outputs = 0..resampler.output_len(x.len())?;
+    Ok(resampler.stretch(x, 0, x.len(), outputs))
 }
 
 /// Filter taps sorted by phase: phase p holds taps p, p + up, p + 2 up .., last first, times `up`, so that a
 /// sum over samples runs forwards through both.
+#[derive(Debug, Clone)]
 struct Phases {
     taps: Vec<f64>,
     length: usize,
@@ -152,22 +236,30 @@ impl Phases {
         Self { taps: sorted, length }
     }
 
-    /// The sum whose newest sample is `x[newest]`, which may lie past the end.
-    fn filter(&self, x: &[f64], phase: usize, newest: usize) -> f64 {
+    /// The sum whose newest sample is number `newest`, which may lie past the end.
+    fn filter(&self, piece: &Piece<'_>, phase: usize, newest: usize) -> f64 {
         let start = phase * self.length;
         let Some(taps) = self.taps.get(start..start + self.length) else {
             return 0.0; // a phase without taps
         };
-        // the taps meet x[first..end], first = newest + 1 - length, of which some may lie outside
+        // the taps meet samples first..end, first = newest + 1 - length, of which some may lie outside the recording
         let end = newest + 1;
         let before = self.length.saturating_sub(end);
-        let after = end.saturating_sub(x.len());
+        let after = end.saturating_sub(piece.samples);
         if before + after >= self.length {
             return 0.0;
         }
         let taps = &taps[before..self.length - after];
         let first = end + before - self.length;
-        dot(taps, &x[first..first + taps.len()])
+        let there = first.checked_sub(piece.first);
+        match there.and_then(|at| piece.x.get(at..at + taps.len())) {
+            Some(x) => dot(taps, x),
+            // the caller gave less than is needed
+            None => (first..first + taps.len())
+                .zip(taps)
+                .map(|(at, tap)| tap * piece.get(at))
+                .sum(),
+        }
     }
 }
 

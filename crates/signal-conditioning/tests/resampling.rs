@@ -2,7 +2,7 @@
 use std::f64::consts::{PI, TAU};
 
 use proptest::prelude::*;
-use signal_conditioning::{Error, anti_alias_taps, resample, resample_poly, resampling_ratio};
+use signal_conditioning::{Error, Resampler, anti_alias_taps, resample, resample_poly, resampling_ratio};
 
 mod common;
 use common::{assert_close, fixture, numbers};
@@ -245,5 +245,27 @@ proptest! {
         let (up, down) = resampling_ratio(from as f64, to as f64).unwrap();
         prop_assert_eq!(up * from, down * to);
         prop_assert!((2..=up.min(down)).all(|d| up % d != 0 || down % d != 0));
+    }
+}
+
+proptest! {
+    /// Stretches are the whole's, to the bit, from no more than `input` names.
+    #[test]
+    fn any_stretch_is_that_of_the_whole(
+        samples in 0_usize..2000,
+        rates in prop::sample::select(vec![(48e3, 12e3), (12e3, 48e3), (44.1e3, 48e3), (25.6e3, 12e3), (12e3, 12e3), (1000.0, 7.0)]),
+        from in 0.0..1.0,
+        share in 0.0..1.0,
+    ) {
+        let x: Vec<f64> = (0..samples).map(|i| ((i * 7919) % 1009) as f64 * 0.37 - 100.0).collect();
+        let whole = resample(&x, rates.0, rates.1).unwrap();
+        let resampler = Resampler::new(rates.0, rates.1).unwrap();
+        prop_assert_eq!(resampler.output_len(samples).unwrap(), whole.len());
+        let start = (from * whole.len() as f64) as usize;
+        let outputs = start..start + (share * (whole.len() - start) as f64) as usize;
+        let needed = resampler.input(outputs.clone(), samples);
+        let found = resampler.stretch(&x[needed.clone()], needed.start, samples, outputs.clone());
+        let bits = |x: &[f64]| x.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        prop_assert_eq!(bits(&found), bits(&whole[outputs]));
     }
 }

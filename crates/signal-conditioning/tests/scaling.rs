@@ -1,7 +1,7 @@
 //! Scaling and standardising, against numpy and scipy and against the laws they follow.
 use proptest::prelude::*;
 use serde_json::Value;
-use signal_conditioning::{Error, Grouping, ScaleBy, Standardiser, StandardiserBuilder, scale};
+use signal_conditioning::{Error, Grouping, ScaleBy, Scaling, Standardiser, StandardiserBuilder, scale};
 
 mod common;
 use common::{assert_close, fixture, numbers};
@@ -205,5 +205,32 @@ proptest! {
             prop_assert!((statistics.mean()[group] - mean).abs() < 1e-13);
             prop_assert!((statistics.std()[group].powi(2) - variance).abs() < 1e-12);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn scaling_in_pieces_is_scaling_to_the_bit(
+        x in prop::collection::vec(prop_oneof![-9.0..9.0, Just(0.5), Just(-0.0), Just(0.0), -1e-300..1e300], 0..60),
+        piece in 1_usize..20,
+    ) {
+        for by in ALL {
+            let scaling = Scaling::of_pieces(by, |take| -> Result<(), ()> {
+                x.chunks(piece).for_each(take);
+                Ok(())
+            })
+            .unwrap();
+            let bits = |v: f64| v.to_bits();
+            let here: Vec<u64> = x.iter().map(|&v| bits(scaling.apply(v))).collect();
+            let there: Vec<u64> = scaled(&x, by).into_iter().map(bits).collect();
+            prop_assert_eq!(here, there, "{}", by);
+        }
+    }
+}
+
+#[test]
+fn a_pass_that_fails_gives_its_error() {
+    for by in ALL {
+        assert_eq!(Scaling::of_pieces(by, |_| Err("torn")), Err("torn"));
     }
 }

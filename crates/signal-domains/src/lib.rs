@@ -110,4 +110,4 @@ pub use split::{
     Fold, Fractions, Item, LabelledItem, LeaveOut, Part, PartQueries, RecordingWindows, Split, SplitKind, SplitPlan,
     default_kind, split_by_parts, split_source, split_target,
 };
-pub use stream::{StreamOptions, Window, WindowStream};
+pub use stream::{OpenRecordings, StreamOptions, Window, WindowStream};

@@ -9,10 +9,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use signal_conditioning::resample;
 
-use crate::dataset::Stretch;
+use crate::dataset::{RecordingEntry, Stretch};
 use crate::error::{Error, Place, Result};
-use crate::formats::{Dialect, ReadOptions, SignalFile, Variable};
+use crate::formats::{Dialect, SignalFile, Variable};
 use crate::select::{Chosen, pick};
+
+/// Samples, of all channels together, that are read at once in a pass over a whole recording (4 MiB): files that are packed as
+/// a whole are unpacked from their beginning for each piece.
+const PIECE: usize = 1 << 19;
 
 /// A recording in memory: one or more channels of equal length.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,8 +179,16 @@ impl OpenRecording {
         }
     }
 
+    /// All samples in their order, piece by piece.
+    pub fn pieces(&self) -> impl Iterator<Item = Result<Vec<Vec<f64>>>> + '_ {
+        let piece = (PIECE / self.chosen.len().max(1)).max(1);
+        (0..self.len())
+            .step_by(piece)
+            .map(move |start| self.read(start, piece.min(self.len() - start)))
+    }
+
     /// All samples; `sha256` is that of the file.
-    pub(crate) fn read_all(&self, sha256: String) -> Result<Recording> {
+    pub fn read_all(&self, sha256: String) -> Result<Recording> {
         Ok(Recording {
             channels: self.read(0, self.len())?,
             names: self.names.clone(),
@@ -194,9 +206,7 @@ impl OpenRecording {
 ///
 /// The rate is the file's own where it states one (WAV); the speed stays unknown.
 pub fn load_file(path: &Path, keys: &[String]) -> Result<Recording> {
-    let sha256 = sha256_of(path)?;
-    let file = Arc::new(SignalFile::open(path, &ReadOptions::default())?);
-    OpenRecording::new(file, path, keys, None)?.read_all(sha256)
+    RecordingEntry::of_file(path, keys).load()
 }
 
 /// SHA-256 of a file, read piece by piece.

@@ -1,6 +1,7 @@
 //! Looks a recording over before anything is learnt from it.
 
-use crate::recording::Recording;
+use crate::error::Result;
+use crate::recording::{OpenRecording, Recording};
 
 /// A run of this many equal samples at a channel's largest or smallest value counts as clipping. Converters repeat a
 /// value now and then by chance; runs of five at an extreme are what a limited amplifier leaves.
@@ -27,24 +28,123 @@ pub struct Scan {
 impl Recording {
     /// Looks the recording over.
     pub fn scan(&self) -> Scan {
-        let mut scan = Scan {
-            samples: self.len(),
-            no_rate: self.rate_hz.is_none(),
-            ..Scan::default()
-        };
-        for (name, x) in self.names.iter().zip(&self.channels) {
-            scan.nan += x.iter().filter(|v| v.is_nan()).count();
-            scan.infinite += x.iter().filter(|v| v.is_infinite()).count();
-            if x.len() > 1 && x.iter().all(|v| *v == x[0]) {
-                scan.constant.push(name.clone());
-                continue;
-            }
-            let clipped = clipped_samples(x);
-            if clipped > 0 {
-                scan.clipped.push((name.clone(), clipped));
+        let mut seen = vec![Seen::default(); self.channels.len()];
+        for (seen, x) in seen.iter_mut().zip(&self.channels) {
+            seen.take(x);
+        }
+        scan(&self.names, seen, self.rate_hz)
+    }
+}
+
+impl OpenRecording {
+    /// Looks the recording over, as [`Recording::scan`], in memory that does not grow with it.
+    ///
+    /// Errors: as [`read`](Self::read).
+    pub fn scan(&self) -> Result<Scan> {
+        let mut seen = vec![Seen::default(); self.names.len()];
+        for piece in self.pieces() {
+            for (seen, x) in seen.iter_mut().zip(piece?) {
+                seen.take(&x);
             }
         }
-        scan
+        Ok(scan(&self.names, seen, self.rate_hz))
+    }
+}
+
+fn scan(names: &[String], channels: Vec<Seen>, rate_hz: Option<f64>) -> Scan {
+    let mut scan = Scan {
+        samples: channels.first().map_or(0, |c| c.samples),
+        no_rate: rate_hz.is_none(),
+        ..Scan::default()
+    };
+    for (name, mut seen) in names.iter().zip(channels) {
+        seen.end_run();
+        scan.nan += seen.nan;
+        scan.infinite += seen.infinite;
+        if seen.samples > 1 && !seen.varies {
+            scan.constant.push(name.clone());
+        } else if seen.low.clipped + seen.high.clipped > 0 {
+            scan.clipped.push((name.clone(), seen.low.clipped + seen.high.clipped));
+        }
+    }
+    scan
+}
+
+/// What was seen of a channel so far.
+#[derive(Clone)]
+struct Seen {
+    samples: usize,
+    nan: usize,
+    infinite: usize,
+    first: f64,
+    varies: bool,
+    /// The equal samples at the end of what was seen: their value and number.
+    run: (f64, usize),
+    low: Extreme,
+    high: Extreme,
+}
+
+/// The least or the largest finite sample, and how many lie in runs of at least [`CLIPPED_RUN`] of it.
+#[derive(Clone)]
+struct Extreme {
+    value: f64,
+    clipped: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        let extreme = |value| Extreme { value, clipped: 0 };
+        Self {
+            samples: 0,
+            nan: 0,
+            infinite: 0,
+            first: 0.0,
+            varies: false,
+            run: (f64::NAN, 0),
+            low: extreme(f64::INFINITY),
+            high: extreme(f64::NEG_INFINITY),
+        }
+    }
+}
+
+impl Seen {
+    /// The samples that follow.
+    fn take(&mut self, x: &[f64]) {
+        if self.samples == 0 {
+            self.first = x.first().copied().unwrap_or_default();
+        }
+        self.samples += x.len();
+        for &v in x {
+            if v == self.run.0 {
+                self.run.1 += 1;
+                continue;
+            }
+            self.end_run();
+            self.run = (v, 1);
+            self.varies |= v != self.first;
+            self.nan += usize::from(v.is_nan());
+        }
+    }
+
+    /// Another value follows, or nothing.
+    fn end_run(&mut self) {
+        let (value, len) = self.run;
+        if value.is_infinite() {
+            self.infinite += len;
+        }
+        if !value.is_finite() {
+            return;
+        }
+        let clipped = if len >= CLIPPED_RUN { len } else { 0 };
+        let (below, above) = (value < self.low.value, value > self.high.value);
+        for (extreme, beyond) in [(&mut self.low, below), (&mut self.high, above)] {
+            if beyond {
+                *extreme = Extreme { value, clipped };
+            } else if value == extreme.value {
+                extreme.clipped += clipped;
+            }
+        }
+        self.run.1 = 0;
     }
 }
 
@@ -84,17 +184,4 @@ impl Scan {
     pub fn too_short(&self, length: usize) -> bool {
         self.samples < length
     }
-}
-
-/// Samples in runs of at least [`CLIPPED_RUN`] at the largest or the smallest finite value.
-fn clipped_samples(x: &[f64]) -> usize {
-    let finite = || x.iter().copied().filter(|v| v.is_finite());
-    let (low, high) = (
-        finite().fold(f64::INFINITY, f64::min),
-        finite().fold(f64::NEG_INFINITY, f64::max),
-    );
-    x.chunk_by(|a, b| a == b)
-        .filter(|run| run.len() >= CLIPPED_RUN && (run[0] == low || run[0] == high))
-        .map(<[f64]>::len)
-        .sum()
 }

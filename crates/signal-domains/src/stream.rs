@@ -1,8 +1,8 @@
 //! Windows read from files while others are in use, in memory that does not grow with the data set.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::dataset::RecordingEntry;
@@ -68,6 +68,26 @@ pub struct WindowStream<Windows> {
     workers: Vec<Worker>,
 }
 
+/// Recordings of which those that were read last are open: any number of them, by any number of threads, with no more than a
+/// few files open.
+///
+/// ```
+/// use std::sync::Arc;
+/// use signal_domains::{OpenRecordings, RecordingEntry};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("a.csv");
+/// # std::fs::write(&path, (0..100).map(|i| format!("{i}\n")).collect::<String>())?;
+/// let entry = Arc::new(RecordingEntry::of_file(&path, &[]));
+/// let open = OpenRecordings::new(64);
+/// assert_eq!(open.read(&entry, 50, 3)?, [[50.0, 51.0, 52.0]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct OpenRecordings {
+    /// The latest in front.
+    latest: Mutex<VecDeque<(Arc<RecordingEntry>, Arc<OpenRecording>)>>,
+    most: usize,
+}
+
 struct Worker {
     /// `None` once no more is to be read.
     ask: Option<Sender<(usize, usize)>>,
@@ -88,7 +108,7 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
         if [options.window, options.workers, options.ahead, options.open_files].contains(&0) {
             return Err(Error::Argument(format!("{options:?}: expected at least 1 of each")));
         }
-        let shared: Arc<[RecordingEntry]> = recordings.into();
+        let shared: Arc<[Arc<RecordingEntry>]> = recordings.iter().cloned().map(Arc::new).collect();
         let start = |_| Worker::start(Arc::clone(&shared), *options);
         Ok(Self {
             windows: windows.into_iter(),
@@ -139,17 +159,13 @@ fn ended() -> Error {
 }
 
 impl Worker {
-    fn start(recordings: Arc<[RecordingEntry]>, options: StreamOptions) -> Result<Self> {
+    fn start(recordings: Arc<[Arc<RecordingEntry>]>, options: StreamOptions) -> Result<Self> {
         let (ask, asked) = channel();
         let (answer, answers) = channel();
         let work = move || {
-            let mut open = Open {
-                recordings: &recordings,
-                latest: VecDeque::new(),
-                most: options.open_files,
-            };
+            let open = OpenRecordings::new(options.open_files);
             for (recording, start) in asked {
-                let window = open.get(recording).and_then(|r| r.read(start, options.window));
+                let window = open.read(&recordings[recording], start, options.window);
                 if answer.send(window).is_err() {
                     // nobody waits any more
                     break;
@@ -180,25 +196,48 @@ impl<Windows> Drop for WindowStream<Windows> {
     }
 }
 
-/// The recordings that were read last, the latest in front.
-struct Open<'a> {
-    recordings: &'a [RecordingEntry],
-    latest: VecDeque<(usize, OpenRecording)>,
-    most: usize,
-}
+impl OpenRecordings {
+    /// With at most `most` of them open, at least 1; several of one file share it.
+    pub fn new(most: usize) -> Self {
+        Self {
+            latest: Mutex::default(),
+            most: most.max(1),
+        }
+    }
 
-impl Open<'_> {
-    fn get(&mut self, number: usize) -> Result<&OpenRecording> {
-        let known = self.latest.iter().position(|(n, _)| *n == number);
-        let found = if let Some(found) = known.and_then(|at| self.latest.remove(at)) {
-            found
-        } else {
+    /// `len` samples of each channel of a recording from `start`; it is known by its place in memory.
+    ///
+    /// Errors: those of [`RecordingEntry::open`] and [`OpenRecording::read`].
+    pub fn read(&self, recording: &Arc<RecordingEntry>, start: usize, len: usize) -> Result<Window> {
+        self.open(recording)?.read(start, len)
+    }
+
+    /// The recording, opened where it is not open.
+    pub fn open(&self, recording: &Arc<RecordingEntry>) -> Result<Arc<OpenRecording>> {
+        let others: Vec<_> = {
+            let mut latest = self.latest();
+            if let Some(at) = latest.iter().position(|(known, _)| Arc::ptr_eq(known, recording))
+                && let Some(found) = latest.remove(at)
+            {
+                let open = Arc::clone(&found.1);
+                latest.push_front(found);
+                return Ok(open);
+            }
             // before another is opened, so that there are never more
-            self.latest.truncate(self.most - 1);
-            let others = self.latest.iter().map(|(n, open)| (&self.recordings[*n], open));
-            (number, self.recordings[number].open_beside(others)?)
+            latest.truncate(self.most - 1);
+            latest.iter().cloned().collect()
         };
-        self.latest.push_front(found);
-        Ok(&self.latest[0].1)
+        // while others may read: two threads that open the same one at once do no harm
+        let open = Arc::new(recording.open_beside(others.iter().map(|(entry, open)| (&**entry, &**open)))?);
+        drop(others);
+        let mut latest = self.latest();
+        latest.truncate(self.most - 1);
+        latest.push_front((Arc::clone(recording), Arc::clone(&open)));
+        Ok(open)
+    }
+
+    fn latest(&self) -> MutexGuard<'_, VecDeque<(Arc<RecordingEntry>, Arc<OpenRecording>)>> {
+        // a panic elsewhere leaves a list of open recordings
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

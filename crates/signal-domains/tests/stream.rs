@@ -6,9 +6,11 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use signal_domains::{Dataset, Error, Extent, OpenOptions, StreamOptions, WindowStream, pack};
+use signal_domains::{
+    Dataset, Error, Extent, OpenOptions, OpenRecordings, RecordingEntry, StreamOptions, WindowStream, pack,
+};
 use tempfile::TempDir;
 
 #[path = "common/memory.rs"]
@@ -34,19 +36,24 @@ fn lab() -> (TempDir, Dataset) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("rig")).unwrap();
     for n in 0..RECORDINGS {
-        let bytes = 2 * SAMPLES as u32;
-        let mut wav = b"RIFF".to_vec();
-        wav.extend((36 + bytes).to_le_bytes());
-        wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-        wav.extend(8000u32.to_le_bytes());
-        wav.extend(16000u32.to_le_bytes());
-        wav.extend(b"\x02\0\x10\0data");
-        wav.extend(bytes.to_le_bytes());
-        wav.extend((0..SAMPLES).flat_map(|i| (sample(n, i) as i16).to_le_bytes()));
-        fs::write(folder.path().join(format!("rig/{n:02}.wav")), wav).unwrap();
+        let samples = (0..SAMPLES).map(|i| sample(n, i) as i16);
+        fs::write(folder.path().join(format!("rig/{n:02}.wav")), wav(samples.collect())).unwrap();
     }
     let dataset = open(folder.path());
     (folder, dataset)
+}
+
+fn wav(samples: Vec<i16>) -> Vec<u8> {
+    let bytes = 2 * samples.len() as u32;
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + bytes).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(8000u32.to_le_bytes());
+    wav.extend(16000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend(bytes.to_le_bytes());
+    wav.extend(samples.into_iter().flat_map(i16::to_le_bytes));
+    wav
 }
 
 fn open(path: &Path) -> Dataset {
@@ -179,4 +186,32 @@ fn lengths_are_kept_in_an_index_that_may_be_deleted_and_follows_the_files() {
     // the rate too; and it is no recording itself
     assert_eq!(dataset.extents()[0].as_ref().unwrap().rate_hz, Some(8000.0));
     assert_eq!(open(folder.path()).recordings.len(), RECORDINGS - 1);
+}
+
+#[test]
+fn a_recording_that_is_looked_over_piece_by_piece_shows_what_it_shows_as_a_whole() {
+    let _one = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.wav");
+    // more than one piece; the largest value is reached in the first and, clipped, across the border of the second
+    let noise = |i: usize| (i * 104_729 % 60_000) as i16 / 2;
+    let mut samples: Vec<i16> = (0..700_000).map(noise).collect();
+    samples[100..110].fill(30_500);
+    for clipped in [30_500, 31_000] {
+        samples[(1 << 19) - 3..(1 << 19) + 4].fill(clipped);
+        fs::write(&path, wav(samples.clone())).unwrap();
+        let entry = Arc::new(RecordingEntry::of_file(&path, &[]));
+        let files = OpenRecordings::new(2);
+        let open = files.open(&entry).unwrap();
+        assert!(open.pieces().count() > 1);
+        let whole = entry.load().unwrap();
+        let scan = open.scan().unwrap();
+        assert_eq!(scan, whole.scan());
+        assert_eq!(scan.clipped[0].1, if clipped == 30_500 { 17 } else { 7 }, "{scan:?}");
+        let pieces: Vec<f64> = open.pieces().flat_map(|piece| piece.unwrap().remove(0)).collect();
+        assert_eq!(pieces, whole.channels[0]);
+        // opened once, however often it is read
+        assert!(Arc::ptr_eq(&open, &files.open(&entry).unwrap()));
+        assert_eq!(files.read(&entry, 99, 3).unwrap(), [&whole.channels[0][99..102]]);
+    }
 }

@@ -280,7 +280,7 @@ fn domain(name: &str, machine: &Machine, seed: u64, conditions: &[Defect], secon
                     geometry: Some(machine.geometry()),
                 },
                 sha256: hex(&hash.finalize()),
-                channels: vec![samples],
+                samples: vec![samples].into(),
             })
         })
         .collect::<Result<_>>()?;

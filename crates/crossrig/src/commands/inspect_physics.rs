@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use signal_conditioning::{Meta, RaceRule};
-use signal_domains::load_file;
 
-use crate::corpus::{Signal, data_error};
+use crate::corpus::{self, Signal};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::physics::{self, bearing, evidence_of, settle_speed};
@@ -38,26 +37,20 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
     let rpm = positive("rpm", args.rpm)?;
     let rate = positive("rate", args.rate)?;
     let keys = [key.unwrap_or("*").to_owned()];
-    let recording = load_file(path, &keys).map_err(data_error)?;
-    if let Some(fault) = recording.scan().fault() {
-        return Err(Error::input(format!("{}: {fault}", path.display())));
-    }
-    let rate_hz = rate.or(recording.rate_hz).ok_or_else(|| {
+    let read = corpus::read_file(path, &keys)?;
+    let rate_hz = rate.or(read.meta.rate_hz).ok_or_else(|| {
         Error::input_with_hint(
             format!("{}: the file states no sampling rate", path.display()),
             "give it with --rate, e.g. --rate 12000",
         )
     })?;
     let mut signal = Signal {
-        file: path.display().to_string(),
-        unit: None,
         meta: Meta {
             rate_hz: Some(rate_hz),
             shaft_hz: rpm.map(|rpm| rpm / 60.0),
             geometry: Some(geometry),
         },
-        sha256: recording.sha256,
-        channels: recording.channels,
+        ..read
     };
     at_rate(&mut signal, Some(physics::RATE_HZ.min(rate_hz)))?;
     let speed = settle_speed(&mut signal);

@@ -15,4 +15,6 @@ pub struct Context {
     pub command: String,
     /// Set when the user asks to stop.
     pub stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    /// Called where data do not fit in memory, so that what is freed goes back to the system, at some cost in time.
+    pub spare_memory: fn(),
 }

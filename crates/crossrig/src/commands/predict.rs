@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use signal_conditioning::{Geometry, Meta, RaceRule, Verdict};
-use signal_domains::{Family, load_file};
+use signal_domains::Family;
 
 use super::Context;
 use super::inspect_physics::positive;
-use crate::corpus::{Signal, data_error};
+use crate::corpus::{self, Signal};
 use crate::error::{Error, Result};
 use crate::inference::{Classified, Statistics, choose_statistics, classify, prepare};
 use crate::model_file::Model;
@@ -125,9 +125,16 @@ pub fn run(args: &PredictArgs, _context: &Context) -> Result<()> {
     let (mut signals, mut notes) = (Vec::new(), Vec::new());
     for file in &args.files {
         let done = match &saved {
-            Saved::Network(model) => read_for(model, file, &asked).map(|(signal, note)| {
+            Saved::Network(model) => read_for(model, file, &asked).and_then(|(signal, note)| {
                 signals.push(signal);
                 notes.push(note);
+                // the files together have statistics; each has a diagnosis
+                if let Some(of @ Statistics::Of(_)) = statistics {
+                    diagnoses.extend(diagnose(model, &signals, &notes, of)?);
+                    signals.clear();
+                    notes.clear();
+                }
+                Ok(())
             }),
             Saved::Rule(model) => by_rule(model, file, &asked).map(|d| diagnoses.push(d)),
         };
@@ -287,11 +294,8 @@ fn words(found: &FileEvidence, rule: RaceRule, speed: Option<String>, disagreeme
 
 /// One file as it is, with what is known of its machine, and what will be done about its rate.
 fn read(file: &Path, asked: &Asked, own: &[String], model_rate: Option<f64>) -> Result<(Signal, String)> {
-    let recording = load_file(file, if asked.keys.is_empty() { own } else { asked.keys }).map_err(data_error)?;
-    if let Some(fault) = recording.scan().fault() {
-        return Err(Error::input(format!("{}: {fault}", file.display())));
-    }
-    let stated = asked.rate.or(recording.rate_hz);
+    let read = corpus::read_file(file, if asked.keys.is_empty() { own } else { asked.keys })?;
+    let stated = asked.rate.or(read.meta.rate_hz);
     let note = match (stated, model_rate) {
         (Some(from), Some(to)) if from != to => format!("resampled from {from} to {to} Hz"),
         (Some(_), Some(to)) => format!("{to} Hz"),
@@ -308,15 +312,12 @@ fn read(file: &Path, asked: &Asked, own: &[String], model_rate: Option<f64>) -> 
         (None, None) => "no rate".to_owned(),
     };
     let signal = Signal {
-        file: file.display().to_string(),
-        unit: None,
         meta: Meta {
             rate_hz: stated.or(model_rate),
-            shaft_hz: asked.rpm.or(recording.rpm).map(|rpm| rpm / 60.0),
+            shaft_hz: asked.rpm.map(|rpm| rpm / 60.0),
             geometry: asked.geometry,
         },
-        sha256: recording.sha256,
-        channels: recording.channels,
+        ..read
     };
     Ok((signal, note))
 }

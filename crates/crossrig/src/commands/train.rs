@@ -11,14 +11,14 @@ use crate::corpus::{self, Globs, Selection};
 use crate::error::{Error, Result};
 use crate::experiment::{Conduct, Outcome, conduct};
 use crate::metrics::Metrics;
-use crate::network::{Network, Shape};
+use crate::network::Network;
 use crate::options::{Method, TrainOptions};
 use crate::physics::{self, RuleModel};
 use crate::record::{metrics, recipe};
 use crate::report_data::report;
 use crate::settings::Settings;
 use crate::task::{Task, Truth};
-use crate::training::{Keeping, Kind, total_steps};
+use crate::training::{Keeping, Kind, shape, total_steps};
 use crate::{model_file, output, progress, summary};
 
 /// Flags of `train`.
@@ -76,6 +76,10 @@ pub fn run(args: &TrainArgs, context: &Context) -> Result<()> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
+    if let Some(note) = corpus.streams() {
+        eprintln!("note: {note}");
+        (context.spare_memory)();
+    }
     let channel_keys = corpus.channel_keys.clone();
     let auto = (settings.auto && settings.method != Method::Rule)
         .then(|| auto_input(&corpus, &selection.classes, settings.signal.rate));
@@ -194,14 +198,7 @@ fn gather(args: &TrainArgs) -> Result<TrainOptions> {
 
 /// Builds the network once before anything is written: settings that make no network leave nothing behind.
 fn network_fits(task: &Task, settings: &Settings) -> Result<()> {
-    let recipe = settings.signal.recipe();
-    let shape = Shape {
-        channels: task.channels * recipe.rows(),
-        length: recipe.row_len(task.window),
-        classes: task.classes.len(),
-        domains: task.sources.len() + task.targets.len(),
-    };
-    Network::new(settings, shape).map(|_| ())
+    Network::new(settings, shape(task, settings)).map(|_| ())
 }
 
 /// What would be trained, on what.
@@ -270,8 +267,7 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         );
         return Ok(out);
     }
-    let inputs = crate::preprocess::training_inputs(task, &settings.signal)?;
-    let network = Network::new(settings, crate::training::shape(task, &inputs)?)?;
+    let network = Network::new(settings, shape(task, settings))?;
     let _ = writeln!(
         out,
         "{} with heads: {} parameters; {} steps of {} windows a domain in {} epochs, {} of them warm-up{}{}",

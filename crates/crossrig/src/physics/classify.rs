@@ -11,10 +11,7 @@ use crate::task::{WindowRef, at_rate};
 /// A recording that cannot be resampled, or is shorter than a window.
 pub fn prepare_for_rule(model: &RuleModel, signal: &mut Signal) -> Result<Option<SpeedNote>> {
     at_rate(signal, Some(model.rate_hz))?;
-    let (have, need) = (
-        signal.channels.first().map_or(0, Vec::len),
-        model.settings.signal.window,
-    );
+    let (have, need) = (signal.samples.len(), model.settings.signal.window);
     if have < need {
         return Err(Error::input(format!(
             "{}: {have} samples at {} Hz, shorter than the rule's window of {need}",
@@ -32,8 +29,8 @@ pub fn classify_by_rule(model: &RuleModel, signals: &[Signal]) -> Result<(Vec<Wi
     let settings = &model.settings.signal;
     let mut windows = Vec::new();
     for (recording, s) in signals.iter().enumerate() {
-        let samples = s.channels.first().map_or(0, Vec::len);
-        let starts = window_starts(samples, &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
+        let starts =
+            window_starts(s.samples.len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
         windows.extend(starts.into_iter().map(|start| WindowRef { recording, start }));
     }
     let verdicts = race_scores(signals, &windows, settings.window)?

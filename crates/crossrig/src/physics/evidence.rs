@@ -45,7 +45,7 @@ impl FileEvidence {
 pub fn evidence_of(signal: &Signal, rule: RaceRule) -> Result<FileEvidence> {
     let rate_hz = signal.meta.rate_hz.unwrap_or(0.0);
     let window = (PIECE_SECONDS * rate_hz).round() as usize;
-    let samples = signal.channels.first().map_or(0, Vec::len);
+    let samples = signal.samples.len();
     if rate_hz > 0.0 && samples < window {
         let message = format!(
             "{}: {samples} samples, shorter than a piece of {PIECE_SECONDS} s",
@@ -75,7 +75,7 @@ pub fn evidence_of(signal: &Signal, rule: RaceRule) -> Result<FileEvidence> {
     };
     let start = windows[shown].start;
     let orders = defect_orders(
-        &signal.channels[0][start..start + window],
+        &signal.samples.read_first(start, window)?,
         rate_hz,
         shaft_hz,
         &geometry,

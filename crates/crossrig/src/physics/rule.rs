@@ -96,8 +96,8 @@ pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> 
             else {
                 return Err(Error::Machine("known, and yet not".into()));
             };
-            let samples = &signal.channels[0][w.start..w.start + window];
-            defect_orders(samples, rate_hz, shaft_hz, &geometry, &parameters)
+            let samples = signal.samples.read_first(w.start, window)?;
+            defect_orders(&samples, rate_hz, shaft_hz, &geometry, &parameters)
                 .map(|found| *found.scores())
                 .map_err(|e| Error::input(format!("{}: {e}", signal.file)))
         })

@@ -2,6 +2,9 @@ use signal_conditioning::shaft_speed;
 
 use crate::corpus::Signal;
 
+/// Samples from the beginning that a speed is looked for in, at most: 87 s at 12 kHz.
+const MOST_SAMPLES: usize = 1 << 20;
+
 /// What the signal says of a shaft speed that was given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpeedNote {
@@ -41,7 +44,11 @@ impl SpeedNote {
 /// `None`: no rate or no speed is known, or the recording is too short to tell; nothing is changed then.
 pub fn settle_speed(signal: &mut Signal) -> Option<SpeedNote> {
     let (rate_hz, given_hz) = (signal.meta.rate_hz?, signal.meta.shaft_hz?);
-    let found = shaft_speed(signal.channels.first()?, rate_hz, given_hz * 60.0).ok()?;
+    let samples = signal
+        .samples
+        .read_first(0, signal.samples.len().min(MOST_SAMPLES))
+        .ok()?;
+    let found = shaft_speed(&samples, rate_hz, given_hz * 60.0).ok()?;
     let hz = match found {
         signal_conditioning::ShaftSpeed::Trusted { hz, .. } => {
             signal.meta.shaft_hz = Some(hz);
@@ -67,7 +74,7 @@ mod tests {
         Signal {
             file: "made".into(),
             unit: None,
-            channels: vec![samples],
+            samples: vec![samples].into(),
             meta: Meta {
                 rate_hz: Some(12_000.0),
                 shaft_hz: Some(rpm / 60.0),

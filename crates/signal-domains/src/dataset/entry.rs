@@ -40,7 +40,8 @@ pub enum Attribute {
 /// A recording of a data set. Its samples are read by [`load`](Self::load).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingEntry {
-    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`).
+    /// The file as the manifest names it; with the samples that it is where the file's labels cut it (`run.csv[0..5000]`), with
+    /// its channels where the manifest lists several recordings of one file in a domain (`all.h5#r1`).
     /// In a folder without manifest its bare name, without the folder of its class:
     /// order and splits follow this name and must not follow a label. A name that a domain has twice gets the first
     /// eight digits of its SHA-256 (`1.csv~3fa9c2d1`).
@@ -117,27 +118,69 @@ impl RecordingEntry {
         self.channels.iter().map(|c| c.key.clone()).collect()
     }
 
+    /// A file that stands in no data set; each key gives one channel, no keys mean `*`. Nothing is opened yet.
+    pub fn of_file(path: &Path, keys: &[String]) -> Self {
+        Self {
+            file: path.display().to_string(),
+            path: Some(path.to_owned()),
+            domain: String::new(),
+            class: None,
+            unit: None,
+            rpm: None,
+            geometry: None,
+            rate_hz: None,
+            sha256: Vec::new(),
+            bytes: Vec::new(),
+            channels: keys
+                .iter()
+                .map(|key| Channel {
+                    name: key.clone(),
+                    key: key.clone(),
+                })
+                .collect(),
+            text: TextLayout::default(),
+            raw: None,
+            attributes: BTreeMap::new(),
+            words: None,
+            stretch: None,
+            fault: None,
+            packed: None,
+        }
+    }
+
     /// Reads the file after checking its size and SHA-256 where the manifest states them.
     ///
     /// Errors: the file is absent, is not the one stated, is damaged, lacks a channel, states another rate than the
     /// manifest, or channels differ in length or rate.
     pub fn load(&self) -> Result<Recording> {
-        let path = self.there()?;
-        let sha256 = if let Some(packed) = &self.packed {
-            // the pack is not hashed as a whole for each of its recordings: each piece of it carries a checksum
-            packed.sha256.clone()
-        } else {
-            self.check_size(path)?;
-            let sha256 = sha256_of(path)?;
-            if !self.sha256.is_empty() && !self.sha256.contains(&sha256) {
-                return Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()));
-            }
-            sha256
-        };
+        let sha256 = self.verify()?;
         Ok(Recording {
             rpm: self.rpm,
             ..self.open()?.read_all(sha256)?
         })
+    }
+
+    /// SHA-256 of the file, after checking it and the size where the manifest states them. The file is read as a whole, but for
+    /// one that [`pack`](crate::pack) wrote: each piece of that carries a checksum, and the SHA-256 is that of the file that
+    /// was packed.
+    ///
+    /// Errors: the file is absent or is not the one stated.
+    pub fn verify(&self) -> Result<String> {
+        let path = self.there()?;
+        if let Some(packed) = &self.packed {
+            return Ok(packed.sha256.clone());
+        }
+        self.check_size(path)?;
+        let sha256 = sha256_of(path)?;
+        if self.sha256.is_empty() || self.sha256.contains(&sha256) {
+            return Ok(sha256);
+        }
+        Err(mismatch(path, "SHA-256", sha256, self.sha256.clone()))
+    }
+
+    /// Whether it is in a file that [`pack`](crate::pack) wrote.
+    pub fn is_packed(&self) -> bool {
+        self.packed.is_some()
     }
 
     /// Opens the file, to read pieces of it. Its size is checked where the manifest states one; its SHA-256 is not, which

@@ -69,12 +69,29 @@ impl Source<'_> {
             options,
         };
         context.geometry = context.geometry(table.geometry.as_ref())?;
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeMap::new();
         let mut recordings = Vec::with_capacity(manifest.recording.len());
-        for recording in &manifest.recording {
+        let part = |recording: &'_ RecordingTable| {
             let domain = recording.domain.as_ref().map_or("", |d| d.as_ref().as_str());
             let start = recording.stretch.as_ref().map(|s| s.samples.start);
-            if !seen.insert((domain, recording.file.as_ref().as_str(), start)) {
+            (domain.to_owned(), recording.file.as_ref().clone(), start)
+        };
+        let mut of_part: BTreeMap<_, usize> = BTreeMap::new();
+        for recording in &manifest.recording {
+            *of_part.entry(part(recording)).or_default() += 1;
+        }
+        for recording in &manifest.recording {
+            let part = part(recording);
+            let keys: Option<Vec<&str>> = recording
+                .channels
+                .as_ref()
+                .map(|stated| stated.as_ref().iter().map(|c| c.key.as_str()).collect());
+            let domain = part.0.clone();
+            // only rows that each state their channels can mean different recordings of one file
+            let before: &mut Vec<Option<Vec<&str>>> = seen.entry(part.clone()).or_default();
+            let twice = !before.is_empty() && (keys.is_none() || before.iter().any(|k| k.is_none() || *k == keys));
+            before.push(keys);
+            if twice {
                 let place = if domain.is_empty() {
                     String::new()
                 } else {
@@ -83,7 +100,11 @@ impl Source<'_> {
                 let message = format!("{} is listed twice{place}", recording.file.as_ref());
                 return Err(self.error(Some(recording.file.span()), message));
             }
-            let entry = context.entry(recording)?;
+            let mut entry = context.entry(recording)?;
+            if of_part[&part] > 1 {
+                // several recordings in one file go by their channels too
+                entry.file = format!("{}#{}", entry.file, entry.channel_keys().join("+"));
+            }
             // plain absence is in the entry; a name that fits several files, and labels that cannot be read, deserve a word
             let absent = entry.path.is_none() && entry.fault.as_ref().is_some_and(|f| f.starts_with("no file"));
             let told = if absent { None } else { entry.fault.as_ref() };
