@@ -101,7 +101,7 @@ pub use formats::{
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
-pub use pack::{Packed, pack};
+pub use pack::{PackFormat, Packed, pack, pack_as};
 pub use query::Query;
 pub use recording::{OpenRecording, Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};

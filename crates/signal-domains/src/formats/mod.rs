@@ -1,5 +1,8 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
+#[cfg(feature = "parquet")]
+mod arrow;
+mod columnar;
 mod flac;
 pub(crate) mod hdf5;
 mod limits;
@@ -9,9 +12,13 @@ mod mat4;
 mod mat5;
 mod npy;
 mod numbers;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 mod raw;
 pub(crate) mod source;
 mod stream;
+#[cfg(feature = "parquet")]
+mod table;
 mod tdms;
 mod text;
 mod uff;
@@ -22,6 +29,7 @@ mod zip;
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use columnar::Columnar;
 pub use limits::{Limits, MAX_SAMPLES};
 pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
 pub use text::{Decimal, Delimiter, Dialect, Encoding, TextLayout};
@@ -33,9 +41,9 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 17] = [
+pub(crate) const ENDINGS: [&str; 22] = [
     "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms", "gz", "uff", "unv", "u58",
-    "flac",
+    "flac", "parquet", "arrow", "arrows", "feather", "ipc",
 ];
 
 /// What is said about a file beside its path.
@@ -119,12 +127,12 @@ impl SignalFile {
         })
     }
 
-    /// An HDF5 file that was opened as such.
-    pub(crate) fn of_hdf5(path: &Path, limits: Limits, file: hdf5::Hdf5File) -> Self {
+    /// A file that was opened by its reader.
+    pub(crate) fn of(path: &Path, limits: Limits, reader: Box<dyn Reader>) -> Self {
         Self {
             source: path.to_owned(),
             limits,
-            reader: Box::new(file),
+            reader,
         }
     }
 
@@ -259,6 +267,8 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(uff::UffFile::open(source, limits)?))
     } else if zip::is_zip(&head) {
         Ok(Box::new(npy::NpzFile::open(source, limits)?))
+    } else if let Some(columnar) = Columnar::of(&head) {
+        columnar.open(source, limits)
     } else if let Some(endian) = mat4::is_mat4(&head) {
         Ok(Box::new(mat4::Mat4File::open(source, endian, limits)?))
     } else if ending == "mat" || mat5::is_mat5(&head) {
@@ -268,7 +278,7 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
             "not an HDF5 file: its signature (89 48 44 46 0d 0a 1a 0a) is not there; the file is damaged or misnamed";
         Err(source.error(0, message))
     } else if head.contains(&0) && !text::is_utf16(&head) && !text::is_gzip(&head) {
-        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
+        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, FLAC, Parquet, Arrow, CSV / TXT, and \
              bare numbers whose layout is stated as `raw`"))
     } else {
         Ok(Box::new(text::TextFile::open(
