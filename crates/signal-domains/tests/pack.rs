@@ -362,10 +362,11 @@ mod parquet {
 
     #[test]
     fn long_recordings_are_read_in_pieces_that_are_those_of_the_whole() {
-        let samples: String = (0..50_000)
-            .map(|i| format!("{}\n", i * 7919 % 65_536 - 32_768))
-            .collect();
-        let folder = folder(&[("lab/p/good/1.csv", samples), ("lab/p/good/2.csv", "5\n6\n".to_owned())]);
+        let samples: Vec<String> = (0..50_000).map(|i| (i * 7919 % 65_536 - 32_768).to_string()).collect();
+        let folder = folder(&[
+            ("lab/p/good/1.csv", samples.join("\n")),
+            ("lab/p/good/2.csv", "5\n6\n".to_owned()),
+        ]);
         let original = open(&folder.path().join("lab"));
         let out = folder.path().join("lab.parquet");
         let packed = pack_parquet(&original, &out).unwrap();

@@ -119,6 +119,16 @@ impl SignalFile {
         Self::new(Source::memory(name, bytes, &options.limits)?, options)
     }
 
+    /// Opens an HDF5 file or a MAT file of version 7.3 by the C library of HDF5, to compare: names, shapes, types and samples
+    /// are those of [`open`](Self::open), but for members of records, which are not read. The C library takes no
+    /// [`Limits`] to heart: do not give it files of strangers.
+    #[cfg(feature = "hdf5-c")]
+    pub fn open_by_hdf5_c(path: &Path, options: &ReadOptions) -> Result<Self> {
+        let source = Source::open(path, &options.limits)?;
+        let reader = Box::new(hdf5::c::CFile::open(&source, &options.limits)?);
+        Ok(Self::of(path, options.limits, reader))
+    }
+
     fn new(source: Source, options: &ReadOptions) -> Result<Self> {
         Ok(Self {
             source: source.path().to_owned(),
@@ -239,14 +249,33 @@ impl SignalFile {
     }
 }
 
+/// Bytes in which all but few files say what they are.
+const MAGIC: u64 = 1024;
+
+/// Whether the file's first bytes are those of a format that has magic bytes and no user block before them.
+fn is_known(head: &[u8]) -> bool {
+    hdf5::is_hdf5(head)
+        || wav::is_wav(head).is_some()
+        || npy::is_npy(head)
+        || tdms::is_tdms(head)
+        || flac::is_flac(head)
+        || zip::is_zip(head)
+        || Columnar::of(head).is_some()
+        || mat5::is_mat5(head)
+}
+
 /// Chooses the reader by the file's first bytes; names decide nothing but the words of an error.
 fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
     let limits = &options.limits;
     if let Some(layout) = options.raw {
         return Ok(Box::new(raw::RawFile::open(source, layout)?));
     }
-    // an HDF5 file may start with a user block of 512, 1024, 2048 .. bytes
-    let head = source.head((1 << 16) + 8)?;
+    // what tells most files; of thousands of small ones reading more is most of the time
+    let mut head = source.head(MAGIC)?;
+    if !is_known(&head) {
+        // an HDF5 file may start with a user block of up to 64 KiB, and a text of many lines without a zero
+        head = source.head((1 << 16) + 8)?;
+    }
     let ending = source
         .path()
         .extension()

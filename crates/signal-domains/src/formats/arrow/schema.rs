@@ -133,7 +133,7 @@ impl Schema {
                 for child in children {
                     self.field(child, &name, most, depth)?;
                 }
-                return Some(());
+                Some(())
             }
             (12 | 16 | 21, [element]) => {
                 let first = self.nodes.len();

@@ -139,7 +139,7 @@ pub(super) fn split(bytes: &[u8], number: Number, n: usize, from: usize, to: usi
 }
 
 /// Texts, each behind its length.
-pub(super) fn texts<'p>(mut bytes: &'p [u8], n: usize) -> Option<Vec<&'p [u8]>> {
+pub(super) fn texts(mut bytes: &[u8], n: usize) -> Option<Vec<&[u8]>> {
     // each takes four bytes at least
     if n > bytes.len() / 4 {
         return None;
@@ -153,7 +153,7 @@ pub(super) fn texts<'p>(mut bytes: &'p [u8], n: usize) -> Option<Vec<&'p [u8]>> 
 }
 
 /// Texts behind the lengths of all.
-pub(super) fn texts_behind_lengths<'p>(mut bytes: &'p [u8], n: usize) -> Option<Vec<&'p [u8]>> {
+pub(super) fn texts_behind_lengths(mut bytes: &[u8], n: usize) -> Option<Vec<&[u8]>> {
     let lengths = deltas(&mut bytes, n)?;
     let each = |len: i64| bytes.split_off(..usize::try_from(len).ok()?);
     lengths.into_iter().map(each).collect()

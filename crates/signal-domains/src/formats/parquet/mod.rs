@@ -5,14 +5,17 @@
 
 mod encodings;
 mod footer;
+mod page;
 mod pages;
+mod schema;
 mod thrift;
 mod write;
 
 use std::ops::Range;
 
-use self::footer::{Footer, Leaf, Values};
+use self::footer::Footer;
 use self::pages::Pages;
+use self::schema::{Leaf, Values};
 pub(crate) use self::write::{Kind, ParquetWriter};
 use super::listing::Listing;
 use super::source::Source;

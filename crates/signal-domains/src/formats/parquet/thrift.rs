@@ -107,17 +107,13 @@ impl<'a> Compact<'a> {
         }
         let len = self.varint()?;
         let left = &self.bytes[self.at..];
-        match usize::try_from(len).ok().and_then(|len| left.get(..len)) {
-            Some(bytes) => {
-                self.at += bytes.len();
-                Ok(bytes)
-            }
-            None => {
-                // also for `is_at_end`
-                self.at = self.bytes.len();
-                self.fail("a text goes beyond the end")
-            }
+        if let Some(bytes) = usize::try_from(len).ok().and_then(|len| left.get(..len)) {
+            self.at += bytes.len();
+            return Ok(bytes);
         }
+        // also for `is_at_end`
+        self.at = self.bytes.len();
+        self.fail("a text goes beyond the end")
     }
 
     /// Each element of a list.
@@ -200,6 +196,18 @@ impl<'a> Compact<'a> {
         self.depth -= 1;
         read
     }
+}
+
+/// Numbers that cannot be negative.
+pub(super) fn size(value: i64, at: usize) -> Read<u64> {
+    u64::try_from(value).map_err(|_| Malformed {
+        at,
+        what: "a negative size",
+    })
+}
+
+pub(super) fn text(r: &mut Compact<'_>, kind: Kind) -> Read<String> {
+    Ok(String::from_utf8_lossy(r.bytes(kind)?).into_owned())
 }
 
 /// Writes forward.

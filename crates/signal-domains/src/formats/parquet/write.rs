@@ -312,7 +312,7 @@ impl Chunk<'_> {
                 w.i32(1, self.kind);
                 w.list(2, 'i', 2, |w| self.encodings.iter().for_each(|e| w.element_i32(*e)));
                 w.list(3, 'b', self.path.len(), |w| {
-                    self.path.iter().for_each(|p| w.element_text(p))
+                    self.path.iter().for_each(|p| w.element_text(p));
                 });
                 w.i32(4, self.packing);
                 w.i64(5, self.entries as i64);
