@@ -87,7 +87,7 @@ pub fn run(args: &PackArgs, _context: &Context) -> Result<()> {
     let bar = progress::bar("packing", "{prefix:>12} {bar:24} {pos}/{len} recordings  {eta} left");
     bar.set_length(dataset.recordings.len() as u64);
     let packed = pack_as(args.to.into(), &dataset, &args.out, &mut |done| {
-        bar.set_position(done as u64)
+        bar.set_position(done as u64);
     });
     bar.finish_and_clear();
     let packed = packed.map_err(data_error)?;
