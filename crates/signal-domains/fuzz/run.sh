@@ -38,6 +38,7 @@ for target in "$@"; do
     mat5) seeds="plain.mat small_*.mat nested*.mat deep.mat compressed.mat" ;;
     mat4) seeds="level4*.mat" ;;
     raw) seeds="big.npy" ;;
+    arrow) seeds="*.arrow *.arrows *.feather" ;;
     *) seeds="*.$target" ;;
     esac
     for seed in $seeds; do

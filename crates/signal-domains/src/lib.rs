@@ -10,7 +10,7 @@
 //!
 //! Where the data are larger than the memory, a [`WindowStream`] reads windows a bounded number ahead, and
 //! [`Dataset::extents`] knows how long recordings are from an index beside them. [`pack()`] writes any data set into one HDF5
-//! file, which loads without a manifest.
+//! or ([`pack_as`]) Parquet file, which loads without a manifest.
 //!
 //! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
 //! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
@@ -53,9 +53,26 @@
 //! | UFF 58, 58b | real functions at even steps, as text or binary | complex functions, uneven steps |
 //! | WAV (RIFF, RIFX, RF64; plain and extensible) | integers of 8 to 32 bits, unscaled; floats of 32 and 64 bits | – |
 //! | FLAC | integers of 4 to 31 bits, unscaled | – |
+//! | Parquet (feature `parquet`): plain, dictionary, delta and byte-stream-split values; both versions of pages; snappy, gzip, zstd, LZ4 | columns of numbers and booleans; lists of them | texts (beside lists: attributes), times, decimals, lists of lists; encrypted files, Brotli, LZO |
+//! | Arrow IPC, file and stream, also named Feather (feature `parquet`): plain, LZ4, zstd | as Parquet, fixed-size lists too | as Parquet; dictionaries |
 //! | bare binary numbers | by a stated layout ([`RawLayout`]) | – |
 //!
 //! All numbers become f64. A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
+//!
+//! # Tables
+//!
+//! In a Parquet or Arrow file a column of numbers is a signal, a sample a row (null is NaN); one that is named as times
+//! are (`t`, `time` ..) is no signal. A column of lists is a recording a row: `x{1}`, `x{2}` .., or `x` where there is one
+//! row; the row's other columns (a class, a speed, `rate_hz`, `unit`) are its attributes. What the file states by keys
+//! (`schema.metadata`, `DataFrame.attrs`, `write_parquet(metadata=..)`), and what a field states of itself, are attributes of
+//! the signals; a key `x.unit` is of column `x` alone. Names of rates and units are those of HDF5, below. A page of
+//! Parquet, and a packed buffer of Arrow, is in memory as a whole: write row groups and batches of moderate size.
+//!
+//! # Features
+//!
+//! - `parquet`: Parquet and Arrow files, and [`PackFormat::Parquet`]. Three decoders in Rust, no C.
+//! - `hdf5-c`: `SignalFile::open_by_hdf5_c`, the C library of HDF5 as a second opinion. Needs libhdf5 (Debian:
+//!   `libhdf5-dev`); nobody needs the feature.
 //!
 //! # Rates and units
 //!
@@ -101,7 +118,7 @@ pub use formats::{
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
-pub use pack::{Packed, pack};
+pub use pack::{PackFormat, Packed, pack, pack_as};
 pub use query::Query;
 pub use recording::{OpenRecording, Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};

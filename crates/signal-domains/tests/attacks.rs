@@ -44,10 +44,51 @@ const ATTACKS: [(&str, &str); 29] = [
     ("code_without_end.flac", "ends within a frame"),
 ];
 
+/// The same for files of columns; a build that does not read them says so.
+const TABLES: [(&str, &str); 15] = [
+    (
+        "groups_beyond_the_file.parquet",
+        "a list of more elements than bytes are left",
+    ),
+    ("records_without_end.parquet", "too deep"),
+    ("column_beyond_the_file.parquet", "outside the file"),
+    (
+        "page_beyond_the_column.parquet",
+        "a page of 80 bytes, of which 0 are left",
+    ),
+    (
+        "page_of_two_gigabytes.parquet",
+        "a page of 2147483647 bytes for 10 values",
+    ),
+    ("page_that_unpacks_to_more.parquet", "81 bytes instead of 80"),
+    (
+        "run_of_two_billion.parquet",
+        "1073741823 values, more than a file of this size can hold",
+    ),
+    ("place_beyond_the_dictionary.parquet", "whose values cannot be decoded"),
+    ("page_without_its_dictionary.parquet", "whose values cannot be decoded"),
+    ("rows_beyond_the_file.arrows", "needs 44000000000000 bytes"),
+    ("buffer_beyond_the_rows.arrows", "do not fit together"),
+    (
+        "values_beyond_the_buffer.arrows",
+        "a buffer of fewer values than are stated",
+    ),
+    ("rows_beyond_64_bits.arrows", "more than a file of this size can hold"),
+    (
+        "buffer_that_unpacks_to_petabytes.arrows",
+        "a buffer of more values than are stated",
+    ),
+    ("structs_that_multiply.arrows", "more columns than are listed"),
+];
+
 #[test]
 fn each_attack_ends_as_it_should() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks");
-    for (name, words) in ATTACKS {
+    let tables = TABLES.map(|(name, words)| {
+        let read = cfg!(feature = "parquet");
+        (name, if read { words } else { "--features parquet" })
+    });
+    for (name, words) in ATTACKS.into_iter().chain(tables) {
         let path = folder.join(name);
         let read = SignalFile::open(&path, &ReadOptions::default()).and_then(|file| {
             let mut samples = 0;
@@ -69,7 +110,7 @@ fn each_attack_ends_as_it_should() {
     let files = std::fs::read_dir(folder).unwrap().count();
     assert_eq!(
         files,
-        ATTACKS.len() + 1,
+        ATTACKS.len() + TABLES.len() + 1,
         "each file but the script of the folder is named here"
     );
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use common::{data, folder, manifest};
 use signal_domains::{
-    Dataset, Error, Fractions, Item, OpenOptions, Part, RecordingEntry, SplitKind, SplitPlan, list_variables, pack,
-    split_target,
+    Dataset, Error, Fractions, Item, OpenOptions, PackFormat, Part, RecordingEntry, SplitKind, SplitPlan,
+    list_variables, pack, pack_as, split_target,
 };
 
 fn open(path: &Path) -> Dataset {
@@ -305,4 +305,171 @@ fn h5py_reads_a_pack_by_its_names_and_attributes() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/read_pack.py");
     let output = Command::new(&python).arg(script).arg(&out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_build_that_does_not_write_or_read_parquet_names_the_feature_and_leaves_nothing() {
+    let folder = folder(&[("lab/p/good/1.csv", "1\n2\n3\n"), ("x.parquet", "PAR1PAR1")]);
+    let out = folder.path().join("out.parquet");
+    let packed = pack_as(
+        PackFormat::Parquet,
+        &open(&folder.path().join("lab")),
+        &out,
+        &mut |_| {},
+    );
+    let opened = Dataset::open(&folder.path().join("x.parquet"), &OpenOptions::default());
+    for error in [packed.unwrap_err(), opened.unwrap_err()] {
+        assert!(error.to_string().contains("--features parquet"), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[cfg(feature = "parquet")]
+mod parquet {
+    use super::*;
+
+    fn pack_parquet(dataset: &Dataset, out: &Path) -> Result<signal_domains::Packed, Error> {
+        pack_as(PackFormat::Parquet, dataset, out, &mut |_| {})
+    }
+
+    const FILES: [(&str, &str); 4] = [
+        ("rig/one.csv", "x [g],y\n1,0.1\n-0.0,nan\n3e300,1e-310\n"),
+        ("rig_one.csv", "x,y\n1,5\n2,-32768\n3,32767\n4,0\n"),
+        ("rig/none.csv", "x,y\n"),
+        ("m.toml", LAB),
+    ];
+
+    #[test]
+    fn every_key_class_channel_and_bit_comes_back_from_parquet_too() {
+        let folder = folder(&FILES);
+        let original = open(&folder.path().join("m.toml"));
+        let out = folder.path().join("lab.parquet");
+        let packed = pack_parquet(&original, &out).unwrap();
+        assert_eq!((packed.recordings, packed.samples), (3, 3 * 2 + 4 * 2 + 3));
+        assert!(Dataset::is_packed(&out));
+        assert_same(&original, &open(&out));
+        let options = OpenOptions {
+            channels: Some(vec!["y".into()]),
+            ..OpenOptions::default()
+        };
+        let chosen = Dataset::open(&out, &options).unwrap();
+        assert_eq!(
+            chosen.recordings[1].load().unwrap().channels,
+            [[5.0, -32768.0, 32767.0, 0.0]]
+        );
+    }
+
+    #[test]
+    fn long_recordings_are_read_in_pieces_that_are_those_of_the_whole() {
+        let samples: Vec<String> = (0..50_000).map(|i| (i * 7919 % 65_536 - 32_768).to_string()).collect();
+        let folder = folder(&[
+            ("lab/p/good/1.csv", samples.join("\n")),
+            ("lab/p/good/2.csv", "5\n6\n".to_owned()),
+        ]);
+        let original = open(&folder.path().join("lab"));
+        let out = folder.path().join("lab.parquet");
+        let packed = pack_parquet(&original, &out).unwrap();
+        // as small as 16-bit integers, though each sample is a 64-bit float
+        assert!(packed.bytes < 2 * 50_000 + 8_000, "{packed:?}");
+        let packed = open(&out);
+        assert_same(&original, &packed);
+        let entry = packed.recordings[0].open().unwrap();
+        let whole = entry.read(0, 50_000).unwrap();
+        for start in [0, 1, 16_383, 16_384, 16_385, 32_000, 49_000] {
+            for len in [1, 1000] {
+                assert_eq!(
+                    entry.read(start, len).unwrap()[0],
+                    whole[0][start..start + len],
+                    "{start}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_attribute_of_two_types_is_refused_for_a_table_and_says_why() {
+        let text = LAB.replace(
+            "[[recording]]\nfile = \"rig_one.csv\"",
+            "[[recording]]\nattributes = { size = \"big\" }\nfile = \"rig_one.csv\"",
+        );
+        let folder = folder(&[FILES[0], FILES[1], ("m.toml", &text)]);
+        let out = folder.path().join("lab.parquet");
+        let message = pack_parquet(&open(&folder.path().join("m.toml")), &out)
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("attribute size is of another type"), "{message}");
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn a_parquet_file_that_is_no_data_set_says_what_to_do() {
+        let path = common::fixture("polars.parquet");
+        let message = Dataset::open(&path, &OpenOptions::default()).unwrap_err().to_string();
+        assert!(
+            message.contains("none that `pack` wrote") && message.contains("manifest"),
+            "{message}"
+        );
+        assert!(!Dataset::is_packed(&path));
+    }
+
+    /// Any change is an error or changes what is read; none is a panic. Samples are under a checksum.
+    #[test]
+    fn a_damaged_table_is_an_error_and_no_panic() {
+        let folder = folder(&FILES);
+        let out = folder.path().join("lab.parquet");
+        pack_parquet(&open(&folder.path().join("m.toml")), &out).unwrap();
+        let sound = fs::read(&out).unwrap();
+        let path = folder.path().join("damaged.parquet");
+        let mut read = 0;
+        for at in 0..sound.len() {
+            for cut in [false, true] {
+                let mut bytes = sound.clone();
+                bytes[at] ^= 0xff;
+                if cut {
+                    bytes.truncate(at);
+                }
+                fs::write(&path, bytes).unwrap();
+                if let Ok(dataset) = Dataset::open(&path, &OpenOptions::default()) {
+                    read += dataset.recordings.iter().filter(|r| r.load().is_ok()).count();
+                }
+            }
+        }
+        assert!(read > 0, "bytes that mean nothing change nothing");
+    }
+
+    #[test]
+    fn cwru_packed_gives_the_same_bits() {
+        let Some(data) = data() else { return };
+        let options = OpenOptions {
+            data_root: Some(data),
+            ..OpenOptions::default()
+        };
+        let mut original = Dataset::open(&manifest("cwru.toml"), &options).unwrap();
+        original.recordings.retain(|r| r.path.is_some() && r.domain == "load3");
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("cwru.parquet");
+        let report = pack_parquet(&original, &out).unwrap();
+        println!("{report:?}");
+        assert_same(&original, &open(&out));
+    }
+
+    /// pandas and polars are asked where there is a Python that has them; `PYTHON` names another than `python3`.
+    #[test]
+    fn pandas_and_polars_read_a_pack_by_its_columns() {
+        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+        let has = Command::new(&python)
+            .args(["-c", "import pandas, polars, pyarrow"])
+            .output();
+        if !has.is_ok_and(|o| o.status.success()) {
+            println!("skipped: no pandas, polars and pyarrow");
+            return;
+        }
+        let folder = folder(&FILES);
+        let out = folder.path().join("lab.parquet");
+        pack_parquet(&open(&folder.path().join("m.toml")), &out).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/read_pack_table.py");
+        let output = Command::new(&python).arg(script).arg(&out).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -1,9 +1,9 @@
-//! `crossrig pack`: a data set as one HDF5 file.
+//! `crossrig pack`: a data set as one HDF5 or Parquet file.
 
 use std::path::PathBuf;
 
-use clap::Args;
-use signal_domains::pack;
+use clap::{Args, ValueEnum};
+use signal_domains::{PackFormat, pack_as};
 
 use super::Context;
 use crate::corpus::{self, data_error};
@@ -17,8 +17,11 @@ pub struct PackArgs {
     #[arg(value_name = "DATASET")]
     pub data: PathBuf,
     /// New file; one that is there is never overwritten
-    #[arg(long, value_name = "FILE.h5")]
+    #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Format of the new file
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Hdf5)]
+    pub to: Format,
     /// Folder that holds the recordings
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -31,6 +34,24 @@ pub struct PackArgs {
     /// Pack what is there of a data set of which files are absent
     #[arg(long)]
     pub present: bool,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For h5py, MATLAB and others
+    Hdf5,
+    /// For pandas, polars and others (needs a build with the feature `parquet`)
+    Parquet,
+}
+
+impl From<Format> for PackFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Hdf5 => Self::Hdf5,
+            Format::Parquet => Self::Parquet,
+        }
+    }
 }
 
 /// Runs the command.
@@ -65,7 +86,9 @@ pub fn run(args: &PackArgs, _context: &Context) -> Result<()> {
     }
     let bar = progress::bar("packing", "{prefix:>12} {bar:24} {pos}/{len} recordings  {eta} left");
     bar.set_length(dataset.recordings.len() as u64);
-    let packed = pack(&dataset, &args.out, &mut |done| bar.set_position(done as u64));
+    let packed = pack_as(args.to.into(), &dataset, &args.out, &mut |done| {
+        bar.set_position(done as u64);
+    });
     bar.finish_and_clear();
     let packed = packed.map_err(data_error)?;
     output::print(&format!(

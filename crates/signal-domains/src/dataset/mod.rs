@@ -82,7 +82,7 @@ impl Dataset {
         }
         let mut dataset = if path.is_dir() {
             folder::open(path, options)?
-        } else if packed::is_hdf5(path) {
+        } else if packed::is_container(path) {
             packed::open(path, options)?
         } else {
             manifest::open(path, options)?

@@ -12,25 +12,79 @@ use super::entry::Packed;
 use super::manifest::take_channels;
 use super::{Attribute, Channel, Dataset, OpenOptions, RecordingEntry};
 use crate::error::{Error, Place, Result};
-use crate::formats::hdf5::{Hdf5File, is_hdf5 as starts_hdf5};
+use crate::formats::hdf5::{Hdf5File, is_hdf5};
+#[cfg(feature = "parquet")]
+use crate::formats::parquet::ParquetFile;
 use crate::formats::source::Source;
-use crate::formats::{Limits, SignalFile, TextLayout, Variable};
+use crate::formats::{Columnar, Limits, SignalFile, TextLayout, Variable};
 use crate::pack::layout;
 
-/// Whether a file starts as HDF5 files do.
-pub(super) fn is_hdf5(path: &Path) -> bool {
+/// Whether a file starts as those do that `pack` writes.
+pub(super) fn is_container(path: &Path) -> bool {
     let mut head = [0; 8];
-    File::open(path).and_then(|mut f| f.read_exact(&mut head)).is_ok() && starts_hdf5(&head)
+    let read = File::open(path).and_then(|mut f| f.read_exact(&mut head));
+    read.is_ok() && (is_hdf5(&head) || Columnar::of(&head) == Some(Columnar::Parquet))
 }
 
 /// Whether a file is one that `pack` wrote, of whatever layout.
 pub(super) fn is_packed(path: &Path) -> bool {
-    let limits = Limits::default();
-    let stated = || {
-        let file = Hdf5File::open(&Source::open(path, &limits).ok()?, &limits).ok()?;
-        file.stated(layout::FORMAT)
-    };
-    is_hdf5(path) && stated().as_deref() == Some(layout::FORMAT_NAME)
+    is_container(path)
+        && Container::open(path, &Limits::default())
+            .is_ok_and(|container| container.stated(layout::FORMAT).as_deref() == Some(layout::FORMAT_NAME))
+}
+
+/// An open file that `pack` may have written.
+enum Container {
+    Hdf5(Hdf5File),
+    #[cfg(feature = "parquet")]
+    Parquet(ParquetFile),
+}
+
+impl Container {
+    fn open(path: &Path, limits: &Limits) -> Result<Self> {
+        let source = Source::open(path, limits)?;
+        let head = source.head(8)?;
+        match Columnar::of(&head) {
+            #[cfg(feature = "parquet")]
+            Some(Columnar::Parquet) => Ok(Self::Parquet(ParquetFile::open(source, limits)?)),
+            #[cfg(not(feature = "parquet"))]
+            // the error that names the feature
+            Some(columnar) => Err(columnar
+                .open(source, limits)
+                .err()
+                .unwrap_or_else(|| Error::Argument(format!("{}: not read by this build", path.display())))),
+            _ => Ok(Self::Hdf5(Hdf5File::open(&source, limits)?)),
+        }
+    }
+
+    /// What the file as a whole states.
+    fn stated(&self, key: &str) -> Option<String> {
+        match self {
+            Self::Hdf5(file) => file.stated(key),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(file) => file.stated(key),
+        }
+    }
+
+    /// The list of texts of that name; none where there is no such list.
+    fn texts(&self, key: &str) -> Result<Vec<String>> {
+        match self {
+            Self::Hdf5(file) => Ok(file.texts(key)?.unwrap_or_default()),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(file) => Ok(file
+                .stated(key)
+                .and_then(|texts| serde_json::from_str(&texts).ok())
+                .unwrap_or_default()),
+        }
+    }
+
+    fn into_file(self, path: &Path, limits: Limits) -> SignalFile {
+        match self {
+            Self::Hdf5(file) => SignalFile::of(path, limits, Box::new(file)),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(file) => SignalFile::of(path, limits, Box::new(file)),
+        }
+    }
 }
 
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
@@ -42,11 +96,11 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         return Err(Error::Argument(message));
     }
     let limits = Limits::default();
-    let file = Hdf5File::open(&Source::open(path, &limits)?, &limits)?;
+    let file = Container::open(path, &limits)?;
     let format = file.stated(layout::FORMAT);
     if format.as_deref() != Some(layout::FORMAT_NAME) {
-        let message =
-            "an HDF5 file, but none that `pack` wrote; name its data sets in a manifest (`files`, `channels`)";
+        let message = "an HDF5 or Parquet file, but none that `pack` wrote; name what it holds in a manifest (`files`, \
+                       `channels`)";
         return Err(Error::Unsupported {
             path: path.to_owned(),
             message: message.into(),
@@ -63,13 +117,18 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
             message,
         });
     }
-    let classes = file.texts(layout::CLASSES)?.unwrap_or_default();
-    let families = file.texts(layout::FAMILIES)?.unwrap_or_default();
+    let classes = file.texts(layout::CLASSES)?;
+    let families = file.texts(layout::FAMILIES)?;
     let [name, source, licence] = [layout::NAME, layout::SOURCE, layout::LICENCE].map(|key| file.stated(key));
-    let file = Arc::new(SignalFile::of_hdf5(path, limits, file));
+    let file = Arc::new(file.into_file(path, limits));
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, variable) in file.variables().iter().enumerate() {
-        if let Some((group, _)) = variable.name.rsplit_once('/')
+        // in a table the path is a column
+        let place = match variable.attributes.get(layout::PATH) {
+            Some(Attribute::Text(place)) => place,
+            _ => &variable.name,
+        };
+        if let Some((group, _)) = place.rsplit_once('/')
             && group.starts_with(layout::RECORDINGS)
         {
             groups.entry(group).or_default().push(index);

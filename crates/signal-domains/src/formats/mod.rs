@@ -1,5 +1,8 @@
 //! Readers of recordings' files, one a module, behind one small trait.
 
+#[cfg(feature = "parquet")]
+mod arrow;
+mod columnar;
 mod flac;
 pub(crate) mod hdf5;
 mod limits;
@@ -9,9 +12,13 @@ mod mat4;
 mod mat5;
 mod npy;
 mod numbers;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 mod raw;
 pub(crate) mod source;
 mod stream;
+#[cfg(feature = "parquet")]
+mod table;
 mod tdms;
 mod text;
 mod uff;
@@ -22,6 +29,7 @@ mod zip;
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use columnar::Columnar;
 pub use limits::{Limits, MAX_SAMPLES};
 pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
 pub use text::{Decimal, Delimiter, Dialect, Encoding, TextLayout};
@@ -33,9 +41,9 @@ use crate::error::{Error, Result};
 use crate::select::{Chosen, pick};
 
 /// Endings of the files that are taken for recordings in a folder without a manifest.
-pub(crate) const ENDINGS: [&str; 17] = [
+pub(crate) const ENDINGS: [&str; 22] = [
     "mat", "csv", "txt", "tsv", "asc", "h5", "hdf5", "hdf", "wav", "npy", "npz", "tdms", "gz", "uff", "unv", "u58",
-    "flac",
+    "flac", "parquet", "arrow", "arrows", "feather", "ipc",
 ];
 
 /// What is said about a file beside its path.
@@ -111,6 +119,16 @@ impl SignalFile {
         Self::new(Source::memory(name, bytes, &options.limits)?, options)
     }
 
+    /// Opens an HDF5 file or a MAT file of version 7.3 by the C library of HDF5, to compare: names, shapes, types and samples
+    /// are those of [`open`](Self::open), but for members of records, which are not read. The C library takes no
+    /// [`Limits`] to heart: do not give it files of strangers.
+    #[cfg(feature = "hdf5-c")]
+    pub fn open_by_hdf5_c(path: &Path, options: &ReadOptions) -> Result<Self> {
+        let source = Source::open(path, &options.limits)?;
+        let reader = Box::new(hdf5::c::CFile::open(&source, &options.limits)?);
+        Ok(Self::of(path, options.limits, reader))
+    }
+
     fn new(source: Source, options: &ReadOptions) -> Result<Self> {
         Ok(Self {
             source: source.path().to_owned(),
@@ -119,12 +137,12 @@ impl SignalFile {
         })
     }
 
-    /// An HDF5 file that was opened as such.
-    pub(crate) fn of_hdf5(path: &Path, limits: Limits, file: hdf5::Hdf5File) -> Self {
+    /// A file that was opened by its reader.
+    pub(crate) fn of(path: &Path, limits: Limits, reader: Box<dyn Reader>) -> Self {
         Self {
             source: path.to_owned(),
             limits,
-            reader: Box::new(file),
+            reader,
         }
     }
 
@@ -231,14 +249,33 @@ impl SignalFile {
     }
 }
 
+/// Bytes in which all but few files say what they are.
+const MAGIC: u64 = 1024;
+
+/// Whether the file's first bytes are those of a format that has magic bytes and no user block before them.
+fn is_known(head: &[u8]) -> bool {
+    hdf5::is_hdf5(head)
+        || wav::is_wav(head).is_some()
+        || npy::is_npy(head)
+        || tdms::is_tdms(head)
+        || flac::is_flac(head)
+        || zip::is_zip(head)
+        || Columnar::of(head).is_some()
+        || mat5::is_mat5(head)
+}
+
 /// Chooses the reader by the file's first bytes; names decide nothing but the words of an error.
 fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
     let limits = &options.limits;
     if let Some(layout) = options.raw {
         return Ok(Box::new(raw::RawFile::open(source, layout)?));
     }
-    // an HDF5 file may start with a user block of 512, 1024, 2048 .. bytes
-    let head = source.head((1 << 16) + 8)?;
+    // what tells most files; of thousands of small ones reading more is most of the time
+    let mut head = source.head(MAGIC)?;
+    if !is_known(&head) {
+        // an HDF5 file may start with a user block of up to 64 KiB, and a text of many lines without a zero
+        head = source.head((1 << 16) + 8)?;
+    }
     let ending = source
         .path()
         .extension()
@@ -259,6 +296,8 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
         Ok(Box::new(uff::UffFile::open(source, limits)?))
     } else if zip::is_zip(&head) {
         Ok(Box::new(npy::NpzFile::open(source, limits)?))
+    } else if let Some(columnar) = Columnar::of(&head) {
+        columnar.open(source, limits)
     } else if let Some(endian) = mat4::is_mat4(&head) {
         Ok(Box::new(mat4::Mat4File::open(source, endian, limits)?))
     } else if ending == "mat" || mat5::is_mat5(&head) {
@@ -268,7 +307,7 @@ fn open(source: Source, options: &ReadOptions) -> Result<Box<dyn Reader>> {
             "not an HDF5 file: its signature (89 48 44 46 0d 0a 1a 0a) is not there; the file is damaged or misnamed";
         Err(source.error(0, message))
     } else if head.contains(&0) && !text::is_utf16(&head) && !text::is_gzip(&head) {
-        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, CSV / TXT, and \
+        Err(source.unsupported("neither MAT, HDF5, WAV nor text; read are MAT (levels 4, 5 and 7.3), HDF5, WAV, NPY / NPZ, TDMS, UFF 58, FLAC, Parquet, Arrow, CSV / TXT, and \
              bare numbers whose layout is stated as `raw`"))
     } else {
         Ok(Box::new(text::TextFile::open(

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::Limits;
 use crate::error::{Error, Place, Result};
@@ -17,7 +16,7 @@ pub(crate) struct Source {
 }
 
 enum Data {
-    File(Mutex<File>),
+    File(File),
     Memory(Vec<u8>),
 }
 
@@ -31,7 +30,7 @@ impl Source {
         }
         Self {
             path: path.to_owned(),
-            data: Data::File(Mutex::new(file)),
+            data: Data::File(file),
             len: metadata.len(),
         }
         .checked(limits)
@@ -127,12 +126,9 @@ impl Source {
                 Ok(n)
             }
             Data::File(file) => {
-                // a panic elsewhere leaves nothing half done here: each read seeks first
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(at))?;
                 let mut n = 0;
                 while n < out.len() {
-                    match file.read(&mut out[n..]) {
+                    match read_some(file, at + n as u64, &mut out[n..]) {
                         Ok(0) => break,
                         Ok(got) => n += got,
                         Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -143,6 +139,22 @@ impl Source {
             }
         }
     }
+}
+
+/// Some bytes from `at`: one call of the system, and several threads need not wait for each other.
+#[cfg(unix)]
+fn read_some(file: &File, at: u64, out: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, out, at)
+}
+
+#[cfg(windows)]
+fn read_some(file: &File, at: u64, out: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, out, at)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn read_some(_: &File, _: u64, _: &mut [u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn shrunk() -> io::Error {

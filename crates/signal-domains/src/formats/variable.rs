@@ -3,10 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::numbers::Lane;
+use super::numbers::{Lane, rate_of_spacing};
 use super::{ReadOptions, SignalFile};
 use crate::dataset::Attribute;
 use crate::error::Result;
+
+/// Attributes that state the rate in Hz, or its spacing in seconds, compared in lower case.
+const RATES: [&str; 10] = [
+    "fs",
+    "rate_hz",
+    "fs_hz",
+    "sample_rate",
+    "samplerate",
+    "sampling_rate",
+    "samplingrate",
+    "sampling_frequency",
+    "samplingfrequency",
+    "sample_rate_hz",
+];
+const SPACINGS: [&str; 4] = ["xspacing", "dt", "wf_increment", "sampling_interval"];
 
 /// A variable, column, data set or channel of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +100,31 @@ impl Variable {
     /// than 1.
     pub fn is_signal(&self) -> bool {
         self.numeric && !self.time && self.words.is_empty() && self.samples() > 1 && self.wide_extents().len() <= 2
+    }
+
+    /// Takes the rate and the unit that its attributes state. Attributes that state different rates state none.
+    pub(crate) fn take_rate_and_unit(&mut self) {
+        let mut rates: Vec<f64> = Vec::new();
+        for (name, value) in &self.attributes {
+            let name = name.to_lowercase();
+            match value {
+                Attribute::Number(rate) if RATES.contains(&&*name) && rate.is_finite() && *rate > 0.0 => {
+                    rates.push(*rate);
+                }
+                Attribute::Number(spacing) if SPACINGS.contains(&&*name) => {
+                    rates.extend(rate_of_spacing(*spacing, 1e-9));
+                }
+                Attribute::Text(unit) if matches!(&*name, "unit" | "units" | "yunits") && !unit.is_empty() => {
+                    self.unit = Some(unit.clone());
+                }
+                _ => {}
+            }
+        }
+        if let Some(&rate) = rates.first()
+            && rates.iter().all(|r| (r - rate).abs() <= 1e-6 * rate)
+        {
+            self.rate_hz = Some(rate);
+        }
     }
 
     /// `name (121265x1 float64)`.

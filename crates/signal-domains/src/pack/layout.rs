@@ -34,6 +34,9 @@ pub(crate) const SHA256: &str = "sha256";
 pub(crate) const ORDERS: [&str; 4] = ["bpfi", "bpfo", "bsf", "ftf"];
 /// Before the names of attributes that the manifest states.
 pub(crate) const OTHERS: &str = "attributes.";
+/// Where the channel would be in an HDF5 file; in a table its name.
+#[cfg_attr(not(feature = "parquet"), allow(dead_code, reason = "HDF5 has paths of its own"))]
+pub(crate) const PATH: &str = "path";
 /// .. and of the channel itself: its name in the data set, its number from 1, the variable that it was, its unit.
 pub(crate) const CHANNEL: &str = "channel";
 pub(crate) const CHANNEL_NUMBER: &str = "channel_number";

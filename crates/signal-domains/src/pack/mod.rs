@@ -1,10 +1,15 @@
-//! Any data set as one HDF5 file.
+//! Any data set as one file, HDF5 or Parquet.
 //!
-//! The layout, for those who open the file without this crate: data set `/recordings/<domain>/<file>/<channel>` holds the
+//! The layout, for those who open the file without this crate. HDF5: data set `/recordings/<domain>/<file>/<channel>` holds the
 //! samples of one channel of one recording, in the narrowest type that loses no bit; its attributes are the keys of
 //! the module [`layout`]. `/classes` are the names of the classes, of which attribute `label` is the number.
+//!
+//! Parquet: a row a channel of a recording, and a row group of its own. Column `samples` holds its samples as a list of
+//! 64-bit floats, `path` what the data set's path would be, the other columns what would be its attributes. What is said of
+//! the file, and `classes` and `families` as JSON, are the keys of the file.
 
 pub(crate) mod layout;
+mod sink;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::{Attribute, Dataset, RecordingEntry};
 use crate::error::{Error, Result};
-use crate::formats::hdf5::{Hdf5Writer, MOST_ATTRIBUTES, MOST_TEXT, Samples};
+use crate::formats::hdf5::{MOST_ATTRIBUTES, MOST_TEXT};
 use crate::recording::Recording;
 
 /// What [`pack`] wrote.
@@ -26,6 +31,16 @@ pub struct Packed {
     pub bytes: u64,
     /// Bytes of the files that it was packed from.
     pub bytes_before: u64,
+}
+
+/// What [`pack_as`] writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PackFormat {
+    /// One chunked, compressed HDF5 file, for h5py, MATLAB and others.
+    #[default]
+    Hdf5,
+    /// One compressed Parquet file, for pandas, polars and others. Needs feature `parquet`.
+    Parquet,
 }
 
 /// Writes a data set into one chunked, compressed HDF5 file, which [`Dataset::open`] opens without a manifest, with the
@@ -52,6 +67,14 @@ pub struct Packed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn pack(dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> Result<Packed> {
+    pack_as(PackFormat::Hdf5, dataset, out, progress)
+}
+
+/// Writes a data set as [`pack`] does, into a file of the format that is asked for. [`Dataset::open`] opens either.
+///
+/// Errors: those of [`pack`]; this build does not write the format; for Parquet, an attribute that is of one type in one
+/// recording and of another in the next.
+pub fn pack_as(format: PackFormat, dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> Result<Packed> {
     if out.exists() {
         return Err(Error::Argument(format!(
             "{} is there already, and is not overwritten; name a new file",
@@ -62,7 +85,7 @@ pub fn pack(dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> R
         return Err(Error::Argument("no recordings to pack".into()));
     }
     let beside = Beside::of(out)?;
-    let mut writer = Hdf5Writer::create(&beside.path)?;
+    let mut writer = sink::create(format, &beside.path, dataset)?;
     for (name, value) in head(dataset) {
         writer.state(name, &value)?;
     }
@@ -95,7 +118,7 @@ pub fn pack(dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> R
                 stated.insert(layout::UNITS.into(), Attribute::Text(unit.clone()));
             }
             done.samples += samples.len() as u64;
-            writer.signal(&group, name, &Samples::narrowest(samples), &stated)?;
+            writer.signal(&group, name, samples, stated)?;
         }
         if let Some(path) = entry.path.as_ref().filter(|path| files.insert((*path).clone())) {
             done.bytes_before += fs::metadata(path).map_err(|e| Error::io(path, e))?.len();

@@ -115,3 +115,128 @@ def sum_8(data):
 
 
 put("code_without_end.flac", flac(1000) + header + bytes([sum_8(header), 0x10, 0x00]) + bytes(3000))
+
+
+def varint(n):
+    out = b""
+    while n >= 0x80:
+        out, n = out + bytes([n & 0x7F | 0x80]), n >> 7
+    return out + bytes([n])
+
+
+def record(*fields):
+    """A record of Thrift: fields are (number, type, bytes)."""
+    out, latest = b"", 0
+    for number, kind, data in fields:
+        out, latest = out + bytes([number - latest << 4 | kind]) + data, number
+    return out + b"\0"
+
+
+I32, I64, TEXT, LIST, RECORD = 5, 6, 8, 9, 12
+whole = lambda n: varint(n << 1 ^ n >> 63)
+name = lambda s: varint(len(s)) + s
+several = lambda kind, items: bytes([15 << 4 | kind]) + varint(len(items)) + b"".join(items)
+
+
+def parquet(body, values, group=None, size=None, codec=0, more=()):
+    """One column `x` of 64-bit floats of one group; `body` are its pages."""
+    size = len(body) if size is None else size
+    meta = record((1, I32, whole(5)), (2, LIST, several(I32, [whole(0)])), (3, LIST, several(TEXT, [name(b"x")])), (4, I32, whole(codec)), (5, I64, whole(values)), (6, I64, whole(size)), (7, I64, whole(size)), (9, I64, whole(4)))
+    group = record((1, LIST, several(RECORD, [record((2, I64, whole(0)), (3, RECORD, meta))])), (2, I64, whole(size)), (3, I64, whole(values))) if group is None else group
+    schema = [record((4, TEXT, name(b"root")), (5, I32, whole(1))), record((1, I32, whole(5)), (3, I32, whole(0)), (4, TEXT, name(b"x")))]
+    footer = record((1, I32, whole(2)), (2, LIST, several(RECORD, schema)), (3, I64, whole(values)), (4, LIST, several(RECORD, [group]) if isinstance(group, bytes) else group[0]), *more)
+    return b"PAR1" + body + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def page(data, values, kind=0, encoding=0, unpacked=None):
+    unpacked = len(data) if unpacked is None else unpacked
+    about = record((1, I32, whole(values)), (2, I32, whole(encoding)), *([(3, I32, whole(3)), (4, I32, whole(3))] if kind == 0 else []))
+    return record((1, I32, whole(kind)), (2, I32, whole(unpacked)), (3, I32, whole(len(data))), (5 if kind == 0 else 7, RECORD, about)) + data
+
+
+ten = struct.pack("<10d", *range(10))
+put("groups_beyond_the_file.parquet", parquet(page(ten, 10), 10, group=(bytes([15 << 4 | RECORD]) + varint(2**31 - 1),)))
+put("records_without_end.parquet", parquet(page(ten, 10), 10, more=[(9, RECORD, bytes([1 << 4 | RECORD]) * 5000)]))
+put("column_beyond_the_file.parquet", parquet(page(ten, 10), 10, size=2**40))
+put("page_beyond_the_column.parquet", parquet(page(ten, 10)[:-80], 10))
+put("page_of_two_gigabytes.parquet", parquet(page(ten, 10, unpacked=2**31 - 1), 10, codec=2))
+put("page_that_unpacks_to_more.parquet", parquet(page(gzip.compress(bytes(1 << 20), mtime=0), 10, unpacked=80), 10, codec=2))
+known = page(struct.pack("<2d", 1, 2), 2, kind=2)
+# ten times, and two thousand million times, the place 1 of a dictionary of two; the place 7
+put("run_of_two_billion.parquet", parquet(known + page(b"\x01" + varint(2**31 - 2) + b"\x01", 2**30 - 1, encoding=8), 2**30 - 1))
+put("place_beyond_the_dictionary.parquet", parquet(known + page(b"\x03" + varint(20) + b"\x07", 10, encoding=8), 10))
+put("page_without_its_dictionary.parquet", parquet(page(b"\x01" + varint(20) + b"\x01", 10, encoding=8), 10))
+
+
+class Flat:
+    """Writes tables of FlatBuffers, what is referred to behind what refers."""
+
+    def __init__(self):
+        self.bytes = bytearray(4)
+        self.later = []
+
+    def table(self, *fields):
+        """Fields are None, (format, number), or a function that writes what is referred to."""
+        start = len(self.bytes)
+        self.bytes += struct.pack("<HH", 4 + 2 * len(fields), 4 + 8 * len(fields))
+        self.bytes += b"".join(struct.pack("<H", 0 if f is None else 4 + 8 * i) for i, f in enumerate(fields))
+        at = len(self.bytes)
+        self.bytes += struct.pack("<i", at - start) + bytes(8 * len(fields))
+        for i, f in enumerate(fields):
+            slot = at + 4 + 8 * i
+            if callable(f):
+                self.bytes[slot : slot + 4] = struct.pack("<I", f() - slot)
+            elif f is not None:
+                self.bytes[slot : slot + struct.calcsize(f[0])] = struct.pack(*f)
+        return at
+
+    def vector(self, n, data):
+        at = len(self.bytes)
+        self.bytes += struct.pack("<I", n) + data
+        return at
+
+    def tables(self, *writers):
+        at = self.vector(len(writers), bytes(4 * len(writers)))
+        done = {}
+        for i, writer in enumerate(writers):
+            slot = at + 4 + 4 * i
+            done[writer] = done.get(writer) or writer()
+            self.bytes[slot : slot + 4] = struct.pack("<I", done[writer] - slot)
+        return at
+
+
+def message(kind, body, write):
+    f = Flat()
+    root = f.table(("<h", 4), ("<B", kind), lambda: write(f), ("<q", body))
+    f.bytes[:4] = struct.pack("<I", root)
+    f.bytes += bytes(-len(f.bytes) % 8)
+    return b"\xff" * 4 + struct.pack("<I", len(f.bytes)) + bytes(f.bytes)
+
+
+def double(f):
+    return f.table(lambda: f.vector(1, b"x"), ("<B", 1), ("<B", 3), lambda: f.table(("<h", 2)), None, lambda: f.tables())
+
+
+def batch(f, rows, *buffers, codec=None):
+    pairs = lambda pairs: b"".join(struct.pack("<QQ", *p) for p in pairs)
+    compression = None if codec is None else lambda: f.table(("<b", codec), ("<b", 0))
+    return f.table(("<q", rows), lambda: f.vector(1, pairs([(rows, 0)])), lambda: f.vector(len(buffers), pairs(buffers)), compression)
+
+
+one = message(1, 0, lambda f: f.table(("<h", 0), lambda: f.tables(lambda: double(f))))
+put("rows_beyond_the_file.arrows", one + message(3, 44 * 10**12, lambda f: batch(f, 10, (0, 0), (0, 80))) + ten)
+put("buffer_beyond_the_rows.arrows", one + message(3, 80, lambda f: batch(f, 10, (0, 0), (2**63, 2**63))) + ten)
+put("values_beyond_the_buffer.arrows", one + message(3, 80, lambda f: batch(f, 2000, (0, 0), (0, 80))) + ten)
+put("rows_beyond_64_bits.arrows", one + message(3, 80, lambda f: batch(f, 2**62, (0, 0), (0, 80))) + ten)
+packed = struct.pack("<q", 2**50) + bytes(72)
+put("buffer_that_unpacks_to_petabytes.arrows", one + message(3, 80, lambda f: batch(f, 10, (0, 0), (0, 80), codec=1)) + packed)
+
+
+def doubling(f, depth):
+    child = lambda: doubling(f, depth - 1)
+    children = (lambda: f.tables(child, child)) if depth else (lambda: f.tables())
+    return f.table(lambda: f.vector(1, b"x"), ("<B", 1), ("<B", 13), lambda: f.table(), None, children)
+
+
+# each struct has the next one twice, thirty deep
+put("structs_that_multiply.arrows", message(1, 0, lambda f: f.table(("<h", 0), lambda: f.tables(lambda: doubling(f, 30)))))

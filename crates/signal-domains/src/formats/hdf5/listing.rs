@@ -5,7 +5,7 @@ use rust_hdf5::format::messages::datatype::{CompoundMember, DatatypeMessage, Ref
 use rust_hdf5::{ByteOrder, H5Attribute, H5Dataset, H5File, StorageLayout};
 
 use super::super::listing::{Full, Listing};
-use super::super::numbers::{Endian, Number, rate_of_spacing};
+use super::super::numbers::{Endian, Number};
 use super::super::{Limits, Variable};
 use super::{Kind, Spot};
 use crate::dataset::Attribute;
@@ -15,20 +15,6 @@ const REFERRED: &str = "#refs#/";
 /// Longest text that is shown, in characters, and most attributes of a data set that are listed.
 pub(crate) const MOST_TEXT: usize = 512;
 pub(crate) const MOST_ATTRIBUTES: usize = 64;
-/// Attributes of a data set that state its rate in Hz, or its spacing in seconds, compared in lower case.
-const RATES: [&str; 10] = [
-    "fs",
-    "rate_hz",
-    "fs_hz",
-    "sample_rate",
-    "samplerate",
-    "sampling_rate",
-    "samplingrate",
-    "sampling_frequency",
-    "samplingfrequency",
-    "sample_rate_hz",
-];
-const SPACINGS: [&str; 4] = ["xspacing", "dt", "wf_increment", "sampling_interval"];
 
 /// Lists a file.
 pub(super) struct Walk<'f> {
@@ -368,24 +354,7 @@ fn describe(variable: &mut Variable, dataset: &H5Dataset) {
         };
         variable.attributes.insert(name, value);
     }
-    if !variable.numeric {
-        return;
-    }
-    let mut rates: Vec<f64> = Vec::new();
-    for (name, value) in &variable.attributes {
-        let name = name.to_lowercase();
-        match value {
-            Attribute::Number(rate) if RATES.contains(&&*name) && rate.is_finite() && *rate > 0.0 => rates.push(*rate),
-            Attribute::Number(spacing) if SPACINGS.contains(&&*name) => rates.extend(rate_of_spacing(*spacing, 1e-9)),
-            Attribute::Text(unit) if matches!(&*name, "unit" | "units" | "yunits") && !unit.is_empty() => {
-                variable.unit = Some(unit.clone());
-            }
-            _ => {}
-        }
-    }
-    if let Some(&rate) = rates.first()
-        && rates.iter().all(|r| (r - rate).abs() <= 1e-6 * rate)
-    {
-        variable.rate_hz = Some(rate);
+    if variable.numeric {
+        variable.take_rate_and_unit();
     }
 }

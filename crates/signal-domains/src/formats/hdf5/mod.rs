@@ -4,6 +4,8 @@
 //! `parts{3}`), so that a key fits both; elsewhere a data set has its path. No other file is opened: external links,
 //! external and virtual data sets are refused.
 
+#[cfg(feature = "hdf5-c")]
+pub(super) mod c;
 mod listing;
 mod write;
 

@@ -392,7 +392,7 @@ impl<'s> Columns<'s> {
 }
 
 /// Whether a column of this name may hold times: `Time`, `t [s]`, `time (ms)`.
-fn is_time_name(name: &str) -> bool {
+pub(super) fn is_time_name(name: &str) -> bool {
     let bare = name.split(['[', '(', '/', ',']).next().unwrap_or(name).trim();
     TIMES.contains(&&*bare.to_lowercase())
 }
