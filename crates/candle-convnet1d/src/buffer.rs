@@ -11,6 +11,8 @@ use std::ops::Range;
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
 use rayon::prelude::*;
 
+use crate::shares::threads;
+
 /// The number types that the kernels are written for.
 pub(crate) trait Float: WithDType {
     fn is_nan(self) -> bool;
@@ -129,7 +131,7 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
             fill(number * rows_per_task + i, zeroed(row), extra);
         }
     };
-    if rows <= rows_per_task {
+    if rows <= rows_per_task || threads() == 1 {
         task((0, (spare, &mut extra)));
     } else {
         spare
@@ -156,7 +158,7 @@ pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
         let end = first + chunk.len();
         write_all(chunk, make(first..end));
     };
-    if count <= TASK {
+    if count <= TASK || threads() == 1 {
         task((0, spare));
     } else {
         spare.par_chunks_mut(TASK).enumerate().for_each(task);
@@ -185,7 +187,7 @@ pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
             write_all(row, make(number * rows_per_task + i));
         }
     };
-    if rows <= rows_per_task {
+    if rows <= rows_per_task || threads() == 1 {
         task((0, spare));
     } else {
         spare.par_chunks_mut(rows_per_task * width).enumerate().for_each(task);
@@ -241,7 +243,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
         prepared
     };
     let tasks = channels.div_ceil(block);
-    let prepared = if total <= TASK || tasks == 1 {
+    let prepared = if total <= TASK || tasks == 1 || threads() == 1 {
         (0..tasks).map(task).collect()
     } else {
         (0..tasks).into_par_iter().map(task).collect()

@@ -3,6 +3,7 @@ use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::{Reader, for_float, has_kernels, output, values, write_rows, write_rows_and};
+use crate::vectorised::vectorised;
 use crate::{composed, global_avg_pool1d, lanes, relu};
 
 /// Squeeze-and-excitation gate (Hu et al. 2018): each channel times a factor between 0 and 1
@@ -51,8 +52,44 @@ impl SeGate {
 
     /// The factor of each channel, `(N, C)`, by the means of all.
     pub(crate) fn scale(&self, means: &Tensor) -> Result<Tensor> {
+        let tracked = means.track_op() || [&self.reduce, &self.expand].iter().any(|layer| layer.is_tracked());
+        if has_kernels(means) && !tracked {
+            return self.constant_scale(means);
+        }
         let hidden = relu(&self.reduce.forward(means)?)?;
         candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)
+    }
+
+    /// [`scale`](Self::scale) without a place in candle's graph, in one go.
+    fn constant_scale(&self, means: &Tensor) -> Result<Tensor> {
+        let (n, channels) = means.dims2()?;
+        let reduced = self.reduce.weight.dim(0)?;
+        let means = means.contiguous()?;
+        if self.reduce.weight.dim(1)? != channels {
+            return self.reduce.forward(&means); // the error
+        }
+        let parameters = [&self.reduce, &self.expand].map(|layer| [layer.weight.contiguous(), layer.bias.contiguous()]);
+        let [[w1, b1], [w2, b2]] = parameters;
+        let (w1, b1, w2, b2) = (w1?, b1?, w2?, b2?);
+        let readers = [&means, &w1, &b1, &w2, &b2].map(Reader::new);
+        for_float!(means.dtype(), T => {
+            let [x, w1, b1, w2, b2] = [
+                readers[0].values::<T>()?,
+                readers[1].values::<T>()?,
+                readers[2].values::<T>()?,
+                readers[3].values::<T>()?,
+                readers[4].values::<T>()?,
+            ];
+            let work = 2 * channels * reduced;
+            let (scale, _) = write_rows_and(n, channels, work, |row, scale, (): &mut ()| {
+                let mut hidden = vec![0.0 as T; reduced];
+                affine(w1, b1, &x[row * channels..][..channels], &mut hidden);
+                hidden.iter_mut().for_each(|h| *h = if *h <= 0.0 { 0.0 } else { *h });
+                affine(w2, b2, &hidden, scale);
+                scale.iter_mut().for_each(|s| *s = 1.0 / (1.0 + (-*s).exp()));
+            });
+            Tensor::from_vec(scale, (n, channels), &Device::Cpu)
+        })
     }
 }
 
@@ -81,9 +118,25 @@ impl Pointwise {
         })
     }
 
+    fn is_tracked(&self) -> bool {
+        self.weight.track_op() || self.bias.track_op()
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let weight = self.weight.squeeze(2)?.t()?.contiguous()?;
         x.contiguous()?.matmul(&weight)?.broadcast_add(&self.bias)
+    }
+}
+
+vectorised! {
+    /// `weight x + bias`, row by row of the weight.
+    fn affine<T>(weight: &[T], bias: &[T], x: &[T], y: &mut [T]) {
+        if x.is_empty() {
+            return y.copy_from_slice(bias);
+        }
+        for ((y, &bias), row) in y.iter_mut().zip(bias).zip(weight.chunks_exact(x.len())) {
+            *y = bias + T::from_f64(lanes::fold3(row, x, x, |w, x, _| w * x));
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Room for `outputs` outputs: output j needs the positions `j stride + shift` of each of
+    /// Room for `outputs` outputs at a time: output j needs the positions `j stride + shift` of each of
     /// `shifts`, which may lie outside of `0..length`.
     pub fn new(
         channels: usize,
@@ -86,22 +86,27 @@ impl Rows {
         self.channels * self.residues.len() * self.row + SLACK
     }
 
-    /// Where the values of a shift start.
-    pub fn offset(&self, channel: usize, shift: isize) -> usize {
+    /// From one channel's rows to those of the next.
+    pub fn channel_stride(&self) -> usize {
+        self.residues.len() * self.row
+    }
+
+    /// Where the values of a shift start in the rows of a channel.
+    pub fn offset(&self, shift: isize) -> usize {
         let residue = shift.rem_euclid(self.stride as isize) as usize;
         let residue = self.residues.partition_point(|&r| r < residue);
         let ahead = shift.div_euclid(self.stride as isize) - self.first;
-        (channel * self.residues.len() + residue) * self.row + ahead as usize
+        residue * self.row + ahead as usize
     }
 
-    /// Fills a panel from contiguous `(channels, length)`.
-    pub fn pack<T: Float>(&self, x: &[T], panel: &mut [T]) {
+    /// Fills a panel from contiguous `(channels, length)`, for the outputs from number `output` on.
+    pub fn pack<T: Float>(&self, x: &[T], output: usize, panel: &mut [T]) {
         let mut rows = panel.chunks_exact_mut(self.row);
         for channel in 0..self.channels {
             let x = &x[channel * self.length..(channel + 1) * self.length];
             for (&residue, row) in self.residues.iter().zip(&mut rows) {
                 // position of the first value
-                let start = self.first * self.stride as isize + residue as isize;
+                let start = (self.first + output as isize) * self.stride as isize + residue as isize;
                 let before = (-start).max(0) as usize;
                 let low = before.div_ceil(self.stride).min(self.row);
                 let end = (self.length as isize - start).max(0) as usize;

@@ -23,7 +23,7 @@ use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 use crate::InstructionSet;
 use crate::buffer::Float;
 
-/// Values that a panel must have behind its last row, since whole vectors are read.
+/// Whole vectors are read: of a row of values as many as the next multiple of this.
 pub(super) const SLACK: usize = 16;
 /// Rows of a block: with two vectors of positions, 24 of the 32 registers of AVX-512 are sums.
 pub(super) const TALL: usize = 12;
@@ -92,7 +92,7 @@ pub(crate) struct Terms<'a, T> {
     pub offsets: &'a Offsets,
     /// How many of the terms there are, the first ones.
     pub count: usize,
-    /// The values that are summed, and [`SLACK`] more.
+    /// The values that are summed, to the next multiple of [`SLACK`] from where the last term starts.
     pub panel: &'a [T],
     pub finish: Finish<'a, T>,
 }
@@ -171,9 +171,9 @@ pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Ter
         terms.finish.shift.len(),
         "a shift for each scale"
     );
-    assert!(terms.count == 0 || terms.offsets.last + place.width + SLACK <= terms.panel.len());
-    // SAFETY: the caller's promise, and the assertions above: whole vectors of at most `SLACK`
-    // values from a position below `width` on stay inside the panel.
+    assert!(terms.count == 0 || terms.offsets.last + place.width.next_multiple_of(SLACK) <= terms.panel.len());
+    // SAFETY: the caller's promise, and the assertions above: tiles begin at multiples of their vectors' lengths, which
+    // divide `SLACK`, and the last vector begins below `width`.
     unsafe { T::compute(isa, span, terms, place) }
 }
 
@@ -297,7 +297,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     at: usize,
 ) {
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
-    // width and so ends within the slack. Rows are written where they exist.
+    // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
         let mut sums = [[V::zero(); J]; M];
         for (sums, &bias) in sums.iter_mut().zip(terms.finish.bias) {

@@ -1,11 +1,13 @@
 //! Batch normalisation, jointly over a batch or domain by domain.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
+use crate::conv::own;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
@@ -13,6 +15,7 @@ mod behind;
 mod kernels;
 mod op;
 
+use behind::Kept;
 pub(crate) use kernels::Floor;
 use kernels::{Moment, Plan};
 use op::BatchNorm;
@@ -94,23 +97,29 @@ struct Running {
     var: Var,
     /// Training batches so far; not kept for joint statistics.
     batches: Option<Var>,
+    /// Where neither they nor weight and bias can change but by a training step of the layer.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Running {
-    fn new(channels: usize, vb: &VarBuilder) -> Result<Self> {
-        let buffer = |name, value| Var::from_tensor(&vb.get_with_hints(channels, name, Init::Const(value))?);
+    /// `constant`: whether weight and bias never change.
+    fn new(channels: usize, constant: bool, vb: &VarBuilder) -> Result<Self> {
+        let buffer = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
+        let (mean, var) = (buffer("running_mean", 0.0)?, buffer("running_var", 1.0)?);
         Ok(Self {
-            mean: buffer("running_mean", 0.0)?,
-            var: buffer("running_var", 1.0)?,
+            kept: (constant && !mean.is_variable() && !var.is_variable()).then(Arc::default),
+            // what is no variable is copied
+            mean: Var::from_tensor(&mean)?,
+            var: Var::from_tensor(&var)?,
             batches: None,
         })
     }
 
-    fn of_domain(channels: usize, vb: &VarBuilder) -> Result<Self> {
+    fn of_domain(channels: usize, constant: bool, vb: &VarBuilder) -> Result<Self> {
         let batches = vb.get_with_hints(1, "batches", Init::Const(0.0))?;
         Ok(Self {
             batches: Some(Var::from_tensor(&batches)?),
-            ..Self::new(channels, vb)?
+            ..Self::new(channels, constant, vb)?
         })
     }
 
@@ -121,6 +130,7 @@ impl Running {
             mean: part(&self.mean)?,
             var: part(&self.var)?,
             batches: None,
+            kept: None,
         })
     }
 
@@ -158,6 +168,9 @@ impl Running {
         towards(&self.var, &batch.var, correction)?;
         if let Some(batches) = &self.batches {
             batches.set(&batches.as_detached_tensor().affine(1.0, 1.0)?)?;
+        }
+        if let Some(kept) = &self.kept {
+            kept.forget();
         }
         Ok(())
     }
@@ -229,20 +242,23 @@ impl BatchNorm1d {
         let BatchNormConfig { eps, momentum, .. } = config;
         check(eps >= 0.0 && eps.is_finite(), "eps", "0 or more", eps)?;
         check((0.0..=1.0).contains(&momentum), "momentum", "between 0 and 1", momentum)?;
+        let (weight, constant_weight) = own(vb.get_with_hints(channels, "weight", Init::Const(1.0))?)?;
+        let (bias, constant_bias) = own(vb.get_with_hints(channels, "bias", Init::Const(0.0))?)?;
+        let constant = constant_weight && constant_bias;
         let running = match config.statistics {
-            Statistics::Joint => vec![Running::new(channels, &vb)?],
+            Statistics::Joint => vec![Running::new(channels, constant, &vb)?],
             Statistics::PerDomain(domains) => {
                 check(domains > 0, "the number of domains", "1 or more", 0.0)?;
                 (0..domains)
-                    .map(|k| Running::of_domain(channels, &vb.pp("domain").pp(k)))
+                    .map(|k| Running::of_domain(channels, constant, &vb.pp("domain").pp(k)))
                     .collect::<Result<_>>()?
             }
         };
         Ok(Self {
             channels,
             config,
-            weight: vb.get_with_hints(channels, "weight", Init::Const(1.0))?,
-            bias: vb.get_with_hints(channels, "bias", Init::Const(0.0))?,
+            weight,
+            bias,
             running,
         })
     }
@@ -347,9 +363,8 @@ impl BatchNorm1d {
                 Ok(y)
             }
             Pass::Eval { domain } => {
-                let plan = Plan::new(x, std::iter::once(0..batch).collect())?;
-                let moments = self.running_of(domain)?.moments().to_values()?;
-                apply(BatchNorm::given(plan, moments, eps, relu))
+                let constants = self.constants(x.dtype(), domain)?;
+                apply(self.fixed(&constants, x.dims3()?, relu))
             }
         }
     }
