@@ -114,6 +114,8 @@ impl Conv1d {
         }
         let between = applied.detached();
         let inner = applied.signal(x, y.clone())?;
-        norm.signal(norm.fixed(&constants, shape, relu), &inner, y, move || between.values(None))
+        norm.signal(norm.fixed(&constants, shape, relu), &inner, y, move || {
+            between.values(None)
+        })
     }
 }

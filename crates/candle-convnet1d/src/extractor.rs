@@ -42,7 +42,7 @@ pub trait Extractor: Send + Sync {
 
     /// [`forward`](Self::forward) in inference on `domain`, with the same bits: in the pool of threads, a few rows at a time.
     fn infer(&self, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
-        shares::by_rows(x, 0, |x| self.forward(x, Pass::Eval { domain }))
+        shares::by_rows(x, |x| self.forward(x, Pass::Eval { domain }))
     }
 }
 

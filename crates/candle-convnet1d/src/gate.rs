@@ -3,6 +3,7 @@ use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::{Reader, for_float, has_kernels, output, values, write_rows, write_rows_and};
+use crate::conv::own;
 use crate::vectorised::vectorised;
 use crate::{composed, global_avg_pool1d, lanes, relu};
 
@@ -113,8 +114,8 @@ impl Pointwise {
     )]
     fn new(c_in: usize, c_out: usize, init: Init, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            weight: vb.get_with_hints((c_out, c_in, 1), "weight", init)?,
-            bias: vb.get_with_hints(c_out, "bias", Init::Const(0.0))?,
+            weight: own(vb.get_with_hints((c_out, c_in, 1), "weight", init)?)?.0,
+            bias: own(vb.get_with_hints(c_out, "bias", Init::Const(0.0))?)?.0,
         })
     }
 

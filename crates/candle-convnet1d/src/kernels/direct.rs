@@ -233,7 +233,11 @@ impl<T: Real> Plan<'_, T> {
             let together = samples > 1;
             let panels = &*panels;
             for phase in &self.phases {
-                let stripes = if together { phase.length.max(1) } else { self.stripes(phase.length) };
+                let stripes = if together {
+                    phase.length.max(1)
+                } else {
+                    self.stripes(phase.length)
+                };
                 for at in (0..phase.length).step_by(stripes) {
                     for span in spans(self.outputs) {
                         for (sample, panel) in panels.chunks_exact(size).enumerate() {
@@ -358,8 +362,7 @@ pub(crate) fn forward<T: Real>(
         Cut::Samples(_) => (s.l_out, false),
         Cut::Pieces { positions, .. } => (positions, true),
     };
-    let in_place =
-        few && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in) && s.l_in.is_multiple_of(SLACK);
+    let in_place = few && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in) && s.l_in.is_multiple_of(SLACK);
     let rows = Rows::new(c, s.l_in, s.stride, outputs, taps.iter().map(|tap| tap.shift));
     let offsets = if in_place {
         Offsets::new((0..c).map(|channel| channel * s.l_in).collect())

@@ -16,7 +16,7 @@
 
 use std::ops::Range;
 
-use super::vector::Vector;
+use super::vector::{Vector, prefetch};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
@@ -31,6 +31,9 @@ pub(super) const TALL: usize = 12;
 pub(super) const MIDDLE: usize = 8;
 /// Rows of the last block, where still fewer exist.
 pub(super) const LOW: usize = 4;
+
+/// Terms whose weights are asked for ahead of their use.
+const AHEAD: usize = 24;
 
 /// Part of the rows of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,6 +319,10 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                 for j in 0..J {
                     sums[m][j] = w.times_plus(x[j], sums[m][j]);
                 }
+            }
+            // weights of one window come from memory, once: the processor by itself asks for them too late
+            if M == TALL {
+                prefetch(weight.wrapping_add(M * AHEAD));
             }
             weight = weight.add(M);
         }

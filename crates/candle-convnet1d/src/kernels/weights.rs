@@ -38,11 +38,7 @@ pub(super) fn forward_strides(c: usize, o: usize, kernel: usize) -> Strides {
 }
 
 /// The weights `(c_out, c_in / groups, kernel)` of a forward pass, packed for every input.
-pub(crate) fn packed<T: Real>(
-    weights: &[T],
-    (c_out, inputs, kernel): (usize, usize, usize),
-    groups: usize,
-) -> Vec<T> {
+pub(crate) fn packed<T: Real>(weights: &[T], (c_out, inputs, kernel): (usize, usize, usize), groups: usize) -> Vec<T> {
     let outputs = c_out / groups;
     let taps: Vec<Tap> = (0..kernel).map(|tap| Tap { tap, shift: 0 }).collect();
     let strides = forward_strides(inputs, outputs, kernel);
@@ -96,4 +92,3 @@ pub(super) fn pack_weights<T: Real>(
     }
     packed
 }
-

@@ -85,7 +85,10 @@ impl BatchNorm1d {
             None => constants.start.clone(),
             Some(bias) => {
                 let bias = bias.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-                let start = bias.iter().zip(&constants.moments).map(|(bias, moment)| bias - moment.mean);
+                let start = bias
+                    .iter()
+                    .zip(&constants.moments)
+                    .map(|(bias, moment)| bias - moment.mean);
                 Tensor::new(start.collect::<Vec<_>>(), &Device::Cpu)?.to_dtype(constants.start.dtype())?
             }
         };

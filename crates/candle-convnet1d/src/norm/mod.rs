@@ -123,17 +123,6 @@ impl Running {
         })
     }
 
-    /// Copies of those of some channels.
-    fn channels(&self, first: usize, count: usize) -> Result<Self> {
-        let part = |all: &Var| Var::from_tensor(&all.as_detached_tensor().narrow(0, first, count)?.copy()?);
-        Ok(Self {
-            mean: part(&self.mean)?,
-            var: part(&self.var)?,
-            batches: None,
-            kept: None,
-        })
-    }
-
     fn moments(&self) -> Moments {
         Moments {
             mean: self.mean.as_detached_tensor(),
@@ -396,31 +385,6 @@ impl BatchNorm1d {
             self.running[*k].update(moments, range.len() * length, &self.config)?;
         }
         Ok(())
-    }
-
-    /// Inference on the channels from `first` on alone: `(N, c, L) -> (N, c, L)`, what [`BatchNorm1d::forward`] with
-    /// [`Pass::Eval`] does to them. For networks that do not want all their channels in memory at once.
-    ///
-    /// Errors: another number of dimensions, channels that the layer does not have.
-    pub fn eval_channels(&self, x: &Tensor, first: usize, domain: Option<usize>) -> Result<Tensor> {
-        match *x.dims() {
-            [_, count, _] if first.checked_add(count).is_some_and(|end| end <= self.channels) => {
-                let part = Self {
-                    channels: count,
-                    config: self.config,
-                    weight: self.weight.narrow(0, first, count)?,
-                    bias: self.bias.narrow(0, first, count)?,
-                    running: vec![self.running_of(domain)?.channels(first, count)?],
-                };
-                part.forward(x, Pass::EVAL)
-            }
-            ref dims => Err(Error::Shape {
-                layer: "batch_norm",
-                expected: format!("(N, c, L), c at most {}", self.channels.saturating_sub(first)),
-                found: dims.to_vec(),
-            }
-            .into()),
-        }
     }
 
     /// The running statistics for inference on a domain.
