@@ -151,17 +151,27 @@ pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
     count: usize,
     make: impl Fn(Range<usize>) -> I + Sync,
 ) -> Vec<T> {
+    write_elements_of(count, 1, make)
+}
+
+/// The same of elements that cost as much as `work` plain ones each.
+pub(crate) fn write_elements_of<T: Float, I: Iterator<Item = T>>(
+    count: usize,
+    work: usize,
+    make: impl Fn(Range<usize>) -> I + Sync,
+) -> Vec<T> {
+    let of_task = (TASK / work.max(1)).max(1);
     let mut out = Vec::with_capacity(count);
     let spare = &mut out.spare_capacity_mut()[..count];
     let task = |(number, chunk): (usize, &mut [MaybeUninit<T>])| {
-        let first = number * TASK;
+        let first = number * of_task;
         let end = first + chunk.len();
         write_all(chunk, make(first..end));
     };
-    if count <= TASK || threads() == 1 {
+    if count <= of_task || threads() == 1 {
         task((0, spare));
     } else {
-        spare.par_chunks_mut(TASK).enumerate().for_each(task);
+        spare.par_chunks_mut(of_task).enumerate().for_each(task);
     }
     // SAFETY: the chunks of all tasks make up the first `count` elements, and `write_all` wrote
     // all of each chunk.

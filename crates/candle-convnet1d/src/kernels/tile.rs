@@ -303,8 +303,11 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
         let mut sums = [[V::zero(); J]; M];
-        for (sums, &bias) in sums.iter_mut().zip(terms.finish.bias) {
-            *sums = [V::splat(bias); J];
+        // row by row with a known number of rows: otherwise the sums start in memory
+        for m in 0..M {
+            if let Some(&bias) = terms.finish.bias.get(m) {
+                sums[m] = [V::splat(bias); J];
+            }
         }
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
@@ -348,13 +351,13 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                     let sum = if place.add { V::load(out).plus(sum) } else { sum };
                     sum.store(out);
                 } else {
-                    let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
-                    sum.store(values.as_mut_ptr());
                     let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
-                    for (i, &value) in values[..left].iter().enumerate() {
-                        let out = out.add(i);
-                        *out = if place.add { *out + value } else { value };
-                    }
+                    let sum = if place.add {
+                        V::load_first(out, left).plus(sum)
+                    } else {
+                        sum
+                    };
+                    sum.store_first(out, left);
                 }
             }
         }

@@ -4,7 +4,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 
 use super::windows::Windows;
-use crate::buffer::{Float, Reader, for_float, output, values, write_elements, write_rows_and};
+use crate::buffer::{Float, Reader, for_float, output, values, write_elements_of, write_rows_and};
 use crate::lanes;
 
 pub(super) struct AvgPool {
@@ -44,7 +44,7 @@ impl AvgPool {
     /// Means where the only window is the whole row.
     fn row_means<T: Float>(&self, x: &[T], length: usize) -> Vec<T> {
         let divisor = self.divisors[0];
-        write_elements(x.len() / length, |rows| {
+        write_elements_of(x.len() / length, length, |rows| {
             x[rows.start * length..rows.end * length]
                 .chunks_exact(length)
                 .map(move |row| T::from_f64(sum(row) / divisor))

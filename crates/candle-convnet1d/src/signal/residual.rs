@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Tensor};
 use super::gradient::{Gradient, Slot};
 use super::node::{node, one_element};
 use super::{Link, Signal};
-use crate::buffer::{Places, Reader, for_float, write_channels, write_elements};
+use crate::buffer::{Places, Reader, for_float, write_channels, write_elements_of};
 use crate::gate::scale_channels;
 use crate::lanes::fold3;
 use crate::norm::Floor;
@@ -122,7 +122,7 @@ fn gate_gradient(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let readers = [x, dy].map(Reader::new);
     for_float!(x.dtype(), T => {
         let (x, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
-        let dots = write_elements(n * c, |rows| {
+        let dots = write_elements_of(n * c, length, |rows| {
             rows.map(|row| crate::lanes::dot(&dy[row * length..][..length], &x[row * length..][..length]) as T)
         });
         Tensor::from_vec(dots, (n, c), &Device::Cpu)
