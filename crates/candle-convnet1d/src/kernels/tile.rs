@@ -276,15 +276,18 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
     terms: &Terms<'_, V::Value>,
     place: &Place<V::Value>,
 ) {
+    // for all rows, so that the sums of a tile begin in registers
+    let mut start = [<V::Value as candle_core::WithDType>::from_f64(0.0); M];
+    start.iter_mut().zip(terms.finish.bias).for_each(|(to, &bias)| *to = bias);
     let mut at = 0;
     while at < place.width {
         // SAFETY: `at` is below the width
         unsafe {
             if place.width - at > (J - 1) * V::LANES {
-                tile::<V, M, J>(span, terms, place, at);
+                tile::<V, M, J>(span, &start, terms, place, at);
                 at += J * V::LANES;
             } else {
-                tile::<V, M, 1>(span, terms, place, at);
+                tile::<V, M, 1>(span, &start, terms, place, at);
                 at += V::LANES;
             }
         }
@@ -295,6 +298,7 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
 #[inline(always)]
 unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     span: Span,
+    start: &[V::Value; M],
     terms: &Terms<'_, V::Value>,
     place: &Place<V::Value>,
     at: usize,
@@ -302,13 +306,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
     // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
-        let mut sums = [[V::zero(); J]; M];
-        // row by row with a known number of rows: otherwise the sums start in memory
-        for m in 0..M {
-            if let Some(&bias) = terms.finish.bias.get(m) {
-                sums[m] = [V::splat(bias); J];
-            }
-        }
+        let mut sums = start.map(|bias| [V::splat(bias); J]);
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
         for &offset in &terms.offsets.starts[..terms.count] {
