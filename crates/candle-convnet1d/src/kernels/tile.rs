@@ -278,7 +278,10 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
 ) {
     // for all rows, so that the sums of a tile begin in registers
     let mut start = [<V::Value as candle_core::WithDType>::from_f64(0.0); M];
-    start.iter_mut().zip(terms.finish.bias).for_each(|(to, &bias)| *to = bias);
+    start
+        .iter_mut()
+        .zip(terms.finish.bias)
+        .for_each(|(to, &bias)| *to = bias);
     let mut at = 0;
     while at < place.width {
         // SAFETY: `at` is below the width

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::kernels::{Moment, Plan};
+use super::kernels::Plan;
 use super::op::BatchNorm;
+use super::statistics::Moment;
 use super::{BatchNorm1d, Running};
 use crate::conv_signal::Behind;
 use crate::signal::Signal;

@@ -14,11 +14,13 @@ use crate::{Error, Pass, composed, relu};
 mod behind;
 mod kernels;
 mod op;
+mod statistics;
 
 use behind::Kept;
 pub(crate) use kernels::Floor;
-use kernels::{Moment, Plan};
+use kernels::Plan;
 use op::BatchNorm;
+use statistics::Moment;
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.
