@@ -1,5 +1,5 @@
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::{Reader, for_float, has_kernels, output, values, write_rows, write_rows_and};
@@ -124,8 +124,58 @@ impl Pointwise {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.squeeze(2)?.t()?.contiguous()?;
-        x.contiguous()?.matmul(&weight)?.broadcast_add(&self.bias)
+        let weight = self.weight.squeeze(2)?;
+        if has_kernels(x) && x.dims().get(1) == Some(&weight.dim(1)?) {
+            return x
+                .contiguous()?
+                .apply_op3(&weight.contiguous()?, &self.bias.contiguous()?, Affine);
+        }
+        x.contiguous()?
+            .matmul(&weight.t()?.contiguous()?)?
+            .broadcast_add(&self.bias)
+    }
+}
+
+/// `x weight^T + bias` of `x` `(N, inputs)`, `weight` `(outputs, inputs)` and `bias` `(outputs,)`, with the bits that it has
+/// outside of candle's graph.
+struct Affine;
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, inputs) = x_layout.shape().dims2()?;
+        let outputs = weight_layout.dims()[0];
+        for_float!(x.dtype(), T => {
+            let x = values::<T>(x, x_layout)?;
+            let weight = values::<T>(weight, weight_layout)?;
+            let bias = values::<T>(bias, bias_layout)?;
+            let (y, _) = write_rows_and(n, outputs, inputs * outputs, |row, y, (): &mut ()| {
+                affine(weight, bias, &x[row * inputs..][..inputs], y);
+            });
+            Ok(output::<T>(y, (n, outputs)))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(dy.matmul(weight)?), Some(dy.t()?.matmul(x)?), Some(dy.sum(0)?)))
     }
 }
 
