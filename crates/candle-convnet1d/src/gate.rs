@@ -85,9 +85,13 @@ impl SeGate {
             let (scale, _) = write_rows_and(n, channels, work, |row, scale, (): &mut ()| {
                 let mut hidden = vec![0.0 as T; reduced];
                 affine(w1, b1, &x[row * channels..][..channels], &mut hidden);
-                hidden.iter_mut().for_each(|h| *h = if *h <= 0.0 { 0.0 } else { *h });
+                for h in &mut hidden {
+                    *h = if *h <= 0.0 { 0.0 } else { *h };
+                }
                 affine(w2, b2, &hidden, scale);
-                scale.iter_mut().for_each(|s| *s = 1.0 / (1.0 + (-*s).exp()));
+                for s in scale {
+                    *s = 1.0 / (1.0 + (-*s).exp());
+                }
             });
             Tensor::from_vec(scale, (n, channels), &Device::Cpu)
         })
