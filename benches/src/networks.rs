@@ -108,7 +108,8 @@ impl Network {
     }
 }
 
-/// Training of one network on one batch that stays.
+/// Training of one network on one batch that stays. Steps run in the pool of threads, where a layer that is shared out costs
+/// no change of threads.
 pub struct Training {
     network: Dann<Box<dyn Extractor>>,
     optimiser: Optimiser,
@@ -157,16 +158,20 @@ impl Training {
 
     /// Forward, mean cross-entropy, backward, Adam, on the sources. The loss.
     pub fn source_step(&mut self) -> Result<f32> {
-        let losses = self.network.source_step(&self.batch.sources, 0, self.step)?;
-        self.descend(&losses.total)
+        rayon::scope(|_| {
+            let losses = self.network.source_step(&self.batch.sources, 0, self.step)?;
+            self.descend(&losses.total)
+        })
     }
 
     /// The same with the domain head, on all rows.
     pub fn adversarial_step(&mut self) -> Result<f32> {
-        let losses = self
-            .network
-            .adversarial_step(&self.batch, self.reversal, 0, self.step)?;
-        self.descend(&losses.total)
+        rayon::scope(|_| {
+            let losses = self
+                .network
+                .adversarial_step(&self.batch, self.reversal, 0, self.step)?;
+            self.descend(&losses.total)
+        })
     }
 
     fn descend(&mut self, loss: &Tensor) -> Result<f32> {

@@ -11,6 +11,8 @@ use std::ops::Range;
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
 use rayon::prelude::*;
 
+use crate::shares::threads;
+
 /// The number types that the kernels are written for.
 pub(crate) trait Float: WithDType {
     fn is_nan(self) -> bool;
@@ -131,7 +133,7 @@ pub(crate) fn write_rows_and<T: Float, V: Clone + Default + Send>(
             fill(number * rows_per_task + i, zeroed(row), extra);
         }
     };
-    if rows * work < FEW {
+    if rows * work < FEW || threads() == 1 {
         let tasks = spare.chunks_mut(rows_per_task * width);
         tasks.zip(extra.chunks_mut(rows_per_task)).enumerate().for_each(task);
     } else {
@@ -162,7 +164,7 @@ pub(crate) fn write_elements<T: Float, I: Iterator<Item = T>>(
         let end = first + chunk.len();
         write_all(chunk, make(first..end));
     };
-    if count * work < FEW {
+    if count * work < FEW || threads() == 1 {
         spare.chunks_mut(per_task).enumerate().for_each(task);
     } else {
         spare.par_chunks_mut(per_task).enumerate().for_each(task);
@@ -195,7 +197,7 @@ pub(crate) fn write_stretches<T: Float>(
         );
         assert_eq!(written.get(), length, "a stretch is written in full");
     };
-    if count * work < FEW {
+    if count * work < FEW || threads() == 1 {
         spare.chunks_mut(per_task).enumerate().for_each(task);
     } else {
         spare.par_chunks_mut(per_task).enumerate().for_each(task);
@@ -223,7 +225,7 @@ pub(crate) fn write_row_iters<T: Float, I: Iterator<Item = T>>(
             write_all(row, make(number * rows_per_task + i));
         }
     };
-    if rows * width < FEW {
+    if rows * width < FEW || threads() == 1 {
         spare.chunks_mut(rows_per_task * width).enumerate().for_each(task);
     } else {
         spare.par_chunks_mut(rows_per_task * width).enumerate().for_each(task);
@@ -284,7 +286,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
         prepared
     };
     let tasks = channels.div_ceil(block);
-    let prepared = if total < FEW || tasks == 1 {
+    let prepared = if total < FEW || tasks == 1 || threads() == 1 {
         (0..tasks).map(task).collect()
     } else {
         (0..tasks).into_par_iter().map(task).collect()

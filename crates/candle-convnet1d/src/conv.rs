@@ -1,16 +1,18 @@
 //! The convolution: the layer, the function and its place in candle's graph.
 
+use std::sync::{Arc, OnceLock};
+
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Module, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Module, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder, init};
 
 use crate::InstructionSet;
 use crate::buffer::{Reader, for_float, has_cuda_kernels, has_kernels, output, values};
 use crate::composed;
 use crate::error::Error;
-use crate::kernels::{self, Finish, Sizes};
+use crate::kernels::{self, Finish, Sizes, Weights};
 use crate::padding::Padding;
 use crate::pool::dims3;
 
@@ -76,11 +78,16 @@ impl Default for Conv1dConfig {
 }
 
 /// A convolution layer: `(N, c_in, L)` to `(N, c_out, L_out)`, see [`conv1d`].
+///
+/// Where its parameters come as plain tensors, not as variables, it has copies of them, and its weights are laid out for
+/// the kernels once.
 #[derive(Clone, Debug)]
 pub struct Conv1d {
     weight: Tensor,
     bias: Option<Tensor>,
     config: Conv1dConfig,
+    /// Of weights that never change: as the kernels read them, from the first pass on.
+    packed: Option<Arc<OnceLock<Tensor>>>,
 }
 
 impl Conv1d {
@@ -117,7 +124,14 @@ impl Conv1d {
             .bias
             .then(|| vb.get_with_hints(c_out, "bias", Init::Const(0.0)))
             .transpose()?;
-        Ok(Self { weight, bias, config })
+        let (weight, constant) = own(weight)?;
+        let packed = (constant && has_kernels(&weight)).then(Arc::default);
+        Ok(Self {
+            weight,
+            bias: bias.map(|bias| own(bias).map(|(bias, _)| bias)).transpose()?,
+            config,
+            packed,
+        })
     }
 
     /// The weight `(c_out, c_in / groups, kernel)`.
@@ -140,6 +154,17 @@ impl Module for Conv1d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         conv1d(x, &self.weight, self.bias.as_ref(), self.params())
     }
+}
+
+/// A parameter as a layer keeps it, and whether it never changes.
+///
+/// Variables change. So does a tensor that shares its memory with one (`Var::as_detached_tensor`) or that is handed to an
+/// operation in place: a layer that computes something of its parameters once needs a copy that is its own.
+pub(crate) fn own(parameter: Tensor) -> Result<(Tensor, bool)> {
+    if parameter.track_op() {
+        return Ok((parameter, false));
+    }
+    Ok((parameter.force_contiguous()?, true))
 }
 
 /// 1-D convolution (cross-correlation, as everywhere in this field) of `x` `(N, c_in, L)` with
@@ -185,7 +210,25 @@ impl Conv1d {
             x: x.clone(),
             weight: self.weight.contiguous()?,
             bias: bias.map(Tensor::contiguous).transpose()?,
+            packed: self.packed()?,
         })
+    }
+
+    /// The weights as the kernels read them, where they never change.
+    fn packed(&self) -> Result<Option<Tensor>> {
+        let Some(cell) = &self.packed else {
+            return Ok(None);
+        };
+        if let Some(packed) = cell.get() {
+            return Ok(Some(packed.clone()));
+        }
+        let reader = Reader::new(&self.weight);
+        let packed = for_float!(self.weight.dtype(), T => {
+            let packed = kernels::packed::<T>(reader.values()?, self.weight.dims3()?, self.config.groups);
+            let count = packed.len();
+            Tensor::from_vec(packed, count, &Device::Cpu)?
+        });
+        Ok(Some(cell.get_or_init(|| packed).clone()))
     }
 
     fn params(&self) -> Conv1dParams {
@@ -318,6 +361,8 @@ pub(crate) struct Applied {
     pub x: Tensor,
     pub weight: Tensor,
     pub bias: Option<Tensor>,
+    /// The weights as the kernels read them, where they are at hand.
+    pub packed: Option<Tensor>,
 }
 
 /// The convolution as an operation of candle's graph, of contiguous tensors.
@@ -338,7 +383,8 @@ impl Conv1dOp {
         let s = &self.sizes;
         for_float!(x.dtype(), T => {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
-            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, values::<T>(w, lw)?, Finish::bias(bias));
+            let weights = Weights::Plain(values::<T>(w, lw)?);
+            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, weights, Finish::bias(bias));
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }

@@ -4,7 +4,7 @@ use candle_core::{Device, Result, Tensor};
 
 use crate::buffer::{Reader, for_float};
 use crate::conv::{Applied, LAYER};
-use crate::kernels::{self, Finish};
+use crate::kernels::{self, Finish, Weights};
 use crate::signal::Signal;
 use crate::{BatchNorm1d, Conv1d};
 
@@ -21,7 +21,7 @@ impl Applied {
     /// The output, `(N, c_out, L_out)`.
     fn values(&self, behind: Option<&Behind>) -> Result<Tensor> {
         let s = &self.op.sizes;
-        let readers = [&self.x, &self.weight].map(Reader::new);
+        let readers = [&self.x, self.packed.as_ref().unwrap_or(&self.weight)].map(Reader::new);
         let bias = self.bias.as_ref().map(Reader::new);
         let behind_readers = behind.map(|behind| [&behind.start, &behind.scale, &behind.shift].map(Reader::new));
         for_float!(self.x.dtype(), T => {
@@ -34,7 +34,11 @@ impl Applied {
                 },
                 _ => Finish::bias(bias.as_ref().map(Reader::values::<T>).transpose()?),
             };
-            let y = kernels::forward(s, self.op.isa, readers[0].values()?, readers[1].values()?, finish);
+            let weights = match self.packed {
+                Some(_) => Weights::Packed(readers[1].values()?),
+                None => Weights::Plain(readers[1].values()?),
+            };
+            let y = kernels::forward(s, self.op.isa, readers[0].values()?, weights, finish);
             Tensor::from_vec(y, (s.n, s.c_out, s.l_out), &Device::Cpu)
         })
     }
@@ -47,6 +51,7 @@ impl Applied {
             x: input,
             weight,
             bias,
+            packed: _,
         } = self;
         let tracked = x.is_tracked();
         let Some(bias) = bias else {
@@ -71,7 +76,13 @@ impl Applied {
             x: self.x.detach(),
             weight: self.weight.detach(),
             bias: self.bias.as_ref().map(Tensor::detach),
+            packed: self.packed.clone(),
         }
+    }
+
+    /// Whether the backward pass has anything to do.
+    fn is_tracked(&self) -> bool {
+        self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op)
     }
 }
 
@@ -95,10 +106,16 @@ impl Conv1d {
         let applied = self.applied(x.values())?;
         let sizes = applied.op.sizes;
         let shape = (sizes.n, sizes.c_out, sizes.l_out);
-        let (behind, fixed) = norm.behind(applied.bias.as_ref(), shape, x.values().dtype(), domain, relu)?;
+        let constants = norm.constants(x.values().dtype(), domain)?;
+        let behind = norm.behind(&constants, applied.bias.as_ref(), shape, relu)?;
         let y = applied.values(Some(&behind))?;
+        if !(x.is_tracked() || applied.is_tracked() || norm.is_tracked()) {
+            return Ok(x.untracked(y));
+        }
         let between = applied.detached();
         let inner = applied.signal(x, y.clone())?;
-        norm.signal(fixed, &inner, y, move || between.values(None))
+        norm.signal(norm.fixed(&constants, shape, relu), &inner, y, move || {
+            between.values(None)
+        })
     }
 }

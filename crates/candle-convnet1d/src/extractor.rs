@@ -1,5 +1,7 @@
 use candle_core::{Result, Tensor};
 
+use crate::shares;
+
 /// How a network is being run: what batch norm and dropout need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass<'a> {
@@ -31,12 +33,17 @@ impl Pass<'_> {
 }
 
 /// A network that turns windows into features.
-pub trait Extractor {
+pub trait Extractor: Send + Sync {
     /// Features `(batch, feature_len)` of windows `(batch, channels, length)`.
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor>;
 
     /// Number of features of a window of `length` samples.
     fn feature_len(&self, length: usize) -> usize;
+
+    /// [`forward`](Self::forward) in inference on `domain`, with the same bits: in the pool of threads, a few rows at a time.
+    fn infer(&self, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
+        shares::by_rows(x, |x| self.forward(x, Pass::Eval { domain }))
+    }
 }
 
 impl<E: Extractor + ?Sized> Extractor for Box<E> {
@@ -46,5 +53,9 @@ impl<E: Extractor + ?Sized> Extractor for Box<E> {
 
     fn feature_len(&self, length: usize) -> usize {
         (**self).feature_len(length)
+    }
+
+    fn infer(&self, x: &Tensor, domain: Option<usize>) -> Result<Tensor> {
+        (**self).infer(x, domain)
     }
 }

@@ -1,10 +1,11 @@
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::{
     Places, Reader, for_float, has_kernels, output, rows_per_task, values, write_channels, write_rows_and,
 };
+use crate::conv::own;
 use crate::vectorised::vectorised;
 use crate::{composed, global_avg_pool1d, lanes, relu};
 
@@ -54,8 +55,48 @@ impl SeGate {
 
     /// The factor of each channel, `(N, C)`, by the means of all.
     pub(crate) fn scale(&self, means: &Tensor) -> Result<Tensor> {
+        let tracked = means.track_op() || [&self.reduce, &self.expand].iter().any(|layer| layer.is_tracked());
+        if has_kernels(means) && !tracked {
+            return self.constant_scale(means);
+        }
         let hidden = relu(&self.reduce.forward(means)?)?;
         candle_nn::ops::sigmoid(&self.expand.forward(&hidden)?)
+    }
+
+    /// [`scale`](Self::scale) without a place in candle's graph, in one go.
+    fn constant_scale(&self, means: &Tensor) -> Result<Tensor> {
+        let (n, channels) = means.dims2()?;
+        let reduced = self.reduce.weight.dim(0)?;
+        let means = means.contiguous()?;
+        if self.reduce.weight.dim(1)? != channels {
+            return self.reduce.forward(&means); // the error
+        }
+        let parameters = [&self.reduce, &self.expand].map(|layer| [layer.weight.contiguous(), layer.bias.contiguous()]);
+        let [[w1, b1], [w2, b2]] = parameters;
+        let (w1, b1, w2, b2) = (w1?, b1?, w2?, b2?);
+        let readers = [&means, &w1, &b1, &w2, &b2].map(Reader::new);
+        for_float!(means.dtype(), T => {
+            let [x, w1, b1, w2, b2] = [
+                readers[0].values::<T>()?,
+                readers[1].values::<T>()?,
+                readers[2].values::<T>()?,
+                readers[3].values::<T>()?,
+                readers[4].values::<T>()?,
+            ];
+            let work = 2 * channels * reduced;
+            let (scale, _) = write_rows_and(n, channels, work, |row, scale, (): &mut ()| {
+                let mut hidden = vec![0.0 as T; reduced];
+                affine(w1, b1, &x[row * channels..][..channels], &mut hidden);
+                for h in &mut hidden {
+                    *h = if *h <= 0.0 { 0.0 } else { *h };
+                }
+                affine(w2, b2, &hidden, scale);
+                for s in scale {
+                    *s = 1.0 / (1.0 + (-*s).exp());
+                }
+            });
+            Tensor::from_vec(scale, (n, channels), &Device::Cpu)
+        })
     }
 }
 
@@ -79,14 +120,80 @@ impl Pointwise {
     )]
     fn new(c_in: usize, c_out: usize, init: Init, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            weight: vb.get_with_hints((c_out, c_in, 1), "weight", init)?,
-            bias: vb.get_with_hints(c_out, "bias", Init::Const(0.0))?,
+            weight: own(vb.get_with_hints((c_out, c_in, 1), "weight", init)?)?.0,
+            bias: own(vb.get_with_hints(c_out, "bias", Init::Const(0.0))?)?.0,
         })
     }
 
+    fn is_tracked(&self) -> bool {
+        self.weight.track_op() || self.bias.track_op()
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let weight = self.weight.squeeze(2)?.t()?;
-        x.contiguous()?.matmul(&weight)?.broadcast_add(&self.bias)
+        let weight = self.weight.squeeze(2)?;
+        if has_kernels(x) && x.dims().get(1) == Some(&weight.dim(1)?) {
+            return x
+                .contiguous()?
+                .apply_op3(&weight.contiguous()?, &self.bias.contiguous()?, Affine);
+        }
+        x.contiguous()?
+            .matmul(&weight.t()?.contiguous()?)?
+            .broadcast_add(&self.bias)
+    }
+}
+
+/// `x weight^T + bias` of `x` `(N, inputs)`, `weight` `(outputs, inputs)` and `bias` `(outputs,)`, with the bits that it has
+/// outside of candle's graph.
+struct Affine;
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, inputs) = x_layout.shape().dims2()?;
+        let outputs = weight_layout.dims()[0];
+        for_float!(x.dtype(), T => {
+            let x = values::<T>(x, x_layout)?;
+            let weight = values::<T>(weight, weight_layout)?;
+            let bias = values::<T>(bias, bias_layout)?;
+            let (y, _) = write_rows_and(n, outputs, inputs * outputs, |row, y, (): &mut ()| {
+                affine(weight, bias, &x[row * inputs..][..inputs], y);
+            });
+            Ok(output::<T>(y, (n, outputs)))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _bias: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(dy.matmul(weight)?), Some(dy.t()?.matmul(x)?), Some(dy.sum(0)?)))
+    }
+}
+
+vectorised! {
+    /// `weight x + bias`, row by row of the weight.
+    fn affine<T>(weight: &[T], bias: &[T], x: &[T], y: &mut [T]) {
+        if x.is_empty() {
+            return y.copy_from_slice(bias);
+        }
+        for ((y, &bias), row) in y.iter_mut().zip(bias).zip(weight.chunks_exact(x.len())) {
+            *y = bias + T::from_f64(lanes::fold3(row, x, x, |w, x, _| w * x));
+        }
     }
 }
 

@@ -85,6 +85,7 @@ mod loss;
 mod norm;
 mod padding;
 mod pool;
+mod shares;
 mod signal;
 mod vectorised;
 

@@ -109,28 +109,6 @@ fn a_domain_without_statistics_uses_those_of_domain_0() -> Result<()> {
 }
 
 #[test]
-fn a_run_of_channels_is_normalised_as_among_all() -> Result<()> {
-    let map = VarMap::new();
-    let vb = VarBuilder::from_varmap(&map, DType::F64, &Device::Cpu);
-    let norm = BatchNorm1d::new(5, per_domain(3), vb)?;
-    let mut random = Random(11);
-    // domain 2 is never trained on
-    norm.forward(&random.tensor(&[7, 5, 9], DType::F64)?, train(&[3, 4, 0]))?;
-    let x = random.tensor(&[2, 5, 4], DType::F64)?;
-    for domain in [None, Some(0), Some(1), Some(2), Some(9)] {
-        let all = norm.forward(&x, Pass::Eval { domain })?;
-        for (first, count) in [(0, 5), (0, 2), (2, 3), (4, 1)] {
-            let part = norm.eval_channels(&x.narrow(1, first, count)?, first, domain)?;
-            assert_eq!(flat(&part), flat(&all.narrow(1, first, count)?), "{domain:?} {first}");
-        }
-    }
-    let message = norm.eval_channels(&x, 1, None).unwrap_err().to_string();
-    assert!(message.contains("c at most 4"), "{message}");
-    assert!(norm.eval_channels(&x, usize::MAX, None).is_err());
-    Ok(())
-}
-
-#[test]
 fn inference_leaves_the_running_statistics_alone() -> Result<()> {
     let map = VarMap::new();
     let norm = BatchNorm1d::new(

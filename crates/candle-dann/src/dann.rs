@@ -221,7 +221,10 @@ impl<E: Extractor> Dann<E> {
 
     /// What both heads see.
     fn shared(&self, windows: &Tensor, pass: Pass) -> Result<Tensor> {
-        let features = self.extractor.forward(windows, pass)?;
+        let features = match pass {
+            Pass::Train { .. } => self.extractor.forward(windows, pass)?,
+            Pass::Eval { domain } => self.extractor.infer(windows, domain)?,
+        };
         let (rows, feature_len) = (row_count(windows), self.config.feature_len);
         if features.dims() != [rows, feature_len] {
             let found = features.dims().to_vec();

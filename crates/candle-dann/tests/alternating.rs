@@ -159,7 +159,7 @@ fn an_alternating_step_forwards_all_rows_once_however_often_the_domain_head_move
         dann.domain_head_step(&features, k).unwrap();
     }
     dann.extractor_step(&features, reversal(1.0)).unwrap();
-    let calls = dann.extractor().calls.borrow();
+    let calls = dann.extractor().calls.lock().expect("calls");
     assert_eq!(*calls, [(vec![12, CHANNELS, LENGTH], Some(vec![4, 3, 5]))]);
 }
 

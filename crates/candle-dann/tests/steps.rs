@@ -28,7 +28,7 @@ fn an_adversarial_step_forwards_all_rows_once_and_tells_the_rows_of_each_domain(
     let dann = built(&plain(4));
     dann.adversarial_step(&batch(&[4, 2], &[3, 1]).unwrap(), reversal(1.0), 0, 0)
         .unwrap();
-    let calls = dann.extractor().calls.borrow();
+    let calls = dann.extractor().calls.lock().expect("calls");
     assert_eq!(*calls, [(vec![10, CHANNELS, LENGTH], Some(vec![4, 2, 3, 1]))]);
 }
 
@@ -41,7 +41,7 @@ fn a_source_step_forwards_no_target_row_and_leaves_the_domain_head_alone() {
         .source_step(&batch(&[4, 2], &[3, 1]).unwrap().sources, 0, 0)
         .unwrap();
     assert_eq!(
-        *dann.extractor().calls.borrow(),
+        *dann.extractor().calls.lock().expect("calls"),
         [(vec![6, CHANNELS, LENGTH], Some(vec![4, 2, 0, 0]))]
     );
     assert!(losses.domain.is_none());

@@ -1,7 +1,5 @@
-use candle_convnet1d::{
-    BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Conv1dParams, Padding, Pass, Signal, conv1d,
-};
-use candle_core::{Result, Tensor};
+use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Padding, Pass, Signal};
+use candle_core::Result;
 use candle_nn::{Init, VarBuilder};
 
 /// A convolution and the batch norm after it: `(N, c_in, L) -> (N, c_out, L')`.
@@ -55,28 +53,6 @@ impl ConvNorm {
             c_in = c_out;
         }
         Ok(chain)
-    }
-
-    /// In inference, the output channels of one of `groups` equal shares, from the input `x` that this share sees.
-    pub(crate) fn eval_group(&self, x: &Tensor, group: usize, groups: usize, domain: Option<usize>) -> Result<Tensor> {
-        let Conv1dConfig {
-            stride,
-            padding,
-            dilation,
-            ..
-        } = *self.conv.config();
-        let count = self.conv.weight().dim(0)? / groups;
-        let first = group * count;
-        let weight = self.conv.weight().narrow(0, first, count)?;
-        let bias = self.conv.bias().map(|bias| bias.narrow(0, first, count)).transpose()?;
-        let params = Conv1dParams {
-            stride,
-            padding,
-            dilation,
-            groups: 1,
-        };
-        let y = conv1d(x, &weight, bias.as_ref(), params)?;
-        self.norm.eval_channels(&y, first, domain)
     }
 
     pub(crate) fn forward(&self, x: &Signal, pass: Pass) -> Result<Signal> {

@@ -2,6 +2,7 @@
 //! convolution as well, or `stride` interleaved ones.
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -9,28 +10,25 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Rows, Scratch};
-use super::tile::{Finish, Offsets, Place, Real, Span, TALL, Terms, block, padded, spans};
+use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, TALL, Terms, block, padded, spans};
+use super::weights::{Strides, Tap, Weights, forward_strides, pack_weights};
 use crate::InstructionSet;
-
-/// A tap of the kernel, and how far from the position of the output it reads.
-#[derive(Clone, Copy)]
-struct Tap {
-    tap: usize,
-    shift: isize,
-}
+use crate::shares;
 
 /// The outputs at `first`, `first` + the plan's `step` and so on: one convolution.
-struct Phase<T> {
+struct Phase<'a, T: Real> {
     first: usize,
     length: usize,
     offsets: Offsets,
     /// For each group and block of outputs, for each term, one weight for each output.
-    weights: Vec<T>,
+    weights: Cow<'a, [T]>,
 }
 
 /// The convolutions that make up a pass, and what they share.
-struct Plan<T> {
+struct Plan<'a, T: Real> {
     rows: Rows,
+    /// Whether the input serves as it lies, as panels of all its positions.
+    in_place: bool,
     /// Output channels of a group.
     outputs: usize,
     groups: usize,
@@ -38,14 +36,17 @@ struct Plan<T> {
     length: usize,
     /// From one output of a phase to the next.
     step: usize,
-    phases: Vec<Phase<T>>,
+    phases: Vec<Phase<'a, T>>,
+    cut: Cut,
 }
 
-/// Where a weight lies: `group`, `output` and `input` elements apart, taps adjacent.
-struct Strides {
-    group: usize,
-    output: usize,
-    input: usize,
+/// How the work is shared out.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// By samples: so many to a task.
+    Samples(usize),
+    /// So few samples that each group of each is cut too: into pieces of so many rows of outputs and so many positions.
+    Pieces { rows: usize, positions: usize },
 }
 
 /// Bytes of weights that stay in the second-level cache beside a panel. More are used for several
@@ -53,56 +54,70 @@ struct Strides {
 const RESIDENT: usize = 256 * 1024;
 /// Positions that make reading all the weights worth while.
 const POSITIONS: usize = 256;
-/// Below so many tasks, the outputs of a sample are shared out as well, into at least so many pieces.
+/// Below so many tasks, the outputs of a sample are shared out as well.
 const FEW: usize = 4;
-const PIECES: usize = 8;
+/// Products that are not worth a second thread.
+const SMALL: usize = 256 * 1024;
 /// Bytes of a panel that stay in the first-level cache while all outputs are computed from them.
 const NEAR: usize = 24 * 1024;
 /// The least number of positions of such a stripe; stripes are multiples of it, and whole tiles.
 const STRIPE: usize = 64;
+/// Positions of a piece are a multiple of this: whole tiles.
+const TILES: usize = 32;
 
-impl<T: Real> Plan<T> {
-    /// `phases`: first output, number of outputs, taps.
-    fn new(
-        rows: Rows,
-        (outputs, groups, length): (usize, usize, usize),
-        step: usize,
-        phases: &[(usize, usize, Vec<Tap>)],
-        weights: &[T],
-        strides: &Strides,
+impl Cut {
+    /// For `samples` samples of `groups` groups, each of them `outputs` rows of `length` positions and `terms` products
+    /// for each. `together`: whether all positions of a row are computed alike. Every cut gives the same bits.
+    fn new<T>(
+        samples: usize,
+        groups: usize,
+        (outputs, length, terms): (usize, usize, usize),
+        inputs: usize,
+        together: bool,
     ) -> Self {
-        let phases = phases.iter().map(|(first, length, taps)| {
-            let starts = (0..rows.channels)
-                .flat_map(|channel| taps.iter().map(move |tap| (channel, tap.shift)))
-                .map(|(channel, shift)| rows.offset(channel, shift));
-            Phase {
-                first: *first,
-                length: *length,
-                offsets: Offsets::new(starts.collect()),
-                weights: pack_weights(weights, rows.channels, (outputs, groups), taps, strides),
+        let heavy = outputs * terms * size_of::<T>() > RESIDENT;
+        let batch = if heavy { (POSITIONS / length.max(1)).max(1) } else { 1 };
+        if samples.div_ceil(batch) >= FEW {
+            return Self::Samples(batch);
+        }
+        let parts = shares::threads().div_ceil((samples * groups).max(1));
+        let whole = Self::Pieces {
+            rows: outputs,
+            positions: length,
+        };
+        if parts < 2 || outputs * length * terms < SMALL {
+            return whole;
+        }
+        // a piece reads all its weights, or all of its input: the smaller of the two
+        if together && outputs * terms <= inputs && length >= parts * TILES {
+            Self::Pieces {
+                rows: outputs,
+                positions: length.div_ceil(parts).next_multiple_of(TILES),
             }
-        });
-        let phases = phases.collect();
-        Self {
-            rows,
-            outputs,
-            groups,
-            length,
-            step,
-            phases,
-        }
-    }
-
-    /// Samples of a task.
-    fn batch(&self) -> usize {
-        let weights = self.phases.iter().map(|phase| phase.weights.len()).sum::<usize>() / self.groups;
-        if weights * size_of::<T>() > RESIDENT {
-            (POSITIONS / self.length.max(1)).max(1)
         } else {
-            1
+            Self::Pieces {
+                rows: outputs.div_ceil(TALL).div_ceil(parts) * TALL,
+                positions: length,
+            }
         }
     }
+}
 
+/// The start of a result, written to by several tasks.
+struct Start<T>(*mut MaybeUninit<T>);
+// SAFETY: each task writes to places of its own, see `run_pieces`
+unsafe impl<T: Send> Sync for Start<T> {}
+
+impl<T> Start<T> {
+    /// # Safety
+    /// `index` lies inside the result.
+    unsafe fn at(&self, index: usize) -> *mut MaybeUninit<T> {
+        // SAFETY: the caller's promise
+        unsafe { self.0.add(index) }
+    }
+}
+
+impl<T: Real> Plan<'_, T> {
     /// `samples` samples of outputs.
     fn run(&self, isa: InstructionSet, samples: usize, x: &[T], finish: Finish<'_, T>) -> Vec<T> {
         let sample = self.groups * self.outputs * self.length;
@@ -110,74 +125,86 @@ impl<T: Real> Plan<T> {
         if samples * sample == 0 {
             return out;
         }
-        let batch = self.batch();
-        if samples.div_ceil(batch) < FEW {
-            self.run_few(isa, &mut out.spare_capacity_mut()[..samples * sample], x, finish);
-            // SAFETY: each piece of the buffer is written in full
-            unsafe { out.set_len(samples * sample) };
-            return out;
-        }
-        out.spare_capacity_mut()[..samples * sample]
-            .par_chunks_mut(batch * sample)
-            .enumerate()
-            .for_each_init(
-                || (Scratch::new(), Scratch::new()),
-                |(panels, strided), (task, out)| {
+        assert!(x.len() >= samples * self.groups * self.rows.channels * self.rows.length);
+        let place = &mut out.spare_capacity_mut()[..samples * sample];
+        match self.cut {
+            Cut::Pieces { rows, positions } => self.run_pieces(isa, (rows, positions), place, x, finish),
+            Cut::Samples(batch) => {
+                let task = |(panels, strided): &mut (Scratch<T>, Scratch<T>),
+                            (task, out): (usize, &mut [MaybeUninit<T>])| {
                     let inputs = self.groups * self.rows.channels * self.rows.length;
-                    let x = &x[task * batch * inputs..];
-                    self.task(isa, &x[..out.len() / sample * inputs], finish, out, panels, strided);
-                },
-            );
-        // SAFETY: the chunks make up the whole buffer, and each task writes all of its chunk
+                    let x = &x[task * batch * inputs..][..out.len() / sample * inputs];
+                    self.task(isa, x, finish, out, panels, strided);
+                };
+                let scratch = || (Scratch::new(), Scratch::new());
+                if shares::threads() == 1 {
+                    let mut scratch = scratch();
+                    let tasks = place.chunks_mut(batch * sample).enumerate();
+                    tasks.for_each(|part| task(&mut scratch, part));
+                } else {
+                    let tasks = place.par_chunks_mut(batch * sample).enumerate();
+                    tasks.for_each_init(scratch, task);
+                }
+            }
+        }
+        // SAFETY: the tasks' parts make up the whole buffer, and each task writes all of its part
         unsafe { out.set_len(samples * sample) };
         out
     }
 
-    /// So few samples that tasks share the outputs of one: each packs its input anew.
-    fn run_few(&self, isa: InstructionSet, out: &mut [MaybeUninit<T>], x: &[T], finish: Finish<'_, T>) {
+    /// Pieces of so many rows and positions of each group of each sample.
+    fn run_pieces(
+        &self,
+        isa: InstructionSet,
+        (rows, positions): (usize, usize),
+        out: &mut [MaybeUninit<T>],
+        x: &[T],
+        finish: Finish<'_, T>,
+    ) {
         let group_in = self.rows.channels * self.rows.length;
         let group_out = self.outputs * self.length;
         let groups = out.len() / group_out;
-        let parts = PIECES.div_ceil(groups);
-        let rows = self.outputs.div_ceil(parts).next_multiple_of(TALL);
-        let mut pieces: Vec<_> = out
-            .chunks_mut(group_out)
-            .enumerate()
-            .flat_map(|(number, out)| {
-                let parts = out.chunks_mut(rows * self.length).enumerate();
-                parts.map(move |(part, out)| (number, part * rows, out))
-            })
-            .collect();
-        // many groups: some of them are one task
-        let least = pieces.len().div_ceil(PIECES);
-        pieces.par_iter_mut().with_min_len(least).for_each_init(
-            || (Scratch::new(), Scratch::new()),
-            |(panels, strided), (number, first, out)| {
-                let g = *number % self.groups;
+        let (by_rows, by_positions) = (self.outputs.div_ceil(rows), self.length.div_ceil(positions));
+        let start = Start(out.as_mut_ptr());
+        let piece = |(panels, strided): &mut (Scratch<T>, Scratch<T>), number: usize| {
+            let (number, from) = (number / by_positions, number % by_positions * positions);
+            let (number, first) = (number / by_rows, number % by_rows * rows);
+            let g = number % self.groups;
+            let x = &x[number * group_in..][..group_in];
+            let (panel, before) = if self.in_place {
+                (x, 0)
+            } else {
                 let panel = panels.take(self.rows.size());
-                self.rows.pack(&x[*number * group_in..][..group_in], panel);
-                let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
-                let end = *first + out.len() / self.length;
-                for phase in &self.phases {
-                    let stripes = self.stripes(phase.length);
-                    for at in (0..phase.length).step_by(stripes) {
-                        for span in spans(self.outputs).filter(|span| (*first..end).contains(&span.first)) {
-                            let positions = at..(at + stripes).min(phase.length);
-                            self.block(
-                                isa,
-                                (g, span),
-                                phase,
-                                panel,
-                                finish,
-                                positions,
-                                (*first, &mut **out),
-                                strided,
-                            );
+                self.rows.pack(x, from, panel);
+                (&*panel, from)
+            };
+            let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
+            for phase in &self.phases {
+                let end = (from + positions).min(phase.length);
+                let stripes = self.stripes(end - from.min(end));
+                for at in (from..end).step_by(stripes) {
+                    for span in spans(self.outputs).filter(|span| (first..first + rows).contains(&span.first)) {
+                        let stripe = at..(at + stripes).min(end);
+                        // SAFETY: the group's place; no other piece has these rows at these positions
+                        unsafe {
+                            let out = start.at(number * group_out);
+                            self.block(isa, (g, span), phase, (panel, before), finish, stripe, out, strided);
                         }
                     }
                 }
-            },
-        );
+            }
+        };
+        let pieces = groups * by_rows * by_positions;
+        let terms: usize = self.phases.iter().map(|phase| phase.offsets.len() * phase.length).sum();
+        let threads = shares::threads();
+        let scratch = || (Scratch::new(), Scratch::new());
+        if threads == 1 || pieces == 1 || groups * self.outputs * terms < SMALL {
+            let mut scratch = scratch();
+            (0..pieces).for_each(|number| piece(&mut scratch, number));
+        } else {
+            let pieces = (0..pieces).into_par_iter().with_min_len(pieces.div_ceil(threads));
+            pieces.for_each_init(scratch, piece);
+        }
     }
 
     /// All outputs of some samples.
@@ -195,40 +222,32 @@ impl<T: Real> Plan<T> {
         let samples = out.len() / (self.groups * group_out);
         let size = self.rows.size();
         let panels = panels.take(samples * size);
+        let out = Start(out.as_mut_ptr());
         for g in 0..self.groups {
             for (sample, panel) in panels.chunks_exact_mut(size).enumerate() {
-                self.rows
-                    .pack(&x[(sample * self.groups + g) * group_in..][..group_in], panel);
+                let x = &x[(sample * self.groups + g) * group_in..][..group_in];
+                self.rows.pack(x, 0, panel);
             }
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
             // weights that do not stay in the cache serve all samples before the next block of them
             let together = samples > 1;
             let panels = &*panels;
             for phase in &self.phases {
-                let stripes = self.stripes(phase.length);
-                if together {
-                    for span in spans(self.outputs) {
-                        for (sample, panel) in panels.chunks_exact(size).enumerate() {
-                            let out = &mut out[(sample * self.groups + g) * group_out..][..group_out];
-                            self.block(isa, (g, span), phase, panel, finish, 0..phase.length, (0, out), strided);
-                        }
-                    }
-                    continue;
-                }
-                let out = &mut out[g * group_out..][..group_out];
+                let stripes = if together {
+                    phase.length.max(1)
+                } else {
+                    self.stripes(phase.length)
+                };
                 for at in (0..phase.length).step_by(stripes) {
                     for span in spans(self.outputs) {
-                        let positions = at..(at + stripes).min(phase.length);
-                        self.block(
-                            isa,
-                            (g, span),
-                            phase,
-                            panels,
-                            finish,
-                            positions,
-                            (0, &mut *out),
-                            strided,
-                        );
+                        for (sample, panel) in panels.chunks_exact(size).enumerate() {
+                            let positions = at..(at + stripes).min(phase.length);
+                            // SAFETY: the place of a group, which is this task's
+                            unsafe {
+                                let out = out.at((sample * self.groups + g) * group_out);
+                                self.block(isa, (g, span), phase, (panel, 0), finish, positions, out, strided);
+                            }
+                        }
                     }
                 }
             }
@@ -245,22 +264,25 @@ impl<T: Real> Plan<T> {
         }
     }
 
-    /// Some positions of a block of output rows of one group of one sample. `out` holds rows of that group from
-    /// number `first` on.
+    /// Some positions of a block of output rows of one group of one sample, from a panel whose first output has the number
+    /// `before`.
+    ///
+    /// # Safety
+    /// `out` is the start of that group's rows, `outputs` of them, and nobody else uses these positions of these rows
+    /// meanwhile.
     #[allow(clippy::too_many_arguments, reason = "the five loops around it")]
-    fn block(
+    unsafe fn block(
         &self,
         isa: InstructionSet,
         (g, span): (usize, Span),
         phase: &Phase<T>,
-        panel: &[T],
+        (panel, before): (&[T], usize),
         finish: Finish<'_, T>,
         positions: Range<usize>,
-        (first, out): (usize, &mut [MaybeUninit<T>]),
+        out: *mut MaybeUninit<T>,
         strided: &mut Scratch<T>,
     ) {
-        let out = &mut out[(span.first - first) * self.length..];
-        assert!(out.len() >= span.rows * self.length && phase.length <= self.length);
+        assert!(phase.length <= self.length && phase.first + (phase.length.max(1) - 1) * self.step < self.length);
         assert!(positions.end <= phase.length && span.first + span.rows <= self.outputs);
         let count = phase.offsets.len();
         // all blocks before the last one of a group are full
@@ -269,24 +291,25 @@ impl<T: Real> Plan<T> {
             weights,
             offsets: &phase.offsets,
             count,
-            panel: panel.get(positions.start..).unwrap_or(&[]),
+            panel: panel.get(positions.start - before..).unwrap_or(&[]),
             finish: finish.rows(span.first..span.first + span.rows),
         };
         let width = positions.len();
+        if width == 0 {
+            return;
+        }
+        // SAFETY: the first of the rows, which lie inside the group
+        let out = unsafe { out.add(span.first * self.length) };
         if self.phases.len() == 1 {
-            let out = &mut out[positions.start..];
-            assert!(out.len() >= (span.rows - 1) * self.length + width);
             let place = Place {
-                first: out.as_mut_ptr().cast::<T>(),
+                // SAFETY: inside the row
+                first: unsafe { out.add(positions.start) }.cast::<T>(),
                 stride: self.length,
                 width,
                 add: false,
             };
-            // SAFETY: `out` is borrowed exclusively and holds all rows; the machine has `isa`
+            // SAFETY: the caller's promise; the machine has `isa`
             unsafe { block(isa, span, &terms, &place) };
-            return;
-        }
-        if width == 0 {
             return;
         }
         let rows = strided.take(span.rows * width);
@@ -296,64 +319,27 @@ impl<T: Real> Plan<T> {
             width,
             add: false,
         };
-        // SAFETY: as above, `rows` in place of `out`
+        // SAFETY: `rows` is borrowed exclusively and holds all rows; the machine has `isa`
         unsafe { block(isa, span, &terms, &place) };
-        let out = out.chunks_exact_mut(self.length);
-        for (out, row) in out.zip(rows.chunks_exact(width)) {
-            let out = &mut out[phase.first + positions.start * self.step..];
-            for (out, &value) in out.iter_mut().step_by(self.step).zip(row) {
-                out.write(value);
+        for (m, row) in rows.chunks_exact(width).enumerate() {
+            for (&value, position) in row.iter().zip(positions.clone()) {
+                let at = m * self.length + phase.first + position * self.step;
+                // SAFETY: the row has this position, as asserted above
+                unsafe { out.add(at).write(MaybeUninit::new(value)) };
             }
         }
     }
 }
 
-/// The weights in the order in which the inner loop reads them.
-fn pack_weights<T: Real>(
-    weights: &[T],
-    inputs: usize,
-    (outputs, groups): (usize, usize),
-    taps: &[Tap],
-    strides: &Strides,
-) -> Vec<T> {
-    let terms = inputs * taps.len();
-    let mut packed = vec![T::zero(); groups * padded(outputs) * terms];
-    let spans: Vec<Span> = (0..groups)
-        .flat_map(|g| {
-            spans(outputs).map(move |span| Span {
-                first: g * outputs + span.first,
-                ..span
-            })
-        })
-        .collect();
-    let mut places = Vec::with_capacity(spans.len());
-    let mut rest = &mut packed[..];
-    for span in spans {
-        let (place, others) = rest.split_at_mut(span.height * terms);
-        places.push((span, place));
-        rest = others;
+/// For each channel and tap, where in a panel it starts.
+fn offsets(rows: &Rows, taps: &[Tap]) -> Offsets {
+    let of_taps: Vec<usize> = taps.iter().map(|tap| rows.offset(tap.shift)).collect();
+    let mut starts = Vec::with_capacity(rows.channels * taps.len());
+    for channel in 0..rows.channels {
+        let start = channel * rows.channel_stride();
+        starts.extend(of_taps.iter().map(|offset| start + offset));
     }
-    let pack = |(span, place): (Span, &mut [T])| {
-        if terms == 0 {
-            return;
-        }
-        let (g, first) = (span.first / outputs, span.first % outputs);
-        // row by row of the weights, as they lie
-        for m in 0..span.rows {
-            let row = &weights[g * strides.group + (first + m) * strides.output..];
-            for input in 0..inputs {
-                for (k, tap) in taps.iter().enumerate() {
-                    place[(input * taps.len() + k) * span.height + m] = row[input * strides.input + tap.tap];
-                }
-            }
-        }
-    };
-    if terms * outputs * groups > 64 * 1024 {
-        places.into_par_iter().for_each(pack);
-    } else {
-        places.into_iter().for_each(pack);
-    }
-    packed
+    Offsets::new(starts)
 }
 
 /// The forward pass.
@@ -361,7 +347,7 @@ pub(crate) fn forward<T: Real>(
     s: &Sizes,
     isa: InstructionSet,
     x: &[T],
-    weights: &[T],
+    weights: Weights<'_, T>,
     finish: Finish<'_, T>,
 ) -> Vec<T> {
     let (c, o) = s.group();
@@ -371,20 +357,40 @@ pub(crate) fn forward<T: Real>(
             shift: (tap * s.dilation) as isize - s.padding as isize,
         })
         .collect();
-    let rows = Rows::new(c, s.l_in, s.stride, s.l_out, taps.iter().map(|tap| tap.shift));
-    let strides = Strides {
-        group: o * c * s.kernel,
-        output: c * s.kernel,
-        input: s.kernel,
+    let cut = Cut::new::<T>(s.n, s.groups, (o, s.l_out, c * s.kernel), c * s.l_in, true);
+    let (outputs, few) = match cut {
+        Cut::Samples(_) => (s.l_out, false),
+        Cut::Pieces { positions, .. } => (positions, true),
     };
-    Plan::new(
+    let in_place = few && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in) && s.l_in.is_multiple_of(SLACK);
+    let rows = Rows::new(c, s.l_in, s.stride, outputs, taps.iter().map(|tap| tap.shift));
+    let offsets = if in_place {
+        Offsets::new((0..c).map(|channel| channel * s.l_in).collect())
+    } else {
+        offsets(&rows, &taps)
+    };
+    let weights = match weights {
+        Weights::Packed(weights) => Cow::Borrowed(weights),
+        Weights::Plain(weights) => {
+            let strides = forward_strides(c, o, s.kernel);
+            Cow::Owned(pack_weights(weights, c, (o, s.groups), &taps, &strides))
+        }
+    };
+    Plan {
         rows,
-        (o, s.groups, s.l_out),
-        1,
-        &[(0, s.l_out, taps)],
-        weights,
-        &strides,
-    )
+        in_place,
+        outputs: o,
+        groups: s.groups,
+        length: s.l_out,
+        step: 1,
+        phases: vec![Phase {
+            first: 0,
+            length: s.l_out,
+            offsets,
+            weights,
+        }],
+        cut,
+    }
     .run(isa, s.n, x, finish)
 }
 
@@ -407,11 +413,28 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         })
         .collect();
     let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
-    let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
     let strides = Strides {
         group: o * c * s.kernel,
         output: s.kernel,
         input: c * s.kernel,
     };
-    Plan::new(rows, (c, s.groups, s.l_in), s.stride, &phases, weights, &strides).run(isa, s.n, dy, Finish::NONE)
+    let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
+    let phases = phases.into_iter().map(|(first, length, taps)| Phase {
+        first,
+        length,
+        offsets: offsets(&rows, &taps),
+        weights: Cow::Owned(pack_weights(weights, o, (c, s.groups), &taps, &strides)),
+    });
+    let phases = phases.collect();
+    Plan {
+        in_place: false,
+        outputs: c,
+        groups: s.groups,
+        length: s.l_in,
+        step: s.stride,
+        phases,
+        cut: Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false),
+        rows,
+    }
+    .run(isa, s.n, dy, Finish::NONE)
 }

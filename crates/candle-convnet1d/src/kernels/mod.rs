@@ -9,12 +9,14 @@ mod panel;
 mod tile;
 mod vector;
 mod weight;
+mod weights;
 
 use rayon::prelude::*;
 
 pub(crate) use direct::{forward, input_gradient};
 pub(crate) use tile::{Finish, Real};
 pub(crate) use weight::weight_gradient;
+pub(crate) use weights::{Weights, packed};
 
 use crate::lanes;
 

@@ -8,28 +8,54 @@ use std::arch::x86_64::{
     _mm256_unpacklo_ps,
 };
 
+use std::cell::RefCell;
+use std::marker::PhantomData;
+
 use super::tile::SLACK;
 use crate::InstructionSet;
 use crate::buffer::Float;
 
-/// Memory that a task reuses.
-pub(super) struct Scratch<T>(Vec<T>);
+/// Memory of no meaning that a task reuses, and the tasks after it on the same thread: new memory is cleared by the system.
+pub(super) struct Scratch<T> {
+    lines: Vec<Line>,
+    of: PhantomData<T>,
+}
+
+/// A line of the caches.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code, reason = "seen as numbers of other types")] [u64; 8]);
+
+thread_local! {
+    /// What tasks left behind on this thread.
+    static LEFT: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
 
 impl<T: Float> Scratch<T> {
     pub fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            lines: LEFT.with_borrow_mut(Vec::pop).unwrap_or_default(),
+            of: PhantomData,
+        }
     }
 
     /// `length` values of no meaning, from the start of a cache line on.
     pub fn take(&mut self, length: usize) -> &mut [T] {
-        const LINE: usize = 64;
-        let spare = LINE / size_of::<T>();
-        if self.0.len() < length + spare {
+        let lines = (length * size_of::<T>()).div_ceil(size_of::<Line>());
+        if self.lines.len() < lines {
             // not resized, which would copy
-            self.0 = vec![T::zero(); length + spare];
+            self.lines = vec![Line([0; 8]); lines];
         }
-        let skip = self.0.as_ptr().align_offset(LINE).min(spare);
-        &mut self.0[skip..skip + length]
+        // SAFETY: that many bytes are there, initialised and aligned, and `T` is f32 or f64, of which any bits are a value
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), length) }
+    }
+}
+
+impl<T> Drop for Scratch<T> {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        // not at the end of the thread
+        let _ = LEFT.try_with(|left| left.borrow_mut().push(lines));
     }
 }
 
@@ -48,7 +74,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Room for `outputs` outputs: output j needs the positions `j stride + shift` of each of
+    /// Room for `outputs` outputs at a time: output j needs the positions `j stride + shift` of each of
     /// `shifts`, which may lie outside of `0..length`.
     pub fn new(
         channels: usize,
@@ -86,22 +112,27 @@ impl Rows {
         self.channels * self.residues.len() * self.row + SLACK
     }
 
-    /// Where the values of a shift start.
-    pub fn offset(&self, channel: usize, shift: isize) -> usize {
+    /// From one channel's rows to those of the next.
+    pub fn channel_stride(&self) -> usize {
+        self.residues.len() * self.row
+    }
+
+    /// Where the values of a shift start in the rows of a channel.
+    pub fn offset(&self, shift: isize) -> usize {
         let residue = shift.rem_euclid(self.stride as isize) as usize;
         let residue = self.residues.partition_point(|&r| r < residue);
         let ahead = shift.div_euclid(self.stride as isize) - self.first;
-        (channel * self.residues.len() + residue) * self.row + ahead as usize
+        residue * self.row + ahead as usize
     }
 
-    /// Fills a panel from contiguous `(channels, length)`.
-    pub fn pack<T: Float>(&self, x: &[T], panel: &mut [T]) {
+    /// Fills a panel from contiguous `(channels, length)`, for the outputs from number `output` on.
+    pub fn pack<T: Float>(&self, x: &[T], output: usize, panel: &mut [T]) {
         let mut rows = panel.chunks_exact_mut(self.row);
         for channel in 0..self.channels {
             let x = &x[channel * self.length..(channel + 1) * self.length];
             for (&residue, row) in self.residues.iter().zip(&mut rows) {
                 // position of the first value
-                let start = self.first * self.stride as isize + residue as isize;
+                let start = (self.first + output as isize) * self.stride as isize + residue as isize;
                 let before = (-start).max(0) as usize;
                 let low = before.div_ceil(self.stride).min(self.row);
                 let end = (self.length as isize - start).max(0) as usize;

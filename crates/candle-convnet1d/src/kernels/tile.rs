@@ -16,14 +16,14 @@
 
 use std::ops::Range;
 
-use super::vector::Vector;
+use super::vector::{Vector, prefetch};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::InstructionSet;
 use crate::buffer::Float;
 
-/// Values that a panel must have behind its last row, since whole vectors are read.
+/// Whole vectors are read: of a row of values as many as the next multiple of this.
 pub(super) const SLACK: usize = 16;
 /// Rows of a block: with two vectors of positions, 24 of the 32 registers of AVX-512 are sums.
 pub(super) const TALL: usize = 12;
@@ -31,6 +31,9 @@ pub(super) const TALL: usize = 12;
 pub(super) const MIDDLE: usize = 8;
 /// Rows of the last block, where still fewer exist.
 pub(super) const LOW: usize = 4;
+
+/// Terms whose weights are asked for ahead of their use.
+const AHEAD: usize = 24;
 
 /// Part of the rows of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +95,7 @@ pub(crate) struct Terms<'a, T> {
     pub offsets: &'a Offsets,
     /// How many of the terms there are, the first ones.
     pub count: usize,
-    /// The values that are summed, and [`SLACK`] more.
+    /// The values that are summed, to the next multiple of [`SLACK`] from where the last term starts.
     pub panel: &'a [T],
     pub finish: Finish<'a, T>,
 }
@@ -171,9 +174,9 @@ pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Ter
         terms.finish.shift.len(),
         "a shift for each scale"
     );
-    assert!(terms.count == 0 || terms.offsets.last + place.width + SLACK <= terms.panel.len());
-    // SAFETY: the caller's promise, and the assertions above: whole vectors of at most `SLACK`
-    // values from a position below `width` on stay inside the panel.
+    assert!(terms.count == 0 || terms.offsets.last + place.width.next_multiple_of(SLACK) <= terms.panel.len());
+    // SAFETY: the caller's promise, and the assertions above: tiles begin at multiples of their vectors' lengths, which
+    // divide `SLACK`, and the last vector begins below `width`.
     unsafe { T::compute(isa, span, terms, place) }
 }
 
@@ -273,15 +276,21 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
     terms: &Terms<'_, V::Value>,
     place: &Place<V::Value>,
 ) {
+    // for all rows, so that the sums of a tile begin in registers
+    let mut start = [<V::Value as candle_core::WithDType>::from_f64(0.0); M];
+    start
+        .iter_mut()
+        .zip(terms.finish.bias)
+        .for_each(|(to, &bias)| *to = bias);
     let mut at = 0;
     while at < place.width {
         // SAFETY: `at` is below the width
         unsafe {
             if place.width - at > (J - 1) * V::LANES {
-                tile::<V, M, J>(span, terms, place, at);
+                tile::<V, M, J>(span, &start, terms, place, at);
                 at += J * V::LANES;
             } else {
-                tile::<V, M, 1>(span, terms, place, at);
+                tile::<V, M, 1>(span, &start, terms, place, at);
                 at += V::LANES;
             }
         }
@@ -292,17 +301,15 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
 #[inline(always)]
 unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     span: Span,
+    start: &[V::Value; M],
     terms: &Terms<'_, V::Value>,
     place: &Place<V::Value>,
     at: usize,
 ) {
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
-    // width and so ends within the slack. Rows are written where they exist.
+    // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
-        let mut sums = [[V::zero(); J]; M];
-        for (sums, &bias) in sums.iter_mut().zip(terms.finish.bias) {
-            *sums = [V::splat(bias); J];
-        }
+        let mut sums = start.map(|bias| [V::splat(bias); J]);
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
         for &offset in &terms.offsets.starts[..terms.count] {
@@ -316,6 +323,10 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                 for j in 0..J {
                     sums[m][j] = w.times_plus(x[j], sums[m][j]);
                 }
+            }
+            // weights of one window come from memory, once: the processor by itself asks for them too late
+            if M == TALL {
+                prefetch(weight.wrapping_add(M * AHEAD));
             }
             weight = weight.add(M);
         }
@@ -341,13 +352,13 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                     let sum = if place.add { V::load(out).plus(sum) } else { sum };
                     sum.store(out);
                 } else {
-                    let mut values = [<V::Value as candle_core::WithDType>::from_f64(0.0); SLACK];
-                    sum.store(values.as_mut_ptr());
                     let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
-                    for (i, &value) in values[..left].iter().enumerate() {
-                        let out = out.add(i);
-                        *out = if place.add { *out + value } else { value };
-                    }
+                    let sum = if place.add {
+                        V::load_first(out, left).plus(sum)
+                    } else {
+                        sum
+                    };
+                    sum.store_first(out, left);
                 }
             }
         }

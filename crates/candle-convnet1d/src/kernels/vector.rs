@@ -7,11 +7,12 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256d, __m512, __m512d, _mm256_add_pd, _mm256_add_ps, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd,
-    _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd,
-    _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd,
-    _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_max_pd, _mm512_max_ps, _mm512_set1_pd, _mm512_set1_ps,
-    _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm256_add_pd, _mm256_add_ps,
+    _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_set1_pd,
+    _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd,
+    _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_max_pd, _mm512_max_ps, _mm512_set1_pd,
+    _mm512_set1_ps, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
 use crate::buffer::Float;
@@ -27,6 +28,10 @@ pub(super) trait Vector: Copy {
     unsafe fn load(from: *const Self::Value) -> Self;
     /// Writes [`LANES`](Self::LANES) values.
     unsafe fn store(self, to: *mut Self::Value);
+    /// Reads the first `count` values, at most [`LANES`](Self::LANES); 0 in place of the rest.
+    unsafe fn load_first(from: *const Self::Value, count: usize) -> Self;
+    /// Writes the first `count` values, at most [`LANES`](Self::LANES).
+    unsafe fn store_first(self, to: *mut Self::Value, count: usize);
     unsafe fn plus(self, other: Self) -> Self;
     /// `self * factor + term`
     unsafe fn times_plus(self, factor: Self, term: Self) -> Self;
@@ -34,9 +39,67 @@ pub(super) trait Vector: Copy {
     unsafe fn above_zero(self) -> Self;
 }
 
+/// Asks for the cache line at any address, readable or not.
+#[inline(always)]
+pub(super) fn prefetch<T>(
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "other processors are left to themselves")
+    )]
+    from: *const T,
+) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE, which every x86-64 has; a prefetch of an address that is not there does nothing
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! first_by_masks {
+    ($mask:ident, $load:ident, $store:ident) => {
+        #[inline(always)]
+        unsafe fn load_first(from: *const Self::Value, count: usize) -> Self {
+            let mask = ((1u32 << count) - 1) as $mask;
+            // SAFETY: the caller has the instruction set, and these values are readable
+            unsafe { $load(mask, from) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut Self::Value, count: usize) {
+            let mask = ((1u32 << count) - 1) as $mask;
+            // SAFETY: the caller has the instruction set, and these values are writable
+            unsafe { $store(to, mask, self) }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! first_by_copies {
+    () => {
+        #[inline(always)]
+        unsafe fn load_first(from: *const Self::Value, count: usize) -> Self {
+            let mut values = [Self::Value::default(); Self::LANES];
+            // SAFETY: the caller has the instruction set, and these values are readable
+            unsafe {
+                std::ptr::copy_nonoverlapping(from, values.as_mut_ptr(), count.min(Self::LANES));
+                Self::load(values.as_ptr())
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut Self::Value, count: usize) {
+            let mut values = [Self::Value::default(); Self::LANES];
+            // SAFETY: the caller has the instruction set, and these values are writable
+            unsafe {
+                self.store(values.as_mut_ptr());
+                std::ptr::copy_nonoverlapping(values.as_ptr(), to, count.min(Self::LANES));
+            }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector {
-    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $max:ident) => {
+    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $max:ident, $first:ident!($($args:ident),*)) => {
         impl Vector for $vector {
             type Value = $value;
             const LANES: usize = $lanes;
@@ -61,6 +124,7 @@ macro_rules! vector {
                 // SAFETY: as above, and the values are writable
                 unsafe { $store(to, self) }
             }
+            $first!($($args),*);
             #[inline(always)]
             unsafe fn plus(self, other: Self) -> Self {
                 // SAFETY: the caller has the instruction set
@@ -91,7 +155,8 @@ vector!(
     _mm512_storeu_ps,
     _mm512_add_ps,
     _mm512_fmadd_ps,
-    _mm512_max_ps
+    _mm512_max_ps,
+    first_by_masks!(__mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps)
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -104,7 +169,8 @@ vector!(
     _mm512_storeu_pd,
     _mm512_add_pd,
     _mm512_fmadd_pd,
-    _mm512_max_pd
+    _mm512_max_pd,
+    first_by_masks!(__mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd)
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -117,7 +183,8 @@ vector!(
     _mm256_storeu_ps,
     _mm256_add_ps,
     _mm256_fmadd_ps,
-    _mm256_max_ps
+    _mm256_max_ps,
+    first_by_copies!()
 );
 #[cfg(target_arch = "x86_64")]
 vector!(
@@ -130,7 +197,8 @@ vector!(
     _mm256_storeu_pd,
     _mm256_add_pd,
     _mm256_fmadd_pd,
-    _mm256_max_pd
+    _mm256_max_pd,
+    first_by_copies!()
 );
 
 /// Four numbers for any machine; the compiler turns them into what it has.
@@ -155,6 +223,18 @@ impl<T: Float> Vector for [T; 4] {
     unsafe fn store(self, to: *mut T) {
         // SAFETY: as above
         unsafe { *to.cast() = self }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const T, count: usize) -> Self {
+        // SAFETY: the caller's promise
+        std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { T::zero() })
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut T, count: usize) {
+        for (i, &value) in self.iter().take(count).enumerate() {
+            // SAFETY: the caller's promise
+            unsafe { *to.add(i) = value }
+        }
     }
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {

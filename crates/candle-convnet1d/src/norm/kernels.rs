@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
+use super::statistics::{Moment, moments};
 use crate::buffer::{Float, Places, write_channels};
 use crate::lanes::RowSums;
 use crate::vectorised::vectorised;
@@ -15,13 +16,6 @@ use crate::vectorised::vectorised;
 const CACHE: usize = 512 * 1024;
 /// Neighbouring channels are taken together until this many bytes lie side by side.
 const SIDE_BY_SIDE: usize = 4096;
-
-/// Mean and biased variance of one channel.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Moment {
-    pub mean: f64,
-    pub var: f64,
-}
 
 /// Shape and statistics' ranges of a batch.
 #[derive(Clone, Debug)]
@@ -50,7 +44,7 @@ impl Plan {
 
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
-    fn row<'a, T>(&self, x: &'a [T], row: usize, channel: usize) -> &'a [T] {
+    pub fn row<'a, T>(&self, x: &'a [T], row: usize, channel: usize) -> &'a [T] {
         &x[(row * self.channels + channel) * self.length..][..self.length]
     }
 
@@ -128,72 +122,6 @@ pub(super) struct Gradient<'a, T> {
     pub values: &'a [T],
     pub factor: Option<&'a [T]>,
     pub shift: Option<&'a [T]>,
-}
-
-vectorised! {
-    /// Adds to the sum of each of some channels the values of some rows, row by row, as they lie.
-    fn add_values<T>(x: &[T], plan: &Plan, rows: Range<usize>, first: usize, sums: &mut [RowSums<T>]) {
-        for row in rows {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                let x = plan.row(x, row, first + i);
-                sum.add(x, x, |x, _| (x, T::zero()));
-            }
-        }
-    }
-}
-
-vectorised! {
-    /// The same of distances from the channels' centres, and of their squares.
-    fn add_distances<T>(
-        x: &[T],
-        plan: &Plan,
-        rows: Range<usize>,
-        first: usize,
-        centres: &[T],
-        sums: &mut [RowSums<T>],
-    ) {
-        for row in rows {
-            for (i, (sum, &centre)) in sums.iter_mut().zip(centres).enumerate() {
-                let x = plan.row(x, row, first + i);
-                sum.add(x, x, |x, _| (x - centre, (x - centre) * (x - centre)));
-            }
-        }
-    }
-}
-
-/// Moments of some channels over some rows: one pass about the mean of the first row, which lies near that of all rows. Where
-/// it does not, squares about it would drown the variance, and a second pass goes about the mean that the first one found.
-fn moments<T: Float>(x: &[T], plan: &Plan, rows: &Range<usize>, channels: &Range<usize>) -> Vec<Moment> {
-    let first_row = rows.start..rows.start + 1;
-    let mut sums = vec![RowSums::new(); channels.len()];
-    add_values(x, plan, first_row, channels.start, &mut sums);
-    let row_mean = |sums: RowSums<T>| T::from_f64(sums.totals().0 / plan.length as f64);
-    let mut centres: Vec<T> = sums.into_iter().map(row_mean).collect();
-    let about = |centres: &[T]| -> Vec<(Moment, f64)> {
-        let count = (rows.len() * plan.length) as f64;
-        let mut sums = vec![RowSums::new(); channels.len()];
-        add_distances(x, plan, rows.clone(), channels.start, centres, &mut sums);
-        let of_channel = |(sums, centre): (RowSums<T>, &T)| {
-            let (off, squares) = sums.totals();
-            let off = off / count;
-            let var = squares / count - off * off;
-            let moment = Moment {
-                mean: centre.to_f64() + off,
-                // NaN stays
-                var: if var < 0.0 { 0.0 } else { var },
-            };
-            (moment, off)
-        };
-        sums.into_iter().zip(centres).map(of_channel).collect()
-    };
-    let mut found = about(&centres);
-    if found.iter().any(|(moment, off)| off * off > moment.var) {
-        for (centre, (moment, _)) in centres.iter_mut().zip(&found) {
-            *centre = T::from_f64(moment.mean);
-        }
-        found = about(&centres);
-    }
-    found.into_iter().map(|(moment, _)| moment).collect()
 }
 
 /// What the channels of a task are multiplied with and moved by.

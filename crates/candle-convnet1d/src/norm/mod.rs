@@ -1,21 +1,26 @@
 //! Batch normalisation, jointly over a batch or domain by domain.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
+use crate::conv::own;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
 mod behind;
 mod kernels;
 mod op;
+mod statistics;
 
+use behind::Kept;
 pub(crate) use kernels::Floor;
-use kernels::{Moment, Plan};
+use kernels::Plan;
 use op::BatchNorm;
+use statistics::Moment;
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.
@@ -94,33 +99,29 @@ struct Running {
     var: Var,
     /// Training batches so far; not kept for joint statistics.
     batches: Option<Var>,
+    /// Where neither they nor weight and bias can change but by a training step of the layer.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Running {
-    fn new(channels: usize, vb: &VarBuilder) -> Result<Self> {
-        let buffer = |name, value| Var::from_tensor(&vb.get_with_hints(channels, name, Init::Const(value))?);
+    /// `constant`: whether weight and bias never change.
+    fn new(channels: usize, constant: bool, vb: &VarBuilder) -> Result<Self> {
+        let buffer = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
+        let (mean, var) = (buffer("running_mean", 0.0)?, buffer("running_var", 1.0)?);
         Ok(Self {
-            mean: buffer("running_mean", 0.0)?,
-            var: buffer("running_var", 1.0)?,
+            kept: (constant && !mean.is_variable() && !var.is_variable()).then(Arc::default),
+            // what is no variable is copied
+            mean: Var::from_tensor(&mean)?,
+            var: Var::from_tensor(&var)?,
             batches: None,
         })
     }
 
-    fn of_domain(channels: usize, vb: &VarBuilder) -> Result<Self> {
+    fn of_domain(channels: usize, constant: bool, vb: &VarBuilder) -> Result<Self> {
         let batches = vb.get_with_hints(1, "batches", Init::Const(0.0))?;
         Ok(Self {
             batches: Some(Var::from_tensor(&batches)?),
-            ..Self::new(channels, vb)?
-        })
-    }
-
-    /// Copies of those of some channels.
-    fn channels(&self, first: usize, count: usize) -> Result<Self> {
-        let part = |all: &Var| Var::from_tensor(&all.as_detached_tensor().narrow(0, first, count)?.copy()?);
-        Ok(Self {
-            mean: part(&self.mean)?,
-            var: part(&self.var)?,
-            batches: None,
+            ..Self::new(channels, constant, vb)?
         })
     }
 
@@ -158,6 +159,9 @@ impl Running {
         towards(&self.var, &batch.var, correction)?;
         if let Some(batches) = &self.batches {
             batches.set(&batches.as_detached_tensor().affine(1.0, 1.0)?)?;
+        }
+        if let Some(kept) = &self.kept {
+            kept.forget();
         }
         Ok(())
     }
@@ -229,20 +233,23 @@ impl BatchNorm1d {
         let BatchNormConfig { eps, momentum, .. } = config;
         check(eps >= 0.0 && eps.is_finite(), "eps", "0 or more", eps)?;
         check((0.0..=1.0).contains(&momentum), "momentum", "between 0 and 1", momentum)?;
+        let (weight, constant_weight) = own(vb.get_with_hints(channels, "weight", Init::Const(1.0))?)?;
+        let (bias, constant_bias) = own(vb.get_with_hints(channels, "bias", Init::Const(0.0))?)?;
+        let constant = constant_weight && constant_bias;
         let running = match config.statistics {
-            Statistics::Joint => vec![Running::new(channels, &vb)?],
+            Statistics::Joint => vec![Running::new(channels, constant, &vb)?],
             Statistics::PerDomain(domains) => {
                 check(domains > 0, "the number of domains", "1 or more", 0.0)?;
                 (0..domains)
-                    .map(|k| Running::of_domain(channels, &vb.pp("domain").pp(k)))
+                    .map(|k| Running::of_domain(channels, constant, &vb.pp("domain").pp(k)))
                     .collect::<Result<_>>()?
             }
         };
         Ok(Self {
             channels,
             config,
-            weight: vb.get_with_hints(channels, "weight", Init::Const(1.0))?,
-            bias: vb.get_with_hints(channels, "bias", Init::Const(0.0))?,
+            weight,
+            bias,
             running,
         })
     }
@@ -347,9 +354,8 @@ impl BatchNorm1d {
                 Ok(y)
             }
             Pass::Eval { domain } => {
-                let plan = Plan::new(x, std::iter::once(0..batch).collect())?;
-                let moments = self.running_of(domain)?.moments().to_values()?;
-                apply(BatchNorm::given(plan, moments, eps, relu))
+                let constants = self.constants(x.dtype(), domain)?;
+                apply(self.fixed(&constants, x.dims3()?, relu))
             }
         }
     }
@@ -381,31 +387,6 @@ impl BatchNorm1d {
             self.running[*k].update(moments, range.len() * length, &self.config)?;
         }
         Ok(())
-    }
-
-    /// Inference on the channels from `first` on alone: `(N, c, L) -> (N, c, L)`, what [`BatchNorm1d::forward`] with
-    /// [`Pass::Eval`] does to them. For networks that do not want all their channels in memory at once.
-    ///
-    /// Errors: another number of dimensions, channels that the layer does not have.
-    pub fn eval_channels(&self, x: &Tensor, first: usize, domain: Option<usize>) -> Result<Tensor> {
-        match *x.dims() {
-            [_, count, _] if first.checked_add(count).is_some_and(|end| end <= self.channels) => {
-                let part = Self {
-                    channels: count,
-                    config: self.config,
-                    weight: self.weight.narrow(0, first, count)?,
-                    bias: self.bias.narrow(0, first, count)?,
-                    running: vec![self.running_of(domain)?.channels(first, count)?],
-                };
-                part.forward(x, Pass::EVAL)
-            }
-            ref dims => Err(Error::Shape {
-                layer: "batch_norm",
-                expected: format!("(N, c, L), c at most {}", self.channels.saturating_sub(first)),
-                found: dims.to_vec(),
-            }
-            .into()),
-        }
     }
 
     /// The running statistics for inference on a domain.

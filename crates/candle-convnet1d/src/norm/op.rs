@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-use super::kernels::{self, Moment, Passed, Plan};
+use super::kernels::{self, Passed, Plan};
+use super::statistics::Moment;
 use crate::buffer::{Reader, for_float, output, values};
 use crate::signal::{Gradient, Signal};
 

@@ -32,7 +32,7 @@ impl MaxPool {
         for output in outputs {
             let window = &x[self.windows.range(output)];
             y[output] = if window.len() < WIDE {
-                window[position(window)]
+                window[small_position(window)]
             } else {
                 lanes::max(window)
             };
@@ -54,25 +54,31 @@ impl MaxPool {
         self.forward_each(whole.end..y.len(), x, y);
     }
 
-    fn backward<T: Float>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
+    fn backward<T: Float>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         match self.windows.kernel_and_stride() {
             Some((2, 2)) if self.windows.whole() == (0..dy.len()) => backward_pairs(x, dy, dx),
-            Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, dy, dx),
-            Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, dy, dx),
-            _ => self.backward_each(0..dy.len(), x, dy, dx),
+            Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, y, dy, dx),
+            Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, y, dy, dx),
+            _ => self.backward_each(0..dy.len(), x, y, dy, dx),
         }
     }
 
-    fn backward_each<T: Float>(&self, outputs: Range<usize>, x: &[T], dy: &[T], dx: &mut [T]) {
+    fn backward_each<T: Float>(&self, outputs: Range<usize>, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         for output in outputs {
             let window = self.windows.range(output);
-            dx[window.start + position(&x[window])] += dy[output];
+            dx[window.start + position(&x[window], y[output])] += dy[output];
         }
     }
 
-    fn backward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(&self, x: &[T], dy: &[T], dx: &mut [T]) {
+    fn backward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(
+        &self,
+        x: &[T],
+        y: &[T],
+        dy: &[T],
+        dx: &mut [T],
+    ) {
         let whole = self.windows.whole();
-        self.backward_each(0..whole.start, x, dy, dx);
+        self.backward_each(0..whole.start, x, y, dy, dx);
         let first = self.windows.iter().nth(whole.start).map_or(0, |range| range.start);
         let windows = self.windows.whole_of::<T, KERNEL, STRIDE>(x);
         for (i, (&dy, window)) in dy[whole.clone()].iter().zip(windows).enumerate() {
@@ -82,7 +88,7 @@ impl MaxPool {
                 *dx += if tap == found { dy } else { T::zero() };
             }
         }
-        self.backward_each(whole.end..dy.len(), x, dy, dx);
+        self.backward_each(whole.end..dy.len(), x, y, dy, dx);
     }
 }
 
@@ -106,12 +112,11 @@ vectorised! {
     }
 }
 
-/// The position of the first maximum of a window that is not empty, or of the last NaN.
-fn position<T: Float>(window: &[T]) -> usize {
+/// The position of the first maximum of a window that is not empty, or of the last NaN. `largest`: its maximum.
+fn position<T: Float>(window: &[T], largest: T) -> usize {
     if window.len() < WIDE {
         return small_position(window);
     }
-    let largest = lanes::max(window);
     let found = if largest.is_nan() {
         window.iter().rposition(|x| x.is_nan())
     } else {
@@ -152,16 +157,21 @@ impl CustomOp1 for MaxPool {
         })
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, c, length) = x.dims3()?;
         let outputs = self.windows.len();
         let dy = dy.contiguous()?;
-        let (x_reader, dy_reader) = (Reader::new(x), Reader::new(&dy));
+        let readers = [x, y, &dy].map(Reader::new);
         for_float!(x.dtype(), T => {
-            let (values, dy) = (x_reader.values::<T>()?, dy_reader.values::<T>()?);
+            let [values, y, dy] = [
+                readers[0].values::<T>()?,
+                readers[1].values::<T>()?,
+                readers[2].values::<T>()?,
+            ];
             let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
                 let x = &values[row * length..][..length];
-                self.backward(x, &dy[row * outputs..][..outputs], dx);
+                let of_row = row * outputs..(row + 1) * outputs;
+                self.backward(x, &y[of_row.clone()], &dy[of_row], dx);
             });
             Tensor::from_vec(dx, x.shape(), &Device::Cpu).map(Some)
         })

@@ -102,6 +102,15 @@ impl Signal {
         self.link.as_ref().is_some_and(|link| link.token.track_op())
     }
 
+    /// The signal `values`, computed from this one, of which no gradient is wanted, and from constants.
+    pub(crate) fn untracked(&self, values: Tensor) -> Self {
+        // what is not tracked gets no gradient, so that it may share this one's place
+        Self {
+            values,
+            link: self.link.clone(),
+        }
+    }
+
     /// The signal `values`, computed from this one and up to two parameters. `backward` turns its gradient and the
     /// parameters into the gradient of this signal and those of the parameters.
     pub(crate) fn then<F>(
@@ -117,6 +126,9 @@ impl Signal {
         let Some(link) = &self.link else {
             return Err(candle_core::Error::Msg("a signal without kernels".into()).bt());
         };
+        if !link.token.track_op() && !parameters.iter().any(|parameter| parameter.track_op()) {
+            return Ok(self.untracked(values));
+        }
         let gradient = Arc::<Slot>::default();
         let (input, output) = (link.gradient.clone(), gradient.clone());
         let token = node(
@@ -215,6 +227,9 @@ impl Signal {
             return crate::global_avg_pool1d(&self.values);
         };
         let means = crate::global_avg_pool1d(&self.values)?;
+        if !link.token.track_op() {
+            return Ok(means);
+        }
         let (slot, shape) = (link.gradient.clone(), self.values.shape().clone());
         let length = shape.dims3()?.2 as f64;
         node("mean", means, &link.token, &[], move |dy, _| {

@@ -32,6 +32,9 @@ impl Signal {
         };
         let scale = gate.scale(&self.mean()?)?;
         let y = scale_channels(&self.values, &scale.detach())?;
+        if !link.token.track_op() && !scale.track_op() {
+            return Ok(self.untracked(y));
+        }
         let gradient = Arc::<Slot>::default();
         let (x, input, output) = (self.values.clone(), link.gradient.clone(), gradient.clone());
         let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {
@@ -64,9 +67,12 @@ impl Signal {
             return Ok(Self::tensor(if relu_behind { relu(&sum)? } else { sum }));
         };
         let out = end_values(&self.values, scale.as_ref(), &shortcut.values, relu_behind)?;
+        let tracked = [link.token.track_op(), other.token.track_op()];
+        if !(tracked[0] || tracked[1] || scale.as_ref().is_some_and(Tensor::track_op)) {
+            return Ok(self.untracked(out));
+        }
         let gradient = Arc::<Slot>::default();
         let (slots, output) = ([link.gradient.clone(), other.gradient.clone()], gradient.clone());
-        let tracked = [link.token.track_op(), other.token.track_op()];
         let (x, y, gated) = (self.values.clone(), out.clone(), scale.is_some());
         let mut others: Vec<&Tensor> = scale.iter().collect();
         others.push(&other.token);

@@ -23,10 +23,8 @@ use crate::input;
 /// of a stage the other N pass by the shortcut only. Which of them each branch sees is [`Grouping`](crate::Grouping)'s.
 ///
 /// # Memory
-/// The C N channels between the two convolutions of the branches are most of the network's activations. In inference the
-/// branches run one after the other, so that only N of them exist at a time, as long as the parameters are plain tensors
-/// (as from `VarBuilder::from_tensors`): where they are variables, candle records every operation and keeps its inputs
-/// until the features are dropped or detached. Training needs all of them for the backward pass, and keeps them.
+/// The C N channels between the two convolutions of the branches are most of the network's activations. Training keeps them
+/// for the backward pass. In inference, [`infer`](Extractor::infer) has those of a few rows at a time.
 ///
 /// # Initial values
 /// Convolutions He normal by fan-in (the original cuts the normal distribution off at two deviations and widens it to the

@@ -1,0 +1,94 @@
+//! Weights of a convolution in the order in which its inner loop reads them.
+
+use rayon::prelude::*;
+
+use super::tile::{Real, Span, padded, spans};
+use crate::shares;
+
+/// The weights of a forward pass.
+#[derive(Clone, Copy)]
+pub(crate) enum Weights<'a, T> {
+    /// `(c_out, c_in / groups, kernel)`.
+    Plain(&'a [T]),
+    /// What [`packed`] made of them.
+    Packed(&'a [T]),
+}
+
+/// A tap of the kernel, and how far from the position of the output it reads.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub tap: usize,
+    pub shift: isize,
+}
+
+/// Where a weight lies: `group`, `output` and `input` elements apart, taps adjacent.
+pub(super) struct Strides {
+    pub group: usize,
+    pub output: usize,
+    pub input: usize,
+}
+
+/// Of the forward pass of groups of `c` input and `o` output channels.
+pub(super) fn forward_strides(c: usize, o: usize, kernel: usize) -> Strides {
+    Strides {
+        group: o * c * kernel,
+        output: c * kernel,
+        input: kernel,
+    }
+}
+
+/// The weights `(c_out, c_in / groups, kernel)` of a forward pass, packed for every input.
+pub(crate) fn packed<T: Real>(weights: &[T], (c_out, inputs, kernel): (usize, usize, usize), groups: usize) -> Vec<T> {
+    let outputs = c_out / groups;
+    let taps: Vec<Tap> = (0..kernel).map(|tap| Tap { tap, shift: 0 }).collect();
+    let strides = forward_strides(inputs, outputs, kernel);
+    pack_weights(weights, inputs, (outputs, groups), &taps, &strides)
+}
+
+/// The weights in the order in which the inner loop reads them.
+pub(super) fn pack_weights<T: Real>(
+    weights: &[T],
+    inputs: usize,
+    (outputs, groups): (usize, usize),
+    taps: &[Tap],
+    strides: &Strides,
+) -> Vec<T> {
+    let terms = inputs * taps.len();
+    let mut packed = vec![T::zero(); groups * padded(outputs) * terms];
+    let spans: Vec<Span> = (0..groups)
+        .flat_map(|g| {
+            spans(outputs).map(move |span| Span {
+                first: g * outputs + span.first,
+                ..span
+            })
+        })
+        .collect();
+    let mut places = Vec::with_capacity(spans.len());
+    let mut rest = &mut packed[..];
+    for span in spans {
+        let (place, others) = rest.split_at_mut(span.height * terms);
+        places.push((span, place));
+        rest = others;
+    }
+    let pack = |(span, place): (Span, &mut [T])| {
+        if terms == 0 {
+            return;
+        }
+        let (g, first) = (span.first / outputs, span.first % outputs);
+        // row by row of the weights, as they lie
+        for m in 0..span.rows {
+            let row = &weights[g * strides.group + (first + m) * strides.output..];
+            for input in 0..inputs {
+                for (k, tap) in taps.iter().enumerate() {
+                    place[(input * taps.len() + k) * span.height + m] = row[input * strides.input + tap.tap];
+                }
+            }
+        }
+    };
+    if terms * outputs * groups > 64 * 1024 && shares::threads() > 1 {
+        places.into_par_iter().for_each(pack);
+    } else {
+        places.into_iter().for_each(pack);
+    }
+    packed
+}
