@@ -237,27 +237,31 @@ pub fn train(
                 }
                 Ok(optimiser.step(&gradients, lr, missing)?)
             };
-            let losses = if adversarial {
-                let batch = Batch { sources, targets };
-                let reversal = GradientReversal::new(lambda)?;
-                match settings.domain_steps {
-                    None => network.dann.adversarial_step(&batch, reversal, settings.seed, step)?,
-                    Some(n) => {
-                        let features = network.dann.batch_features(&batch, settings.seed, step)?;
-                        for k in 0..n {
-                            let number = u64::from(n) * step + u64::from(k);
-                            let domain = network.dann.domain_head_step(&features, number)?;
-                            descend(&domain.loss, Missing::Skip)?;
+            // in the pool of threads, where a layer that is shared out costs no change of threads
+            let losses = rayon::scope(|_| -> Result<Losses> {
+                let losses = if adversarial {
+                    let batch = Batch { sources, targets };
+                    let reversal = GradientReversal::new(lambda)?;
+                    match settings.domain_steps {
+                        None => network.dann.adversarial_step(&batch, reversal, settings.seed, step)?,
+                        Some(n) => {
+                            let features = network.dann.batch_features(&batch, settings.seed, step)?;
+                            for k in 0..n {
+                                let number = u64::from(n) * step + u64::from(k);
+                                let domain = network.dann.domain_head_step(&features, number)?;
+                                descend(&domain.loss, Missing::Skip)?;
+                            }
+                            network.dann.extractor_step(&features, reversal)?
                         }
-                        network.dann.extractor_step(&features, reversal)?
                     }
-                }
-            } else {
-                network.dann.source_step(&sources, settings.seed, step)?
-            };
-            // where the domain head takes no part, or has moved already, it has no gradient and is left as it is
-            let all_move = adversarial && settings.domain_steps.is_none();
-            descend(&losses.total, if all_move { Missing::Error } else { Missing::Skip })?;
+                } else {
+                    network.dann.source_step(&sources, settings.seed, step)?
+                };
+                // where the domain head takes no part, or has moved already, it has no gradient and is left as it is
+                let all_move = adversarial && settings.domain_steps.is_none();
+                descend(&losses.total, if all_move { Missing::Error } else { Missing::Skip })?;
+                Ok(losses)
+            })?;
 
             state.sums.add(&losses, lambda, lr)?;
             state.step += 1;
