@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_convnet1d::{Extractor, softmax};
 use candle_core::{DType, Device, Tensor};
 use candle_dann::{Dann, DannConfig, Labels};
+use candle_nn::VarBuilder;
 use candle_trainer::ParameterStore;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,8 @@ pub struct Network {
     pub store: ParameterStore,
     /// Extractor, reversal and heads.
     pub dann: Dann<Box<dyn Extractor>>,
+    settings: Settings,
+    shape: Shape,
 }
 
 /// What a network says about some windows.
@@ -79,6 +82,16 @@ impl Network {
     }
 
     fn of(store: ParameterStore, settings: &Settings, shape: Shape) -> Result<Self> {
+        let dann = Self::dann(&store.builder(), settings, shape)?;
+        Ok(Self {
+            store,
+            dann,
+            settings: settings.clone(),
+            shape,
+        })
+    }
+
+    fn dann(vb: &VarBuilder<'static>, settings: &Settings, shape: Shape) -> Result<Dann<Box<dyn Extractor>>> {
         let architecture = settings.architecture()?;
         if shape.length < architecture.min_length() {
             return Err(Error::input_with_hint(
@@ -91,7 +104,6 @@ impl Network {
                 "give a longer --window",
             ));
         }
-        let vb = store.builder();
         let extractor = settings.build_extractor(shape.channels, shape.domains, vb.pp("extractor"))?;
         let (label_head, domain_head) = settings.heads()?;
         let config = DannConfig {
@@ -108,20 +120,27 @@ impl Network {
                 DomainLoss::MeanOverRows => candle_dann::DomainLoss::MeanOverRows,
             },
         };
-        let dann = Dann::new(extractor, config, vb)?;
-        Ok(Self { store, dann })
+        Ok(Dann::new(extractor, config, vb.clone())?)
+    }
+
+    /// The same network as it is now, on constants: its layers compute once what depends on parameters alone.
+    fn still(&self) -> Result<Dann<Box<dyn Extractor>>> {
+        let tensors = self.store.tensors()?.into_iter().collect();
+        let vb = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        Self::dann(&vb, &self.settings, self.shape)
     }
 
     /// Runs windows `(n, channels, length)` through extractor and heads, with the running statistics of domain number
     /// `domain` where batch norm keeps them per domain.
     pub fn run(&self, x: &Tensor, domain: Option<usize>) -> Result<Outputs> {
         let n = x.dim(0)?;
+        let dann = self.still()?;
         let mut out = Outputs::default();
         for start in (0..n).step_by(ROWS) {
             let rows = x.narrow(0, start, ROWS.min(n - start))?;
-            let features = self.dann.features(&rows, domain)?.detach();
-            let probabilities = softmax(&self.dann.label_logits(&features)?)?;
-            let domains = self.dann.domain_logits(&features)?.argmax(1)?.to_vec1::<u32>()?;
+            let features = dann.features(&rows, domain)?.detach();
+            let probabilities = softmax(&dann.label_logits(&features)?)?;
+            let domains = dann.domain_logits(&features)?.argmax(1)?.to_vec1::<u32>()?;
             out.classes = probabilities.dim(1)?;
             out.width = features.dim(1)?;
             out.probabilities.extend(probabilities.flatten_all()?.to_vec1::<f32>()?);
