@@ -9,7 +9,7 @@
 
 use adaptation_metrics::LogisticRegression;
 use serde::{Deserialize, Serialize};
-use signal_conditioning::{Standardiser, StandardiserBuilder};
+use signal_conditioning::Standardiser;
 
 use crate::error::{Error, Result};
 use crate::options::Input;
@@ -91,17 +91,9 @@ impl Variance {
         let count = classes.iter().max().map_or(0, |c| c + 1);
         let mut within = 0.0;
         for class in 0..count {
-            let n = classes.iter().filter(|c| **c == class).count();
-            if n == 0 {
-                continue;
+            if let Some((n, own)) = of_class(rows, classes, class, input)? {
+                within += n as f64 / classes.len() as f64 * sum_of_squares(own.std());
             }
-            let (grouping, groups) = rows.grouping(input);
-            let mut builder = StandardiserBuilder::new(groups, grouping);
-            for (row, _) in rows.rows().zip(classes).filter(|(_, c)| **c == class) {
-                builder.push(row).map_err(machine)?;
-            }
-            let own = builder.finish().map_err(machine)?;
-            within += n as f64 / classes.len() as f64 * sum_of_squares(own.std());
         }
         let all = Represented::statistics(&[rows], input)?;
         Ok(Self {
@@ -119,6 +111,21 @@ impl Variance {
         }
         (sum_of_squares(target.std()) - self.within) / between
     }
+}
+
+/// How many of the windows are of a class, and their statistics; `None` of none.
+fn of_class(
+    rows: &Represented,
+    classes: &[usize],
+    class: usize,
+    input: Input,
+) -> Result<Option<(usize, Standardiser)>> {
+    let numbers: Vec<usize> = (0..classes.len()).filter(|&i| classes[i] == class).collect();
+    if numbers.is_empty() {
+        return Ok(None);
+    }
+    let own = Represented::statistics(&[&rows.select(&numbers)], input)?;
+    Ok(Some((numbers.len(), own)))
 }
 
 /// Whether windows show few of the classes that a model knows: below a spread of 0.25, or below 0.5 where the classes
@@ -162,23 +169,16 @@ impl Guard {
         }
         let regression = LogisticRegression::fit(&x, &y, classes, &crate::logistic::config())
             .map_err(|e| Error::Machine(e.to_string()))?;
-        let width = x.len() / y.len().max(1);
+        let all = Represented {
+            values: x,
+            windows: y.len(),
+            ..*sources[0]
+        };
         let moments = (0..classes)
             .map(|class| {
-                let of_class = y.iter().enumerate().filter(|(_, c)| **c == class);
-                let values: Vec<f64> = of_class
-                    .flat_map(|(row, _)| &x[row * width..][..width])
-                    .copied()
-                    .collect();
-                if values.is_empty() {
+                let Some((_, own)) = of_class(&all, &y, class, input)? else {
                     return Ok(Moments::default());
-                }
-                let rows = Represented {
-                    windows: values.len() / width,
-                    values,
-                    ..*sources[0]
                 };
-                let own = Represented::statistics(&[&rows], input)?;
                 let square = own.mean().iter().zip(own.std()).map(|(m, s)| m * m + s * s);
                 Ok(Moments {
                     square: square.collect(),

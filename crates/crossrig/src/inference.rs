@@ -129,8 +129,8 @@ fn run(model: &Model, rows: &Rows, by: Option<&Standardiser>, domain: usize) -> 
     Ok(outputs)
 }
 
-/// Why statistics of these recordings are not to be trusted, by the rule of [`ClassMix`](crate::class_mix::ClassMix) with the
-/// model itself in place of the logistic regression; `None` where they are, or where the model holds no source to compare with.
+/// Why statistics of these recordings are not to be trusted, by the rule of [`mix_differs`] with what the
+/// model itself predicts; `None` where they are, or where the model holds no source to compare with.
 fn distrust_of(model: &Model, rows: &Rows, own: &Standardiser, domain: usize) -> Result<Option<String>> {
     let source = model.recipe.domains.iter().find(|d| d.role == Role::Source);
     let Some((of_source, variance)) = source.and_then(|s| Some((s.standardiser.as_ref()?, s.variance?))) else {

@@ -13,8 +13,10 @@ use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 use signal_domains::{Error, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions, SignalFile};
 
+mod common;
 #[path = "common/memory.rs"]
 mod memory;
+use common::TABLES;
 use memory::{Counting, LIVE, MEASURING, PEAK};
 
 #[global_allocator]
@@ -95,28 +97,9 @@ const FIXTURES: [&str; 37] = [
     "three.flac",
 ];
 
-/// Those of files of columns, which are read with a feature.
-#[cfg(feature = "parquet")]
-const TABLES: [&str; 13] = [
-    "pandas.parquet",
-    "pandas.feather",
-    "polars.parquet",
-    "polars.arrow",
-    "polars_zstd.arrow",
-    "polars.arrows",
-    "encodings1.parquet",
-    "encodings2.parquet",
-    "lists.parquet",
-    "lists2.parquet",
-    "lists.arrow",
-    "lists_zstd.arrow",
-    "lists.arrows",
-];
-#[cfg(not(feature = "parquet"))]
-const TABLES: [&str; 0] = [];
-
 fn fixtures() -> impl Iterator<Item = &'static str> {
-    FIXTURES.into_iter().chain(TABLES)
+    let tables = TABLES.into_iter().filter(|_| cfg!(feature = "parquet"));
+    FIXTURES.into_iter().chain(tables)
 }
 
 fn fixture(name: &str) -> Vec<u8> {

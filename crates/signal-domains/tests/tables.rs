@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{find, fixture, ramp, read};
+use common::{TABLES, find, fixture, ramp, read};
 use signal_domains::{Attribute, Error, ReadOptions, SignalFile, Variable, list_variables};
 
 fn text(text: &str) -> Attribute {
@@ -182,25 +182,9 @@ fn every_type_encoding_packing_and_version_of_pages_is_read() {
     }
 }
 
-const FILES: [&str; 13] = [
-    "pandas.parquet",
-    "pandas.feather",
-    "polars.parquet",
-    "polars.arrow",
-    "polars_zstd.arrow",
-    "polars.arrows",
-    "encodings1.parquet",
-    "encodings2.parquet",
-    "lists.parquet",
-    "lists2.parquet",
-    "lists.arrow",
-    "lists_zstd.arrow",
-    "lists.arrows",
-];
-
 #[test]
 fn a_piece_is_that_piece_of_the_whole() {
-    for name in FILES {
+    for name in TABLES {
         let file = SignalFile::open(&fixture(name), &ReadOptions::default()).unwrap();
         for (index, variable) in file.variables().iter().enumerate().filter(|(_, v)| v.numeric) {
             let whole = file.read(index).unwrap().swap_remove(0);
@@ -226,7 +210,7 @@ fn a_piece_is_that_piece_of_the_whole() {
 #[test]
 fn a_file_is_known_by_its_contents() {
     let folder = tempfile::tempdir().unwrap();
-    for name in FILES {
+    for name in TABLES {
         let path = folder.path().join("x.csv");
         std::fs::copy(fixture(name), &path).unwrap();
         let variables: Vec<Variable> = list_variables(&path).unwrap();

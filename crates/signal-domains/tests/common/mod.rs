@@ -7,6 +7,23 @@ use std::path::{Path, PathBuf};
 use signal_domains::{Error, Recording, Variable, load_file};
 use tempfile::TempDir;
 
+/// Those of `tests/fixtures` that are files of columns, which are read with a feature.
+pub const TABLES: [&str; 13] = [
+    "pandas.parquet",
+    "pandas.feather",
+    "polars.parquet",
+    "polars.arrow",
+    "polars_zstd.arrow",
+    "polars.arrows",
+    "encodings1.parquet",
+    "encodings2.parquet",
+    "lists.parquet",
+    "lists2.parquet",
+    "lists.arrow",
+    "lists_zstd.arrow",
+    "lists.arrows",
+];
+
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
