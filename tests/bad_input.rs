@@ -234,6 +234,8 @@ fn wishes_that_make_no_sense_are_refused() {
         ("--label-smoothing 1", &["--label-smoothing"]),
         ("--fractions 0.5,0.6,0.2", &["--fractions"]),
         ("--fractions 0.8,0.2,0", &["--score all"]),
+        ("--source-fractions 0.5,0.6,0.2", &["--source-fractions"]),
+        ("--source-fractions 0.5,0.5", &["--source-fractions", "three"]),
         ("--split somehow", &["--split", "blocks"]),
         ("--extractor resnet", &["--extractor", "light-cnn"]),
         ("--lambda big", &["--lambda"]),

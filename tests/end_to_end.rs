@@ -399,6 +399,37 @@ fn a_dry_run_shows_the_plan_and_leaves_nothing() {
 }
 
 #[test]
+fn the_source_may_be_split_in_other_shares_than_the_target() {
+    let dir = tempfile::tempdir().unwrap();
+    plant(dir.path(), 3);
+    let windows = |options: &str| -> Vec<Vec<usize>> {
+        let plan = ok(
+            dir.path(),
+            &format!("{QUICK} --split blocks {options} --out run --dry-run"),
+        );
+        let rows = plan.stdout.lines().filter(|l| l.starts_with("machine-"));
+        let numbers = |l: &str| l.split_whitespace().skip(3).map(|n| n.parse().unwrap()).collect();
+        rows.map(numbers).collect()
+    };
+    let same = windows("--fractions 0.5,0,0.5");
+    let whole = windows("--fractions 0.5,0,0.5 --source-fractions 1,0,0");
+    assert_eq!(whole[1], same[1], "the target is split as before");
+    assert!(
+        whole[0][0] > same[0][0] + same[0][2] && whole[0][1..] == [0, 0],
+        "{whole:?} {same:?}"
+    );
+    let run = ok(
+        dir.path(),
+        &format!("{QUICK} --no-twin --split blocks --fractions 0.5,0,0.5 --source-fractions 1,0,0 --out run"),
+    );
+    assert!(
+        run.stdout.contains("split blocks 0.5 / 0 / 0.5 (source 1 / 0 / 0)"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
 fn one_bad_file_among_many_is_reported_and_the_rest_is_predicted() {
     let dir = tempfile::tempdir().unwrap();
     plant(dir.path(), 3);

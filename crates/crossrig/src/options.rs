@@ -354,6 +354,9 @@ pub struct TrainOptions {
     /// Shares of training, validation and test [default: 0.6,0.2,0.2]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "Data")]
     pub fractions: Option<Vec<f64>>,
+    /// Those of the source, where they are not the target's: 1,0,0 trains on all that is labelled [default: as --fractions]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "Data")]
+    pub source_fractions: Option<Vec<f64>>,
     /// Which windows of the target are scored [default: test]
     #[arg(long, value_enum, help_heading = "Data")]
     pub score: Option<Score>,

@@ -65,6 +65,9 @@ pub fn percent(x: Option<f64>) -> String {
 pub fn split_line(m: &Metrics) -> String {
     let [a, b, c] = m.fractions;
     let mut line = format!("split {} {a} / {b} / {c}", m.split);
+    if let Some([a, b, c]) = m.config.source_fractions {
+        line += &format!(" (source {a} / {b} / {c})");
+    }
     if m.leaky {
         line += " (leaky: windows of one recording stand on both sides)";
     }

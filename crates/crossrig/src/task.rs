@@ -243,8 +243,9 @@ fn split(
     targets: &[DomainSignals],
     settings: &Settings,
 ) -> Result<(SplitKind, Vec<Split>, Vec<Split>)> {
-    let [a, b, c] = settings.fractions;
-    let fractions = Fractions::new(a, b, c).map_err(data_error)?;
+    let shares = |[a, b, c]: [f64; 3]| Fractions::new(a, b, c).map_err(data_error);
+    let fractions = shares(settings.fractions)?;
+    let source_fractions = shares(settings.source_fractions.unwrap_or(settings.fractions))?;
     let source_items: Vec<Vec<LabelledItem>> = sources
         .iter()
         .zip(labels)
@@ -260,7 +261,13 @@ fn split(
     let kind = settings.split_kind()?.unwrap_or_else(|| {
         let s: Vec<&[LabelledItem]> = source_items.iter().map(Vec::as_slice).collect();
         let t: Vec<&[Item]> = target_items.iter().map(Vec::as_slice).collect();
-        default_kind(&s, &t, &fractions)
+        // the demand of the one that has more parts
+        let most = if source_fractions.parts() > fractions.parts() {
+            &source_fractions
+        } else {
+            &fractions
+        };
+        default_kind(&s, &t, most)
     });
     let plan = SplitPlan {
         kind,
@@ -269,10 +276,14 @@ fn split(
         hop: settings.signal.hop,
         seed: settings.seed,
     };
+    let source_plan = SplitPlan {
+        fractions: source_fractions,
+        ..plan
+    };
     let source_splits = sources
         .iter()
         .zip(&source_items)
-        .map(|(d, items)| split_source(&d.name, items, &plan).map_err(data_error))
+        .map(|(d, items)| split_source(&d.name, items, &source_plan).map_err(data_error))
         .collect::<Result<_>>()?;
     let target_splits = targets
         .iter()

@@ -94,15 +94,16 @@ impl Settings {
                 return fail(format!("--{flag} must be at least 0 and below 1, found {share}"));
             }
         }
-        let sum: f64 = self.fractions.iter().sum();
-        if self.fractions.iter().any(|f| !(0.0..=1.0).contains(f))
-            || (sum - 1.0).abs() > 1e-9
-            || self.fractions[0] == 0.0
-        {
-            return fail(format!(
-                "--fractions must be three shares that add up to 1, the first above 0; found {:?}",
-                self.fractions
-            ));
+        for (flag, fractions) in [
+            ("fractions", self.fractions),
+            ("source-fractions", self.source_fractions.unwrap_or(self.fractions)),
+        ] {
+            let sum: f64 = fractions.iter().sum();
+            if fractions.iter().any(|f| !(0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-9 || fractions[0] == 0.0 {
+                return fail(format!(
+                    "--{flag} must be three shares that add up to 1, the first above 0; found {fractions:?}"
+                ));
+            }
         }
         if self.score == Score::Test && self.fractions[2] == 0.0 {
             return Err(Error::input_with_hint(

@@ -99,16 +99,8 @@ impl Settings {
             key: o.key.clone(),
             channels: o.channels.clone(),
             split: o.split.clone(),
-            fractions: match o.fractions.as_deref() {
-                None => [0.6, 0.2, 0.2],
-                Some(&[a, b, c]) => [a, b, c],
-                Some(other) => {
-                    return Err(Error::input(format!(
-                        "--fractions takes three numbers, found {}",
-                        other.len()
-                    )));
-                }
-            },
+            fractions: fractions("--fractions", o.fractions.as_deref())?.unwrap_or([0.6, 0.2, 0.2]),
+            source_fractions: fractions("--source-fractions", o.source_fractions.as_deref())?,
             score: o.score.unwrap_or(Score::Test),
             augment: o.augment.clone().unwrap_or_default(),
             epochs,
@@ -175,6 +167,7 @@ impl Settings {
             channels: self.channels.clone(),
             split: self.split.clone(),
             fractions: Some(self.fractions.to_vec()),
+            source_fractions: self.source_fractions.map(Vec::from),
             score: Some(self.score),
             window: Some(Span::Samples(s.window)),
             hop: Some(Span::Samples(s.hop)),
@@ -203,6 +196,18 @@ impl Settings {
             dry_run: None,
         };
         toml::to_string(&options).map_err(|e| Error::Machine(e.to_string()))
+    }
+}
+
+/// Three shares, where they are given.
+fn fractions(flag: &str, given: Option<&[f64]>) -> Result<Option<[f64; 3]>> {
+    match given {
+        None => Ok(None),
+        Some(&[a, b, c]) => Ok(Some([a, b, c])),
+        Some(other) => Err(Error::input(format!(
+            "{flag} takes three numbers, found {}",
+            other.len()
+        ))),
     }
 }
 

@@ -59,6 +59,9 @@ pub struct Settings {
     pub split: Option<String>,
     /// Shares of training, validation and test.
     pub fractions: [f64; 3],
+    /// Those of the source, where they are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_fractions: Option<[f64; 3]>,
     /// Which target windows are scored.
     pub score: Score,
     /// Changes of training windows.
