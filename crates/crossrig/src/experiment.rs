@@ -171,8 +171,8 @@ fn by_rule(
     let clock = Instant::now();
     let roles = Roles::new(&task.classes, &task.families)?;
     let sources: Vec<Vec<WindowRef>> = task.sources.iter().map(|s| s.domain.train.clone()).collect();
-    let asked = physics::rules(task, &roles, &sources, task.window, settings.threshold()?)?;
-    let results = physics::apply(task, truth, &roles, scored, task.window, &asked)?;
+    let asked = physics::rules(task, &roles, &sources, settings.threshold()?)?;
+    let results = physics::apply(task, truth, &roles, scored, &asked)?;
     for (rule, found) in asked.into_iter().zip(results) {
         outcome.baselines.insert(rule.name.to_owned(), found.scores);
         outcome.rules.push((rule, found.detail));

@@ -24,6 +24,7 @@ pub mod settings;
 
 pub mod auto;
 pub mod corpus;
+pub mod length;
 pub mod preprocess;
 pub mod room;
 pub mod rows;

@@ -33,18 +33,19 @@ struct Pieces {
 
 impl Pieces {
     /// The pieces of `length` samples that lie in a recording whole and hold at least one of `windows`.
-    fn of(domain: &Domain, windows: &[WindowRef], window: usize, length: usize) -> Self {
+    fn of(domain: &Domain, windows: &[WindowRef], length: usize) -> Self {
         let mut by_piece: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (i, w) in windows.iter().enumerate() {
             let piece = w.start / length;
             let (end, samples) = ((piece + 1) * length, domain.signals[w.recording].samples.len());
-            if w.start + window <= end && end <= samples {
+            if w.start + w.length <= end && end <= samples {
                 by_piece.entry((w.recording, piece)).or_default().push(i);
             }
         }
         let at = |&(recording, piece): &(usize, usize)| WindowRef {
             recording,
             start: piece * length,
+            length,
         };
         Self {
             pieces: by_piece.keys().map(at).collect(),
@@ -101,10 +102,11 @@ pub fn on_pieces(
             .iter()
             .all(|s| s.meta.geometry.is_some() && s.meta.shaft_hz.is_some())
     };
-    if task.window > length || !task.domains().all(known) {
+    let windows = task.domains().flat_map(|d| &d.train).chain(scored.iter().flatten());
+    if windows.into_iter().any(|w| w.length > length) || !task.domains().all(known) {
         return Ok(None);
     }
-    let cut = |d: &Domain, windows: &[WindowRef]| Pieces::of(d, windows, task.window, length);
+    let cut = |d: &Domain, windows: &[WindowRef]| Pieces::of(d, windows, length);
     let sources: Vec<Vec<WindowRef>> = task
         .sources
         .iter()
@@ -116,12 +118,12 @@ pub fn on_pieces(
         return Ok(None);
     }
     // a rate too low for the rule's bands, a shaft too slow for its window: no rule, and no fault of the user
-    let Ok(rules) = physics::rules(task, &roles, &sources, length, Tau::Source)
-        .or_else(|_| physics::rules(task, &roles, &sources, length, Tau::Given(0.3)))
+    let Ok(rules) = physics::rules(task, &roles, &sources, Tau::Source)
+        .or_else(|_| physics::rules(task, &roles, &sources, Tau::Given(0.3)))
     else {
         return Ok(None);
     };
-    let Ok(results) = physics::apply(task, truth, &roles, &pieces, length, &rules) else {
+    let Ok(results) = physics::apply(task, truth, &roles, &pieces, &rules) else {
         return Ok(None);
     };
     let mut all = PieceScores {
@@ -179,7 +181,11 @@ mod tests {
 
     #[test]
     fn a_piece_is_whole_and_holds_the_windows_that_lie_in_it_whole() {
-        let window = |recording, start| WindowRef { recording, start };
+        let window = |recording, start| WindowRef {
+            recording,
+            start,
+            length: 4,
+        };
         let windows = [
             window(0, 0),
             window(0, 8), // across the edge of the first piece
@@ -187,8 +193,9 @@ mod tests {
             window(0, 20), // in a piece that the recording does not fill
             window(1, 4),
         ];
-        let found = Pieces::of(&domain(&[25, 10]), &windows, 4, 10);
-        assert_eq!(found.pieces, [window(0, 0), window(0, 10), window(1, 0)]);
+        let found = Pieces::of(&domain(&[25, 10]), &windows, 10);
+        let starts: Vec<_> = found.pieces.iter().map(|p| (p.recording, p.start, p.length)).collect();
+        assert_eq!(starts, [(0, 0, 10), (0, 10, 10), (1, 0, 10)]);
         assert_eq!(found.members, [vec![0], vec![2], vec![4]]);
     }
 

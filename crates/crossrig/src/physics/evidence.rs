@@ -59,8 +59,13 @@ pub fn evidence_of(signal: &Signal, rule: RaceRule) -> Result<FileEvidence> {
         tail: Tail::Drop,
     };
     let starts = window_starts(samples, &windowing).map_err(|e| Error::Machine(e.to_string()))?;
-    let windows: Vec<WindowRef> = starts.iter().map(|&start| WindowRef { recording: 0, start }).collect();
-    let scores = race_scores(std::slice::from_ref(signal), &windows, window)?;
+    let piece = |start| WindowRef {
+        recording: 0,
+        start,
+        length: window,
+    };
+    let windows: Vec<WindowRef> = starts.into_iter().map(piece).collect();
+    let scores = race_scores(std::slice::from_ref(signal), &windows)?;
     let verdict = rule
         .vote(&scores)
         .ok_or_else(|| Error::input(format!("{}: no piece of {PIECE_SECONDS} s", signal.file)))?;
