@@ -42,6 +42,7 @@ pub mod network;
 pub mod physics;
 pub mod pieces;
 pub mod recommend;
+pub mod track_record;
 pub mod training;
 
 pub mod inference;
