@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use signal_conditioning::RaceRule;
 
 use crate::baselines::score_targets;
 use crate::error::Result;
 use crate::metrics::Scores;
-use crate::physics::{self, PIECE_SECONDS, Roles, RuleDetail, Tau};
+use crate::physics::{self, Analysed, PIECE_SECONDS, Roles, RuleDetail, Tau};
 use crate::task::{Domain, Task, Truth, WindowRef};
 
 /// Scores on pieces (`pieces` of `metrics.json`).
@@ -84,13 +85,14 @@ pub fn certain(predicted: &[Vec<usize>], classes: usize) -> Probabilities {
 }
 
 /// Scores every method and the rules on pieces; `None` where the rule has no place: families, bearing or speed are not
-/// known, windows are longer than a piece, or no piece holds a window.
+/// known, windows are longer than a piece, or no piece holds a window. With them comes what was found in the pieces, and the rule
+/// that the sources' labels fit.
 pub fn on_pieces(
     task: &Task,
     truth: &Truth,
     scored: &[Vec<WindowRef>],
     methods: &[(String, Probabilities)],
-) -> Result<Option<PieceScores>> {
+) -> Result<Option<(PieceScores, RaceRule, Analysed)>> {
     let Ok(roles) = Roles::new(&task.classes, &task.families) else {
         return Ok(None);
     };
@@ -123,9 +125,11 @@ pub fn on_pieces(
     else {
         return Ok(None);
     };
-    let Ok(results) = physics::apply(task, truth, &roles, &pieces, &rules) else {
+    let Ok(analysed) = Analysed::new(task, pieces) else {
         return Ok(None);
     };
+    let pieces = &analysed.windows;
+    let results = physics::apply(task, truth, &roles, &analysed, &rules)?;
     let mut all = PieceScores {
         seconds: PIECE_SECONDS,
         methods: BTreeMap::new(),
@@ -146,13 +150,13 @@ pub fn on_pieces(
         all.agreement_with_rule
             .insert(name.clone(), agree as f64 / pairs().count().max(1) as f64);
         all.methods
-            .insert(name.clone(), score_targets(task, truth, &pieces, &votes, None)?);
+            .insert(name.clone(), score_targets(task, truth, pieces, &votes, None)?);
     }
     for (rule, result) in rules.iter().zip(results) {
         all.methods.insert(rule.name.to_owned(), result.scores);
         all.rules.insert(rule.name.to_owned(), result.detail);
     }
-    Ok(Some(all))
+    Ok(Some((all, rules[0].rule, analysed)))
 }
 
 #[cfg(test)]

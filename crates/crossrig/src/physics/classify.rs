@@ -1,4 +1,4 @@
-use signal_conditioning::Verdict;
+use signal_conditioning::DefectOrderScores;
 
 use super::{RuleModel, SpeedNote, check_known, race_scores, settle_speed};
 use crate::corpus::Signal;
@@ -24,15 +24,12 @@ pub fn prepare_for_rule(model: &RuleModel, signal: &mut Signal) -> Result<Option
     Ok(note)
 }
 
-/// The verdicts of a saved rule on the windows of prepared recordings.
+/// The windows of prepared recordings, and what is found in them for a saved rule.
 ///
 /// # Errors
 /// As [`race_scores`].
-pub fn classify_by_rule(model: &RuleModel, signals: &[Signal]) -> Result<(Vec<WindowRef>, Vec<Verdict>)> {
+pub fn analyse_for_rule(model: &RuleModel, signals: &[Signal]) -> Result<Vec<(WindowRef, DefectOrderScores)>> {
     let windows = windows_of(signals, &model.settings.signal)?;
-    let verdicts = race_scores(signals, &windows)?
-        .iter()
-        .map(|scores| model.tau.decide(scores))
-        .collect();
-    Ok((windows, verdicts))
+    let scores = race_scores(signals, &windows)?;
+    Ok(windows.into_iter().zip(scores).collect())
 }

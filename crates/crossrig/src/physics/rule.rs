@@ -154,24 +154,48 @@ pub fn rules(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], asked: Tau)
     }
 }
 
-/// Scores rules on windows of the targets; every target's windows are analysed once.
+/// Windows of each target and what was found in them, once for all that asks: rules, scores, evidence.
+pub struct Analysed {
+    /// The windows, for each target.
+    pub windows: Vec<Vec<WindowRef>>,
+    /// Their scores.
+    pub scores: Vec<Vec<DefectOrderScores>>,
+}
+
+impl Analysed {
+    /// Analyses windows of the targets.
+    ///
+    /// # Errors
+    /// As [`race_scores`].
+    pub fn new(task: &Task, windows: Vec<Vec<WindowRef>>) -> Result<Self> {
+        let each = task.targets.iter().zip(&windows);
+        let scores = each.map(|(d, w)| race_scores(&d.signals, w)).collect::<Result<_>>()?;
+        Ok(Self { windows, scores })
+    }
+
+    /// Those of one recording of a target.
+    pub fn of_recording(&self, target: usize, recording: usize) -> Vec<(WindowRef, DefectOrderScores)> {
+        let all = self.windows[target].iter().zip(&self.scores[target]);
+        all.filter(|(w, _)| w.recording == recording)
+            .map(|(w, s)| (*w, *s))
+            .collect()
+    }
+}
+
+/// Scores rules on windows of the targets.
 pub fn apply(
     task: &Task,
     truth: &Truth,
     roles: &Roles,
-    scored: &[Vec<WindowRef>],
+    analysed: &Analysed,
     rules: &[RuleResult],
 ) -> Result<Vec<Applied>> {
-    let orders: Vec<Vec<DefectOrderScores>> = task
-        .targets
-        .iter()
-        .zip(scored)
-        .map(|(d, windows)| race_scores(&d.signals, windows))
-        .collect::<Result<_>>()?;
+    let scored = &analysed.windows;
     rules
         .iter()
         .map(|result| {
-            let verdicts: Vec<Vec<Verdict>> = orders
+            let verdicts: Vec<Vec<Verdict>> = analysed
+                .scores
                 .iter()
                 .map(|scores| scores.iter().map(|s| result.rule.decide(s)).collect())
                 .collect();
