@@ -122,7 +122,6 @@ impl Architecture {
             }
             Self::DefectFamilies => {
                 let config = DefectFamiliesConfig {
-                    own_slip: false,
                     in_channels,
                     batch_norm,
                 };
