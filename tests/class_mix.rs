@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{QUICK, json, machines, metrics, ok, plant, run};
+use common::{QUICK, json, machines, metrics, ok, plant, project, run};
+use crossrig::track_record::{ByLabels, TRACK_RECORD};
 
 const LOGISTIC: &str = "train --data plant --source machine-a --target machine-b --window 128 --method logistic --input log-spectrum --score all --fractions 1,0,0";
 
@@ -128,6 +129,23 @@ fn the_recommended_model_its_reason_and_its_scores_stand_in_the_metrics() {
     let report = std::fs::read_to_string(folder.join("run/report.html")).unwrap();
     // a sentence begins with a capital there
     assert!(report.contains("ecommended without looking at target labels"));
+    // by the labels, and on record
+    let by = &recommended["by_labels"];
+    let best = match by["best"].as_str().unwrap() {
+        "adapted" => &found["adapted"]["last"],
+        "source-only" => &found["source_only"]["last"],
+        name => &found["baselines"][name],
+    };
+    let behind = best["macro_f1"].as_f64().unwrap() - scores["macro_f1"].as_f64().unwrap();
+    assert_eq!(by["behind"], behind);
+    assert_eq!(by["right"], behind <= 0.02);
+    for page in [&trained.stdout, &report] {
+        assert!(
+            page.contains("by the labels ") && page.contains(&TRACK_RECORD.words()),
+            "{}",
+            trained.stdout
+        );
+    }
 
     // other bearings, and known ones
     machines(folder);
@@ -179,9 +197,33 @@ fn without_target_labels_the_same_model_is_recommended_for_the_same_reason() {
     });
     assert!(labelled["recommended"]["result"]["accuracy"].is_number());
     assert!(bare["recommended"]["result"]["accuracy"].is_null());
+    assert!(bare["recommended"]["by_labels"].is_null() && labelled["recommended"]["by_labels"].is_object());
+    assert_eq!(bare["recommended"]["record"], labelled["recommended"]["record"]);
     for key in ["which", "rule"] {
         assert_eq!(bare["recommended"][key], labelled["recommended"][key]);
     }
     assert_eq!(bare["signs"], labelled["signs"]);
     assert_eq!(bare["class_mix"], labelled["class_mix"]);
+}
+
+/// What the program says of its own recommendations is what the scores on record say.
+#[test]
+fn the_track_record_of_the_recommendation_is_that_of_the_committed_runs() {
+    let (mut right, mut of) = (0, 0);
+    for file in TRACK_RECORD.runs {
+        let runs = json(&std::fs::read_to_string(project().join(file)).unwrap());
+        for run in runs.as_array().unwrap() {
+            let scores = run["macro_f1"].as_object().unwrap();
+            let scores = scores.iter().map(|(name, s)| (name.as_str(), s.as_f64().unwrap()));
+            let by = ByLabels::new(run["recommended"].as_str().unwrap(), scores).unwrap();
+            of += 1;
+            right += usize::from(by.right);
+        }
+    }
+    assert_eq!((right, of), (TRACK_RECORD.right, TRACK_RECORD.of));
+    let text = std::fs::read_to_string(project().join(TRACK_RECORD.source)).unwrap();
+    assert!(
+        text.contains(&format!("in {right} of {of}")),
+        "the page says another number"
+    );
 }

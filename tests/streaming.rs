@@ -5,7 +5,7 @@ mod common;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use common::{csv, metrics, ok, plant, run, same_results, samples};
+use common::{csv, machines, metrics, ok, plant, run, same_results, samples};
 
 /// As [`ok`], with no room in memory: every recording and every row is read and made when it is wanted.
 fn without_room(folder: &Path, args: &str) -> common::Ran {
@@ -62,6 +62,17 @@ fn weights_and_scores_are_the_same_from_memory_and_from_files() {
         without_room(dir.path(), &format!("{RATES} {input} --out {streamed}"));
         same_results(&dir.path().join(held), &dir.path().join(streamed), input);
     }
+}
+
+#[test]
+fn windows_of_revolutions_are_the_same_from_memory_and_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    machines(dir.path());
+    let train = "train --data machines.toml --root . --source b --target a --split blocks --fractions 0.5,0,0.5 --input orders \
+                 --window 15rev --hop 4rev --batch 8 --epochs 2 --warmup-epochs 1 --augment gain,mix";
+    ok(dir.path(), &format!("{train} --out held"));
+    without_room(dir.path(), &format!("{train} --out streamed"));
+    same_results(&dir.path().join("held"), &dir.path().join("streamed"), "revolutions");
 }
 
 #[test]

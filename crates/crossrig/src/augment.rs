@@ -171,7 +171,6 @@ fn stretched(x: &[f64], factor: f64) -> Vec<f64> {
 pub struct Augmenter<'a> {
     changes: Vec<Augmentation>,
     seed: u64,
-    window: usize,
     domains: Vec<&'a Domain>,
     /// How recordings are scaled as a whole, before anything is changed; windows are scaled after.
     whole: Option<signal_conditioning::ScaleBy>,
@@ -196,7 +195,6 @@ impl<'a> Augmenter<'a> {
         Ok(Some(Self {
             changes,
             seed: settings.seed,
-            window: task.window,
             domains: task.domains().collect(),
             whole,
             settings: signal,
@@ -214,7 +212,7 @@ impl<'a> Augmenter<'a> {
                 let window = domain.train[row];
                 let from = &domain.signals[window.recording];
                 let cut = |start: usize| -> Result<Vec<Vec<f64>>> {
-                    let stretch = from.samples.read_scaled(start, self.window, self.whole)?;
+                    let stretch = from.samples.read_scaled(start, window.length, self.whole)?;
                     Ok(stretch.into_iter().map(Cow::into_owned).collect())
                 };
                 // windows of one recording stand side by side
@@ -243,7 +241,11 @@ impl<'a> Augmenter<'a> {
             })
             .collect::<Result<_>>()?;
         let windows: Vec<WindowRef> = (0..changed.len())
-            .map(|recording| WindowRef { recording, start: 0 })
+            .map(|recording| WindowRef {
+                recording,
+                start: 0,
+                length: changed[recording].samples.len(),
+            })
             .collect();
         let mut rows = represent_windows(&changed, &windows, &self.settings)?;
         if let Some(by) = by {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use signal_conditioning::RaceRule;
+
 use crate::auto::other_known_bearings;
 use crate::baselines::{Baseline, LOG_SPECTRUM, baselines};
 use crate::error::Result;
@@ -11,7 +13,7 @@ use crate::evaluation::{Evaluation, ModelResult, scored_windows};
 use crate::logistic::{LOGISTIC, LogisticResult, logistic};
 use crate::metrics::Scores;
 use crate::options::{DomainLoss, Method};
-use crate::physics::{self, Roles, RuleDetail, RuleResult};
+use crate::physics::{self, Analysed, Roles, RuleDetail, RuleResult};
 use crate::pieces::{PieceScores, certain, on_pieces};
 use crate::preprocess::{DomainInput, training_inputs};
 use crate::progress::TrainingBar;
@@ -37,6 +39,8 @@ pub struct Outcome<'a> {
     pub rules: Vec<(RuleResult, RuleDetail)>,
     /// All methods beside the rule on the same pieces of 1 s, where bearings and speeds are known.
     pub pieces: Option<PieceScores>,
+    /// What physics found in the targets, and the rule that says what it means: that asked for, else that of the pieces.
+    pub physics: Option<(RaceRule, Analysed)>,
     /// What can be known without target labels.
     pub signs: Signs,
     /// Seconds of each part.
@@ -154,7 +158,10 @@ pub fn conduct<'a>(
     for (name, result) in outcome.networks() {
         methods.extend(result.map(|r| (name.to_owned(), r.probabilities.clone())));
     }
-    outcome.pieces = on_pieces(task, truth, &scored, &methods)?;
+    if let Some((pieces, rule, analysed)) = on_pieces(task, truth, &scored, &methods)? {
+        outcome.pieces = Some(pieces);
+        outcome.physics = Some((rule, analysed));
+    }
     outcome.took("pieces", clock);
     outcome.signs = signs(task, settings, &outcome, baseline);
     Ok(outcome)
@@ -171,8 +178,10 @@ fn by_rule(
     let clock = Instant::now();
     let roles = Roles::new(&task.classes, &task.families)?;
     let sources: Vec<Vec<WindowRef>> = task.sources.iter().map(|s| s.domain.train.clone()).collect();
-    let asked = physics::rules(task, &roles, &sources, task.window, settings.threshold()?)?;
-    let results = physics::apply(task, truth, &roles, scored, task.window, &asked)?;
+    let asked = physics::rules(task, &roles, &sources, settings.threshold()?)?;
+    let analysed = Analysed::new(task, scored.to_vec())?;
+    let results = physics::apply(task, truth, &roles, &analysed, &asked)?;
+    outcome.physics = asked.first().map(|first| (first.rule, analysed));
     for (rule, found) in asked.into_iter().zip(results) {
         outcome.baselines.insert(rule.name.to_owned(), found.scores);
         outcome.rules.push((rule, found.detail));

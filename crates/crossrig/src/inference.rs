@@ -1,6 +1,6 @@
 //! A saved model on recordings: windows and preparation as in training.
 
-use signal_conditioning::{Standardiser, window_starts};
+use signal_conditioning::Standardiser;
 
 use crate::class_mix::{histogram, mix_differs};
 use crate::corpus::Signal;
@@ -10,7 +10,7 @@ use crate::network::Outputs;
 use crate::options::{BatchNorm, Standardise};
 use crate::physics::{check_known, settle_speed};
 use crate::rows::Rows;
-use crate::task::{WindowRef, at_rate};
+use crate::task::{WindowRef, at_rate, windows_of};
 
 /// Whose statistics prepare the signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,17 +56,19 @@ pub fn prepare(model: &Model, signal: &mut Signal) -> Result<()> {
             "name the variable of each channel: --key of predict, `channels` of a manifest",
         ));
     }
-    let needs = model.recipe.representation.needs();
-    check_known(
-        signal,
-        needs,
-        &format!("the model's input, {},", model.recipe.representation.kind()),
-    )?;
+    let settings = &model.recipe.settings.signal;
+    let needs = settings.needs();
+    let who = format!(
+        "the model's input, {}{},",
+        settings.recipe().kind(),
+        settings.in_windows()
+    );
+    check_known(signal, needs, &who)?;
     at_rate(signal, model.recipe.rate_hz)?;
     if needs.shaft_speed || signal.meta.geometry.is_some() {
         settle_speed(signal);
     }
-    let (have, need) = (signal.samples.len(), model.recipe.settings.signal.window);
+    let (have, need) = (signal.samples.len(), settings.window.samples(&signal.meta)?);
     if have < need {
         return Err(Error::input(format!(
             "{}: {have} samples, shorter than the model's window of {need}",
@@ -89,12 +91,7 @@ pub struct Classified {
 /// Cuts prepared recordings into windows and runs the model on them.
 pub fn classify(model: &Model, signals: &[Signal], statistics: Statistics) -> Result<Classified> {
     let settings = &model.recipe.settings.signal;
-    let mut windows = Vec::new();
-    for (recording, s) in signals.iter().enumerate() {
-        let starts =
-            window_starts(s.samples.len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
-        windows.extend(starts.into_iter().map(|start| WindowRef { recording, start }));
-    }
+    let windows = windows_of(signals, settings)?;
     let mut rows = Rows::new(signals, &windows, settings);
     let mut distrust = None;
     let outputs = match statistics {

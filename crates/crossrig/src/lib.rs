@@ -24,6 +24,7 @@ pub mod settings;
 
 pub mod auto;
 pub mod corpus;
+pub mod length;
 pub mod preprocess;
 pub mod room;
 pub mod rows;
@@ -41,6 +42,7 @@ pub mod network;
 pub mod physics;
 pub mod pieces;
 pub mod recommend;
+pub mod track_record;
 pub mod training;
 
 pub mod inference;

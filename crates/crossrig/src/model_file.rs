@@ -186,10 +186,11 @@ impl ModelRecipe {
     /// Whether its parts belong together.
     fn check(&self) -> Result<()> {
         self.settings.check()?;
+        self.settings.check_window()?;
         let Self { settings, shape, .. } = self;
         let recipe = settings.signal.recipe();
         if self.representation != recipe
-            || shape.length != recipe.row_len(settings.signal.window)
+            || shape.length != settings.signal.row_len()
             || !shape.channels.is_multiple_of(recipe.rows())
         {
             return Err(Error::input(format!(
@@ -197,7 +198,7 @@ impl ModelRecipe {
                 shape.channels,
                 shape.length,
                 recipe.rows(),
-                recipe.row_len(settings.signal.window)
+                settings.signal.row_len()
             )));
         }
         if self.classes.len() != shape.classes || self.domains.len() != shape.domains {

@@ -96,7 +96,7 @@ impl Network {
         if shape.length < architecture.min_length() {
             return Err(Error::input_with_hint(
                 format!(
-                    "{architecture} needs at least {} values a window, --window {} gives {}",
+                    "{architecture} needs at least {} values a window, one of {} gives {}",
                     architecture.min_length(),
                     settings.signal.window,
                     shape.length

@@ -166,7 +166,8 @@ pub enum OptimiserName {
     Sgd,
 }
 
-/// A length of time in a signal: samples, or seconds (`1s`), which need a rate.
+/// A length in a signal: samples, or a text: seconds (`1s`), which need a rate, or revolutions (`20rev`), see
+/// [`Length`](crate::length::Length).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Span {
@@ -192,8 +193,8 @@ impl Span {
         let seconds = text.strip_suffix('s').and_then(|t| t.trim().parse::<f64>().ok());
         let Some(seconds) = seconds.filter(|s| s.is_finite() && *s > 0.0 && *s < 1e6) else {
             return Err(Error::input_with_hint(
-                format!("--{flag} must be samples or seconds, found `{text}`"),
-                format!("for example --{flag} 1024, or --{flag} 1s"),
+                format!("--{flag} must be samples, seconds or revolutions, found `{text}`"),
+                format!("for example --{flag} 1024, --{flag} 1s, or --{flag} 20rev with an input of the envelope"),
             ));
         };
         let rate_hz = rate_hz.ok_or_else(|| {
@@ -360,12 +361,12 @@ pub struct TrainOptions {
     /// Which windows of the target are scored [default: test]
     #[arg(long, value_enum, help_heading = "Data")]
     pub score: Option<Score>,
-    /// Length of a window in samples, or in seconds (`1s`, with --rate) [default: 1024; 1s for --method rule and inputs of
-    /// the envelope]
-    #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
+    /// Length of a window in samples, in seconds (`1s`, with --rate) or, for --method rule and inputs of the envelope, in
+    /// revolutions of the shaft (`20rev`) [default: 1024; 1s for --method rule and inputs of the envelope]
+    #[arg(long, value_name = "N|SECONDS|REV", value_parser = span, help_heading = "Signal")]
     pub window: Option<Span>,
-    /// From one window to the next, in samples or seconds [default: the window's length]
-    #[arg(long, value_name = "N|SECONDS", value_parser = span, help_heading = "Signal")]
+    /// From one window to the next, in samples, seconds or revolutions [default: the window's length]
+    #[arg(long, value_name = "N|SECONDS|REV", value_parser = span, help_heading = "Signal")]
     pub hop: Option<Span>,
     /// Changes of training windows, at random in each step: gain:DB, noise:SNR_DB, shift:SHARE, stretch:PERCENT, mask:SHARE,
     /// mix:SHARE, in this or another order [default: none]

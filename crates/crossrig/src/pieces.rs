@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use signal_conditioning::RaceRule;
 
 use crate::baselines::score_targets;
 use crate::error::Result;
 use crate::metrics::Scores;
-use crate::physics::{self, PIECE_SECONDS, Roles, RuleDetail, Tau};
+use crate::physics::{self, Analysed, PIECE_SECONDS, Roles, RuleDetail, Tau};
 use crate::task::{Domain, Task, Truth, WindowRef};
 
 /// Scores on pieces (`pieces` of `metrics.json`).
@@ -33,18 +34,19 @@ struct Pieces {
 
 impl Pieces {
     /// The pieces of `length` samples that lie in a recording whole and hold at least one of `windows`.
-    fn of(domain: &Domain, windows: &[WindowRef], window: usize, length: usize) -> Self {
+    fn of(domain: &Domain, windows: &[WindowRef], length: usize) -> Self {
         let mut by_piece: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (i, w) in windows.iter().enumerate() {
             let piece = w.start / length;
             let (end, samples) = ((piece + 1) * length, domain.signals[w.recording].samples.len());
-            if w.start + window <= end && end <= samples {
+            if w.start + w.length <= end && end <= samples {
                 by_piece.entry((w.recording, piece)).or_default().push(i);
             }
         }
         let at = |&(recording, piece): &(usize, usize)| WindowRef {
             recording,
             start: piece * length,
+            length,
         };
         Self {
             pieces: by_piece.keys().map(at).collect(),
@@ -83,13 +85,14 @@ pub fn certain(predicted: &[Vec<usize>], classes: usize) -> Probabilities {
 }
 
 /// Scores every method and the rules on pieces; `None` where the rule has no place: families, bearing or speed are not
-/// known, windows are longer than a piece, or no piece holds a window.
+/// known, windows are longer than a piece, or no piece holds a window. With them comes what was found in the pieces, and the rule
+/// that the sources' labels fit.
 pub fn on_pieces(
     task: &Task,
     truth: &Truth,
     scored: &[Vec<WindowRef>],
     methods: &[(String, Probabilities)],
-) -> Result<Option<PieceScores>> {
+) -> Result<Option<(PieceScores, RaceRule, Analysed)>> {
     let Ok(roles) = Roles::new(&task.classes, &task.families) else {
         return Ok(None);
     };
@@ -101,10 +104,11 @@ pub fn on_pieces(
             .iter()
             .all(|s| s.meta.geometry.is_some() && s.meta.shaft_hz.is_some())
     };
-    if task.window > length || !task.domains().all(known) {
+    let windows = task.domains().flat_map(|d| &d.train).chain(scored.iter().flatten());
+    if windows.into_iter().any(|w| w.length > length) || !task.domains().all(known) {
         return Ok(None);
     }
-    let cut = |d: &Domain, windows: &[WindowRef]| Pieces::of(d, windows, task.window, length);
+    let cut = |d: &Domain, windows: &[WindowRef]| Pieces::of(d, windows, length);
     let sources: Vec<Vec<WindowRef>> = task
         .sources
         .iter()
@@ -116,14 +120,16 @@ pub fn on_pieces(
         return Ok(None);
     }
     // a rate too low for the rule's bands, a shaft too slow for its window: no rule, and no fault of the user
-    let Ok(rules) = physics::rules(task, &roles, &sources, length, Tau::Source)
-        .or_else(|_| physics::rules(task, &roles, &sources, length, Tau::Given(0.3)))
+    let Ok(rules) = physics::rules(task, &roles, &sources, Tau::Source)
+        .or_else(|_| physics::rules(task, &roles, &sources, Tau::Given(0.3)))
     else {
         return Ok(None);
     };
-    let Ok(results) = physics::apply(task, truth, &roles, &pieces, length, &rules) else {
+    let Ok(analysed) = Analysed::new(task, pieces) else {
         return Ok(None);
     };
+    let pieces = &analysed.windows;
+    let results = physics::apply(task, truth, &roles, &analysed, &rules)?;
     let mut all = PieceScores {
         seconds: PIECE_SECONDS,
         methods: BTreeMap::new(),
@@ -144,13 +150,13 @@ pub fn on_pieces(
         all.agreement_with_rule
             .insert(name.clone(), agree as f64 / pairs().count().max(1) as f64);
         all.methods
-            .insert(name.clone(), score_targets(task, truth, &pieces, &votes, None)?);
+            .insert(name.clone(), score_targets(task, truth, pieces, &votes, None)?);
     }
     for (rule, result) in rules.iter().zip(results) {
         all.methods.insert(rule.name.to_owned(), result.scores);
         all.rules.insert(rule.name.to_owned(), result.detail);
     }
-    Ok(Some(all))
+    Ok(Some((all, rules[0].rule, analysed)))
 }
 
 #[cfg(test)]
@@ -179,7 +185,11 @@ mod tests {
 
     #[test]
     fn a_piece_is_whole_and_holds_the_windows_that_lie_in_it_whole() {
-        let window = |recording, start| WindowRef { recording, start };
+        let window = |recording, start| WindowRef {
+            recording,
+            start,
+            length: 4,
+        };
         let windows = [
             window(0, 0),
             window(0, 8), // across the edge of the first piece
@@ -187,8 +197,9 @@ mod tests {
             window(0, 20), // in a piece that the recording does not fill
             window(1, 4),
         ];
-        let found = Pieces::of(&domain(&[25, 10]), &windows, 4, 10);
-        assert_eq!(found.pieces, [window(0, 0), window(0, 10), window(1, 0)]);
+        let found = Pieces::of(&domain(&[25, 10]), &windows, 10);
+        let starts: Vec<_> = found.pieces.iter().map(|p| (p.recording, p.start, p.length)).collect();
+        assert_eq!(starts, [(0, 0, 10), (0, 10, 10), (1, 0, 10)]);
         assert_eq!(found.members, [vec![0], vec![2], vec![4]]);
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent, window_starts};
+use signal_conditioning::{Grouping, Standardiser, StandardiserBuilder, represent};
 use signal_domains::Family;
 
 use crate::class_mix::{ClassMix, Guard, Variance};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::options::{Input, Scale, Standardise};
 use crate::rows::{InputRows, Rows};
 use crate::settings::SignalSettings;
-use crate::task::{Task, WindowRef};
+use crate::task::{Task, WindowRef, windows_of};
 
 /// The representations of some windows, before standardisation: one row a window, channels side by side in it. A channel of
 /// the recording may give several: the rows of its representation.
@@ -43,8 +43,8 @@ pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], settings: &S
         .zip(windows)
         .try_for_each(|(row, w)| {
             let signal = &signals[w.recording];
-            let samples = signal.samples.read_scaled(w.start, settings.window, whole)?;
-            for (out, piece) in row.chunks_mut(recipe.output_len(settings.window)).zip(&samples) {
+            let samples = signal.samples.read_scaled(w.start, w.length, whole)?;
+            for (out, piece) in row.chunks_mut(recipe.rows() * length).zip(&samples) {
                 let r = represent(&recipe, piece, &signal.meta)
                     .map_err(|e| Error::input(format!("{}: {e}", signal.file)))?;
                 out.copy_from_slice(&r);
@@ -63,7 +63,7 @@ pub fn represent_windows(signals: &[Signal], windows: &[WindowRef], settings: &S
 pub fn shape_of(signals: &[Signal], settings: &SignalSettings) -> (usize, usize) {
     let recipe = settings.recipe();
     let channels = signals.first().map_or(1, |s| s.samples.channels());
-    (channels * recipe.rows(), recipe.row_len(settings.window))
+    (channels * recipe.rows(), settings.row_len())
 }
 
 impl Represented {
@@ -253,13 +253,11 @@ fn by_reference(
             )
         })?;
     let signals = std::slice::from_ref(reference);
-    let starts =
-        window_starts(reference.samples.len(), &settings.windowing()).map_err(|e| Error::Machine(e.to_string()))?;
-    let windows: Vec<WindowRef> = starts.iter().map(|&start| WindowRef { recording: 0, start }).collect();
+    let windows = windows_of(signals, settings)?;
     if windows.is_empty() {
         return Err(Error::input(format!(
-            "--reference {}: shorter than a window of {} samples",
-            reference.file, task.window
+            "--reference {}: shorter than a window of {}",
+            reference.file, settings.window
         )));
     }
     let there = Rows::new(signals, &windows, settings).statistics()?;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::metrics::{DomainAccuracy, Scores};
+use crate::track_record::{ByLabels, TrackRecord};
 
 /// A domain head is outrun where its loss is so many times that of guessing.
 pub const OUTRUN: f64 = 1.25;
@@ -54,6 +55,11 @@ pub struct Recommended {
     pub rule: String,
     /// Its scores; for a rule on pieces of 1 s, those on the pieces.
     pub result: Scores,
+    /// Whether the labels of the target bear it out, on the same windows for all methods (pieces of 1 s where the run has them); null
+    /// without labels, or with nothing to compare.
+    pub by_labels: Option<ByLabels>,
+    /// How often this rule was right in the labelled runs on record.
+    pub record: TrackRecord,
 }
 
 /// The name and the reason of the model to use, by a rule that was **fixed before any target score was looked at**:

@@ -7,13 +7,14 @@ use crate::error::Result;
 use crate::evaluation::ModelResult;
 use crate::experiment::Outcome;
 use crate::logistic::LOGISTIC;
-use crate::metrics::{LastEpoch, Metrics, isa, versions};
+use crate::metrics::{LastEpoch, Metrics, Scores, isa, versions};
 use crate::model_file::{DomainMemory, ModelRecipe, Role};
 use crate::options::{BatchNorm, DomainLoss, Method, Score};
 use crate::preprocess::DomainInput;
 use crate::recommend::{Recommended, negative_transfer, recommend};
 use crate::settings::Settings;
 use crate::task::{Task, Truth};
+use crate::track_record::{ByLabels, TRACK_RECORD};
 use crate::training::{Kind, shape};
 
 /// What `metrics.json` says of an experiment.
@@ -107,7 +108,29 @@ fn recommended(outcome: &Outcome) -> Option<Recommended> {
         name => outcome.baselines.get(name).cloned(),
     }
     .or_else(|| outcome.pieces.as_ref()?.methods.get(&which).cloned())?;
-    Some(Recommended { which, rule, result })
+    let on_pieces = outcome.pieces.as_ref().map(|p| &p.methods);
+    let on_windows = || {
+        let networks = outcome.networks().into_iter();
+        let networks = networks.filter_map(|(name, r)| Some((name, &r?.scores)));
+        networks
+            .chain(outcome.baselines.iter().map(|(name, s)| (name.as_str(), s)))
+            .collect()
+    };
+    let all: Vec<(&str, &Scores)> = match on_pieces {
+        Some(methods) => methods.iter().map(|(name, s)| (name.as_str(), s)).collect(),
+        None => on_windows(),
+    };
+    let by_labels = ByLabels::new(
+        &which,
+        all.into_iter().filter_map(|(name, s)| Some((name, s.macro_f1?))),
+    );
+    Some(Recommended {
+        which,
+        rule,
+        result,
+        by_labels,
+        record: TRACK_RECORD,
+    })
 }
 
 /// What a model of this experiment remembers.

@@ -6,7 +6,7 @@ use signal_conditioning::RaceRule;
 use crate::evaluation::{ModelResult, scored_windows};
 use crate::experiment::Outcome;
 use crate::metrics::{Metrics, Scores};
-use crate::physics::{FileEvidence, Roles, evidence_of};
+use crate::physics::{FileVerdict, Roles, verdict_of};
 use crate::report::{DomainScores, Epoch, EvidencePanel, Method, Model, Recording, Report};
 use crate::settings::Settings;
 use crate::summary::{rows, split_line, verdicts};
@@ -44,7 +44,7 @@ pub fn report(task: &Task, truth: &Truth, settings: &Settings, outcome: &Outcome
             .filter(|r| r.simple)
             .map(|r| method(r.name.clone(), r.scores))
             .collect(),
-        evidence: evidence(task, settings, outcome, m),
+        evidence: evidence(task, settings, outcome),
         recordings: recordings(task, truth, settings, outcome),
         settings: flatten(settings),
         provenance: provenance(m),
@@ -153,54 +153,61 @@ const MOST_RECORDINGS: usize = 60;
 
 /// For each target and each thing that the rule says of its recordings, the one of which most pieces say so; and the first on which the
 /// network says something else. None where bearing or speed are not known, or recordings are shorter than a piece.
-fn evidence(task: &Task, settings: &Settings, outcome: &Outcome, m: &Metrics) -> Vec<EvidencePanel> {
+fn evidence(task: &Task, settings: &Settings, outcome: &Outcome) -> Vec<EvidencePanel> {
     let Ok(roles) = Roles::new(&task.classes, &task.families) else {
         return Vec::new();
     };
-    let tau = m
-        .pieces
-        .as_ref()
-        .and_then(|p| p.rules.get("rule-source"))
-        .map(|rule| rule.tau);
-    let rule = tau.and_then(|tau| RaceRule::new(tau).ok()).unwrap_or_default();
     let predicted = predicted(outcome);
     let mut panels = Vec::new();
     for (t, windows) in scored_windows(task, settings).iter().enumerate() {
-        let mut shown: Vec<(FileEvidence, EvidencePanel)> = Vec::new();
+        let target = &task.targets[t];
+        let said = |recording: usize| match &outcome.physics {
+            Some((rule, analysed)) => FileVerdict::new(*rule, &analysed.of_recording(t, recording)),
+            // windows that the rule has no place on; the recordings themselves may be long enough
+            None => verdict_of(&target.signals[recording], RaceRule::default()).ok(),
+        };
+        let scored = |recording: &usize| windows.iter().any(|w| w.recording == *recording);
+        let mut shown: Vec<(usize, FileVerdict)> = Vec::new();
         let mut disagreeing = None;
-        for (i, signal) in task.targets[t].signals.iter().enumerate().take(MOST_RECORDINGS) {
-            if !windows.iter().any(|w| w.recording == i) {
-                continue;
+        for i in (0..target.signals.len().min(MOST_RECORDINGS)).filter(scored) {
+            let Some(found) = said(i) else { continue };
+            let differs = |c: usize| roles.verdict(c) != found.verdict;
+            if disagreeing.is_none() && named(windows, predicted, t, i, task).is_some_and(differs) {
+                disagreeing = Some((i, found));
             }
-            let Ok(found) = evidence_of(signal, rule) else {
-                continue;
-            };
-            let class = predicted.and_then(|p| most_frequent(windows, &p[t], i, task.classes.len()));
-            let other = class.filter(|&c| roles.verdict(c) != found.verdict);
-            let panel = EvidencePanel {
-                domain: task.targets[t].name.clone(),
-                file: signal.file.clone(),
-                verdict: found.named().to_owned(),
-                network: other.map(|c| task.classes[c].clone()),
-                shown_s: found.shown_s,
-                words: found.words(),
-                evidence: found.evidence.clone(),
-            };
-            if other.is_some() && disagreeing.is_none() {
-                disagreeing = Some(panel.clone());
-            }
-            match shown.iter_mut().find(|(other, _)| other.verdict == found.verdict) {
-                Some(best) if best.0.agreement < found.agreement => *best = (found, panel),
+            match shown.iter_mut().find(|(_, other)| other.verdict == found.verdict) {
+                Some(best) if best.1.agreement < found.agreement => *best = (i, found),
                 Some(_) => {}
-                None => shown.push((found, panel)),
+                None => shown.push((i, found)),
             }
         }
-        panels.extend(shown.into_iter().map(|(_, panel)| panel));
-        panels.extend(
-            disagreeing.filter(|d: &EvidencePanel| !panels.iter().any(|p| p.file == d.file && p.domain == d.domain)),
-        );
+        let also = disagreeing.filter(|(i, _)| !shown.iter().any(|(j, _)| i == j));
+        panels.extend(shown.into_iter().chain(also).filter_map(|(i, found)| {
+            let evidence = found.evidence(&target.signals[i]).ok()?;
+            let other = named(windows, predicted, t, i, task).filter(|&c| roles.verdict(c) != found.verdict);
+            Some(EvidencePanel {
+                domain: target.name.clone(),
+                file: target.signals[i].file.clone(),
+                verdict: found.named().to_owned(),
+                network: other.map(|c| task.classes[c].clone()),
+                shown_s: evidence.shown_s,
+                words: evidence.words(),
+                evidence: evidence.evidence,
+            })
+        }));
     }
     panels
+}
+
+/// The class that most windows of a recording of target `t` are given.
+fn named(
+    windows: &[WindowRef],
+    predicted: Option<&Vec<Vec<usize>>>,
+    t: usize,
+    recording: usize,
+    task: &Task,
+) -> Option<usize> {
+    most_frequent(windows, &predicted?[t], recording, task.classes.len())
 }
 
 /// What the adapted (else the source-only) network, or the logistic regression, says of the scored windows of each target.

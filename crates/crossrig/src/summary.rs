@@ -265,32 +265,18 @@ fn adversary(m: &Metrics) -> Option<String> {
     outrun(m.signs.domain_loss_over_guessing?, domains)
 }
 
-/// Which model is recommended and why; with labels, how far it is from the best.
+/// Which model is recommended and why; with labels, how far it is from the best; and how often such a recommendation was right.
 fn recommendation(m: &Metrics) -> Option<String> {
     let r = m.recommended.as_ref()?;
     let mut line = format!("recommended without looking at target labels: {} ({})", r.which, r.rule);
-    if let Some(own) = r.result.macro_f1 {
-        let on_pieces =
-            !m.baselines.contains_key(&r.which) && m.pieces.as_ref().is_some_and(|p| p.rules.contains_key(&r.which));
-        let pool: Vec<(&str, &Scores)> = match m.pieces.as_ref().filter(|_| on_pieces) {
-            Some(p) => p.methods.iter().map(|(n, s)| (n.as_str(), s)).collect(),
-            None => [("adapted", &m.adapted), ("source-only", &m.source_only)]
-                .into_iter()
-                .filter_map(|(n, s)| Some((n, &s.as_ref()?.last)))
-                .chain(m.baselines.iter().map(|(n, s)| (n.as_str(), s)))
-                .collect(),
-        };
-        let best = pool
-            .into_iter()
-            .filter_map(|(n, s)| Some((s.macro_f1?, n)))
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        line += &match best {
-            Some((best, name)) if best > own => format!(
-                "; by the labels {name} is better by {:.1} points of macro-F1",
-                100.0 * (best - own)
-            ),
-            _ => "; by the labels no other is better".to_owned(),
-        };
+    for words in r
+        .by_labels
+        .iter()
+        .map(|by| by.words(&r.which))
+        .chain([r.record.words()])
+    {
+        line += "; ";
+        line += &words;
     }
     Some(line)
 }

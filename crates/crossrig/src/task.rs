@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use signal_conditioning::Meta;
+use signal_conditioning::{Meta, window_starts};
 use signal_domains::{
     Family, Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
 };
@@ -12,7 +12,7 @@ use signal_domains::{
 use crate::corpus::{Corpus, DomainSignals, Globs, Signal, data_error};
 use crate::error::{Error, Result};
 use crate::physics::{SpeedNote, check_known, settle_speed};
-use crate::settings::Settings;
+use crate::settings::{Settings, SignalSettings};
 
 /// One window of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,26 @@ pub struct WindowRef {
     pub recording: usize,
     /// First sample.
     pub start: usize,
+    /// Number of samples.
+    pub length: usize,
+}
+
+/// The windows of whole recordings, at the rate of use.
+///
+/// # Errors
+/// Windows of revolutions, and a recording whose shaft speed is not known.
+pub fn windows_of(signals: &[Signal], settings: &SignalSettings) -> Result<Vec<WindowRef>> {
+    let mut windows = Vec::new();
+    for (recording, s) in signals.iter().enumerate() {
+        let windowing = settings.windowing(&s.meta)?;
+        let starts = window_starts(s.samples.len(), &windowing).map_err(|e| Error::Machine(e.to_string()))?;
+        windows.extend(starts.into_iter().map(|start| WindowRef {
+            recording,
+            start,
+            length: windowing.length,
+        }));
+    }
+    Ok(windows)
 }
 
 /// A domain cut into windows and parts. It knows no class.
@@ -58,7 +78,7 @@ pub struct Task {
     pub rate_hz: Option<f64>,
     /// Channels of every recording.
     pub channels: usize,
-    /// Samples in a window.
+    /// Samples in a window; in the shortest, where windows are turns of a shaft.
     pub window: usize,
     /// Kind of split of every domain.
     pub split: SplitKind,
@@ -98,7 +118,6 @@ impl Task {
         let signals = corpus.sources.iter().chain(&corpus.targets).flat_map(|d| &d.signals);
         let rate_hz = common_rate(signals, settings.signal.rate)?;
 
-        let window = settings.signal.window;
         let families = classes
             .iter()
             .map(|name| corpus.classes.iter().position(|c| c == name))
@@ -127,7 +146,7 @@ impl Task {
         };
         let sources: Vec<DomainSignals> = corpus.sources.into_iter().map(&mut resampled).collect::<Result<_>>()?;
         let targets: Vec<DomainSignals> = corpus.targets.into_iter().map(&mut resampled).collect::<Result<_>>()?;
-        long_enough(sources.iter().chain(&targets), window)?;
+        let window = shortest_window(sources.iter().chain(&targets), &settings.signal)?;
 
         let labels: Vec<Vec<usize>> = sources
             .iter()
@@ -144,16 +163,16 @@ impl Task {
             .into_iter()
             .zip(labels)
             .zip(&source_splits)
-            .map(|((d, classes), split)| Source {
-                domain: Domain::new(d, split),
-                classes,
+            .map(|((d, classes), split)| {
+                let domain = Domain::new(d, split, &settings.signal)?;
+                Ok(Source { domain, classes })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let targets: Vec<Domain> = targets
             .into_iter()
             .zip(&target_splits)
-            .map(|(d, split)| Domain::new(d, split))
-            .collect();
+            .map(|(d, split)| Domain::new(d, split, &settings.signal))
+            .collect::<Result<_>>()?;
         let task = Self {
             classes,
             families,
@@ -204,22 +223,31 @@ impl Task {
 }
 
 impl Domain {
-    fn new(d: DomainSignals, split: &Split) -> Self {
+    fn new(d: DomainSignals, split: &Split, settings: &SignalSettings) -> Result<Self> {
+        let lengths: Vec<usize> = d
+            .signals
+            .iter()
+            .map(|s| settings.window.samples(&s.meta))
+            .collect::<Result<_>>()?;
         let part = |part: Part| -> Vec<WindowRef> {
             split
                 .windows(part)
                 .into_iter()
-                .map(|(recording, start)| WindowRef { recording, start })
+                .map(|(recording, start)| WindowRef {
+                    recording,
+                    start,
+                    length: lengths[recording],
+                })
                 .collect()
         };
         let (train, validation, test) = (part(Part::Train), part(Part::Validation), part(Part::Test));
-        Self {
+        Ok(Self {
             name: d.name,
             signals: d.signals,
             train,
             validation,
             test,
-        }
+        })
     }
 
     /// Training, validation and test windows together.
@@ -246,6 +274,7 @@ fn split(
     let shares = |[a, b, c]: [f64; 3]| Fractions::new(a, b, c).map_err(data_error);
     let fractions = shares(settings.fractions)?;
     let source_fractions = shares(settings.source_fractions.unwrap_or(settings.fractions))?;
+    let item = |s| item(s, &settings.signal);
     let source_items: Vec<Vec<LabelledItem>> = sources
         .iter()
         .zip(labels)
@@ -253,11 +282,14 @@ fn split(
             d.signals
                 .iter()
                 .zip(l)
-                .map(|(s, &class)| LabelledItem { item: item(s), class })
+                .map(|(s, &class)| Ok(LabelledItem { item: item(s)?, class }))
                 .collect()
         })
-        .collect();
-    let target_items: Vec<Vec<Item>> = targets.iter().map(|d| d.signals.iter().map(item).collect()).collect();
+        .collect::<Result<_>>()?;
+    let target_items: Vec<Vec<Item>> = targets
+        .iter()
+        .map(|d| d.signals.iter().map(item).collect())
+        .collect::<Result<_>>()?;
     let kind = settings.split_kind()?.unwrap_or_else(|| {
         let s: Vec<&[LabelledItem]> = source_items.iter().map(Vec::as_slice).collect();
         let t: Vec<&[Item]> = target_items.iter().map(Vec::as_slice).collect();
@@ -272,8 +304,9 @@ fn split(
     let plan = SplitPlan {
         kind,
         fractions,
-        window: settings.signal.window,
-        hop: settings.signal.hop,
+        // each recording states its own
+        window: 0,
+        hop: 0,
         seed: settings.seed,
     };
     let source_plan = SplitPlan {
@@ -293,12 +326,14 @@ fn split(
     Ok((kind, source_splits, target_splits))
 }
 
-fn item(s: &Signal) -> Item<'_> {
-    Item {
+fn item<'a>(s: &'a Signal, settings: &SignalSettings) -> Result<Item<'a>> {
+    let windows = settings.windowing(&s.meta)?;
+    Ok(Item {
         file: &s.file,
         unit: s.unit.as_deref(),
         samples: s.samples.len(),
-    }
+        windows: Some((windows.length, windows.hop)),
+    })
 }
 
 /// The model's classes, and the truth over those and the ones only targets have.
@@ -426,20 +461,31 @@ pub fn at_rate(s: &mut Signal, rate_hz: Option<f64>) -> Result<()> {
     Ok(())
 }
 
-fn long_enough<'a>(domains: impl Iterator<Item = &'a DomainSignals>, window: usize) -> Result<()> {
+/// Samples of the shortest window of all recordings.
+///
+/// # Errors
+/// A domain no recording of which is as long as a window.
+fn shortest_window<'a>(domains: impl Iterator<Item = &'a DomainSignals>, settings: &SignalSettings) -> Result<usize> {
+    let mut shortest = usize::MAX;
     for d in domains {
-        let longest = d.signals.iter().map(|s| s.samples.len()).max().unwrap_or(0);
-        if longest < window {
+        let mut fits = false;
+        for s in &d.signals {
+            let window = settings.window.samples(&s.meta)?;
+            fits |= window <= s.samples.len();
+            shortest = shortest.min(window);
+        }
+        if !fits {
+            let longest = d.signals.iter().map(|s| s.samples.len()).max().unwrap_or(0);
             return Err(Error::input_with_hint(
                 format!(
-                    "--window {window} is longer than every recording of `{}`; the longest has {longest} samples",
-                    d.name
+                    "a window of {} is longer than every recording of `{}`; the longest has {longest} samples",
+                    settings.window, d.name
                 ),
                 "give a shorter --window",
             ));
         }
     }
-    Ok(())
+    Ok(shortest)
 }
 
 /// Names and contents of the recordings, in an order of their own.

@@ -315,7 +315,7 @@ pub fn shape(task: &Task, settings: &Settings) -> Shape {
     let recipe = settings.signal.recipe();
     Shape {
         channels: task.channels * recipe.rows(),
-        length: recipe.row_len(task.window),
+        length: settings.signal.row_len(),
         classes: task.classes.len(),
         domains: task.sources.len() + task.targets.len(),
     }

@@ -28,7 +28,7 @@
 //! let entry = dataset.domain("pump-2")[0];
 //! let recording = entry.load()?;
 //! assert_eq!(recording.scan().fault(), None);
-//! let items = [Item { file: &entry.file, unit: None, samples: recording.len() }];
+//! let items = [Item { file: &entry.file, unit: None, samples: recording.len(), windows: None }];
 //! let plan = SplitPlan { kind: SplitKind::Blocks, fractions: Fractions::default(), window: 1024, hop: 512, seed: 0 };
 //! let split = split_target("pump-2", &items, &plan)?;
 //! for (item, start) in split.windows(Part::Test) {

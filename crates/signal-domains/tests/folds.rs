@@ -123,6 +123,7 @@ fn a_split_by_queries_puts_whole_recordings_where_they_are_asked_for() {
             file: &r.file,
             unit: r.unit.as_deref(),
             samples: 35,
+            windows: None,
         })
         .collect();
     let split = split_by_parts("all", &items, &parts, &plan).unwrap();

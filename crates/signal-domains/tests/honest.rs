@@ -80,6 +80,7 @@ fn split(entries: &[&RecordingEntry], made: &Made, plan: &SplitPlan) -> Vec<Spli
             file,
             unit: unit.as_deref(),
             samples: *samples,
+            windows: None,
         })
         .collect();
     let labelled: Vec<LabelledItem<'_>> = items

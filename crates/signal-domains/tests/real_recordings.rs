@@ -215,6 +215,7 @@ fn splits_of_a_load_have_the_windows_of_the_published_comparison() {
         file: &faults[i].file,
         unit: faults[i].unit.as_deref(),
         samples: lengths[i],
+        windows: None,
     };
     let labelled: Vec<LabelledItem<'_>> = (0..faults.len())
         .map(|i| LabelledItem {

@@ -21,6 +21,7 @@ impl Made {
             file: &self.file,
             unit: Some(&self.unit),
             samples: self.samples,
+            windows: None,
         }
     }
 
@@ -146,6 +147,47 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_recording_with_windows_of_its_own_gets_them_and_a_guard_as_long() {
+    let two = [made(0, 0, "u"), made(0, 1, "u")];
+    // 200 samples; the second one's windows are twice as long
+    let items = [
+        two[0].item(),
+        Item {
+            windows: Some((20, 20)),
+            ..two[1].item()
+        },
+    ];
+    let split = split_target("rig", &items, &plan(SplitKind::Blocks, 0)).unwrap();
+    // guards of 10: 180 samples in parts of 108, 36 and 36
+    assert_eq!(split.recordings[0].validation, [118, 125, 132, 139]);
+    // guards of 20: 160 samples in parts of 96, 32 and 32
+    assert_eq!(split.recordings[1].train, [0, 20, 40, 60]);
+    assert_eq!(
+        (&split.recordings[1].validation[..], &split.recordings[1].test[..]),
+        (&[116][..], &[168][..])
+    );
+    for kind in [SplitKind::Windows, SplitKind::Recordings] {
+        let fractions = Fractions::new(0.5, 0.0, 0.5).unwrap();
+        let split = split_target(
+            "rig",
+            &items,
+            &SplitPlan {
+                fractions,
+                ..plan(kind, 0)
+            },
+        )
+        .unwrap();
+        let all = |i: usize| {
+            Part::ALL
+                .map(|p| split.recordings[i].part(p).len())
+                .iter()
+                .sum::<usize>()
+        };
+        assert_eq!((all(0), all(1)), (28, 10), "{kind}");
     }
 }
 

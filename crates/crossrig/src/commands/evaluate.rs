@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::inference::{Classified, Statistics, choose_statistics, classify, prepare, source_statistics};
 use crate::metrics::{Scored, Scores, score};
 use crate::model_file::{Model, Role};
-use crate::physics::{self, ABSTENTION, RuleModel, Saved, classify_by_rule, prepare_for_rule};
+use crate::physics::{self, ABSTENTION, RuleModel, Saved, analyse_for_rule, prepare_for_rule};
 use crate::settings::Settings;
+use crate::task::WindowRef;
 use crate::{output, summary};
 
 /// Flags of `evaluate`.
@@ -167,7 +168,9 @@ fn by_rule(args: &EvaluateArgs, model: &RuleModel) -> Result<()> {
         for s in &mut signals {
             prepare_for_rule(model, s)?;
         }
-        let (windows, verdicts) = classify_by_rule(model, &signals)?;
+        let found = analyse_for_rule(model, &signals)?;
+        let verdicts: Vec<Verdict> = found.iter().map(|(_, scores)| model.tau.decide(scores)).collect();
+        let windows: Vec<WindowRef> = found.iter().map(|(w, _)| *w).collect();
         let truth: Vec<Option<usize>> = d
             .classes
             .iter()

@@ -8,7 +8,7 @@ use signal_conditioning::{Meta, RaceRule};
 use crate::corpus::{self, Signal};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::physics::{self, bearing, evidence_of, settle_speed};
+use crate::physics::{self, bearing, settle_speed, verdict_of};
 use crate::task::at_rate;
 
 /// Flags of `inspect --physics`.
@@ -54,7 +54,8 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
     };
     at_rate(&mut signal, Some(physics::RATE_HZ.min(rate_hz)))?;
     let speed = settle_speed(&mut signal);
-    let found = evidence_of(&signal, RaceRule::default())?;
+    let said = verdict_of(&signal, RaceRule::default())?;
+    let found = said.evidence(&signal)?;
     if let Some(out) = &args.out {
         let name = path
             .file_name()
@@ -71,7 +72,7 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
     let speed = speed.map(|s| s.words());
     if json {
         let text = serde_json::json!({
-            "schema": 1, "file": path, "verdict": found.verdict, "agreement": found.agreement, "pieces": found.pieces,
+            "schema": 1, "file": path, "verdict": said.verdict, "agreement": said.agreement, "pieces": said.pieces,
             "tau": RaceRule::default().tau(), "speed": speed, "shown_s": found.shown_s, "words": found.words(),
             "evidence": found.evidence,
         });
@@ -84,10 +85,10 @@ pub fn run(path: &Path, key: Option<&str>, args: &PhysicsArgs, json: bool) -> Re
     }
     text += &format!(
         "{} in {:.0} % of {} piece{} of 1 s (rule, tau {:.2})\n",
-        found.named(),
-        100.0 * found.agreement,
-        found.pieces,
-        if found.pieces == 1 { "" } else { "s" },
+        said.named(),
+        100.0 * said.agreement,
+        said.pieces,
+        if said.pieces == 1 { "" } else { "s" },
         RaceRule::default().tau()
     );
     text += &format!("second {:.0}:\n", found.shown_s);

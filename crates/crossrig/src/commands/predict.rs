@@ -16,7 +16,8 @@ use crate::inference::{Classified, Statistics, choose_statistics, classify, prep
 use crate::model_file::Model;
 use crate::network::argmax;
 use crate::physics::{
-    self, ABSTENTION, FileEvidence, RuleModel, Saved, bearing, classify_by_rule, evidence_of, prepare_for_rule,
+    self, ABSTENTION, FileEvidence, FileVerdict, RuleModel, Saved, analyse_for_rule, bearing, prepare_for_rule,
+    verdict_of,
 };
 use crate::task::at_rate;
 use crate::{output, summary};
@@ -81,8 +82,10 @@ pub struct Diagnosis {
 pub struct Physics {
     /// `inner race`, `outer race` or `no race fault found`.
     pub verdict: String,
-    /// Share of the pieces of 1 s that say so.
+    /// Share of the pieces that say so.
     pub agreement: f64,
+    /// Length of a piece, s: 1, or that of the rule's windows.
+    pub piece_s: f64,
     /// Threshold of the verdict, nepers of power.
     pub tau: f64,
     /// Where the shaft speed comes from.
@@ -233,21 +236,25 @@ fn read_for(model: &Model, file: &Path, asked: &Asked) -> Result<(Signal, String
 fn by_rule(model: &RuleModel, file: &Path, asked: &Asked) -> Result<Diagnosis> {
     let (mut signal, rate) = read(file, asked, &model.channel_keys, Some(model.rate_hz))?;
     let speed = prepare_for_rule(model, &mut signal)?;
-    let (windows, verdicts) = classify_by_rule(model, std::slice::from_ref(&signal))?;
-    let found = evidence_of(&signal, model.tau)?;
-    let class = model
-        .roles()?
-        .class(found.verdict)
-        .filter(|_| found.verdict != Verdict::NoRaceFault);
+    let windows = analyse_for_rule(model, std::slice::from_ref(&signal))?;
+    let said =
+        FileVerdict::new(model.tau, &windows).ok_or_else(|| Error::Machine(format!("{}: no window", signal.file)))?;
+    let abstained = said.verdict == Verdict::NoRaceFault;
+    let class = model.roles()?.class(said.verdict).filter(|_| !abstained);
     Ok(Diagnosis {
         file: signal.file.clone(),
-        label: class.map_or_else(|| found.named().to_owned(), |c| model.classes[c].clone()),
-        abstained: found.verdict == Verdict::NoRaceFault,
+        label: class.map_or_else(|| said.named().to_owned(), |c| model.classes[c].clone()),
+        abstained,
         confidence: None,
-        agreement: verdicts.iter().filter(|v| **v == found.verdict).count() as f64 / windows.len() as f64,
-        windows: windows.len(),
+        agreement: said.agreement,
+        windows: said.pieces,
         rate,
-        physics: Some(words(&found, model.tau, speed.map(|s| s.words()), None)),
+        physics: Some(words(
+            &said.evidence(&signal)?,
+            model.tau,
+            speed.map(|s| s.words()),
+            None,
+        )),
     })
 }
 
@@ -261,19 +268,18 @@ fn physics_of(signal: &Signal, family: Option<Family>) -> Option<Physics> {
     let mut signal = signal.clone();
     at_rate(&mut signal, Some(physics::RATE_HZ.min(rate_hz))).ok()?;
     let rule = RaceRule::default();
-    let found = evidence_of(&signal, rule).ok()?;
+    let found = verdict_of(&signal, rule).ok()?.evidence(&signal).ok()?;
+    let said = found.verdict;
     let network = family.map(|f| match f {
         Family::InnerRace => Verdict::InnerRace,
         Family::OuterRace => Verdict::OuterRace,
         _ => Verdict::NoRaceFault,
     });
-    let disagreement = network
-        .filter(|n| *n != found.verdict)
-        .map(|n| match (n, found.verdict) {
-            (Verdict::NoRaceFault, _) => format!("the spectrum shows the {}, the network names none", found.named()),
-            (_, Verdict::NoRaceFault) => "the network names a race whose lines the spectrum does not show".to_owned(),
-            _ => format!("the spectrum shows the {}, the network names another", found.named()),
-        });
+    let disagreement = network.filter(|n| *n != said.verdict).map(|n| match (n, said.verdict) {
+        (Verdict::NoRaceFault, _) => format!("the spectrum shows the {}, the network names none", said.named()),
+        (_, Verdict::NoRaceFault) => "the network names a race whose lines the spectrum does not show".to_owned(),
+        _ => format!("the spectrum shows the {}, the network names another", said.named()),
+    });
     let speed = signal
         .meta
         .shaft_hz
@@ -283,8 +289,9 @@ fn physics_of(signal: &Signal, family: Option<Family>) -> Option<Physics> {
 
 fn words(found: &FileEvidence, rule: RaceRule, speed: Option<String>, disagreement: Option<String>) -> Physics {
     Physics {
-        verdict: found.named().to_owned(),
-        agreement: found.agreement,
+        verdict: found.verdict.named().to_owned(),
+        agreement: found.verdict.agreement,
+        piece_s: found.piece_s,
         tau: rule.tau(),
         speed,
         evidence: found.words(),
@@ -366,9 +373,10 @@ fn table(diagnoses: &[Diagnosis]) -> String {
         if let Some(p) = &d.physics {
             let _ = writeln!(
                 out,
-                "    physics: {} in {} of the pieces of 1 s (tau {:.2}){}",
+                "    physics: {} in {} of the pieces of {} s (tau {:.2}){}",
                 p.verdict,
                 summary::percent(Some(p.agreement)),
+                p.piece_s,
                 p.tau,
                 p.speed.as_ref().map_or_else(String::new, |s| format!("; {s}"))
             );

@@ -210,8 +210,8 @@ fn plan(task: &Task, truth: &Truth, settings: &Settings, warnings: &[String]) ->
         .map_or_else(|| "no sampling rate".to_owned(), |r| format!("{r} Hz"));
     let _ = writeln!(
         out,
-        "windows of {} samples, hop {}, {} channel{}, {rate}; split {}{}",
-        task.window,
+        "windows of {}, hop {}, {} channel{}, {rate}; split {}{}",
+        settings.signal.window,
         settings.signal.hop,
         task.channels,
         if task.channels == 1 { "" } else { "s" },

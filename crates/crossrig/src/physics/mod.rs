@@ -10,11 +10,11 @@ mod rule_file;
 mod speed;
 
 pub use bearing::bearing;
-pub use classify::{classify_by_rule, prepare_for_rule};
-pub use evidence::{FileEvidence, evidence_of, picture};
+pub use classify::{analyse_for_rule, prepare_for_rule};
+pub use evidence::{FileEvidence, FileVerdict, picture, verdict_of};
 pub use known::check_known;
 pub use roles::{ABSTENTION, Roles};
-pub use rule::{Applied, RuleDetail, RuleResult, Tau, apply, fit, race_scores, rules};
+pub use rule::{Analysed, Applied, RuleDetail, RuleResult, Tau, apply, fit, race_scores, rules};
 pub use rule_file::{RuleModel, Saved, load, save};
 pub use speed::{SpeedNote, settle_speed};
 

@@ -79,7 +79,7 @@ pub struct RuleDetail {
 ///
 /// # Errors
 /// A recording without rate, geometry or shaft speed; a window that nothing can be computed of. The recording is named.
-pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> Result<Vec<DefectOrderScores>> {
+pub fn race_scores(signals: &[Signal], windows: &[WindowRef]) -> Result<Vec<DefectOrderScores>> {
     let parameters = DefectOrderParameters::default();
     let everything = Needs {
         rate: true,
@@ -96,7 +96,7 @@ pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> 
             else {
                 return Err(Error::Machine("known, and yet not".into()));
             };
-            let samples = signal.samples.read_first(w.start, window)?;
+            let samples = signal.samples.read_first(w.start, w.length)?;
             defect_orders(&samples, rate_hz, shaft_hz, &geometry, &parameters)
                 .map(|found| *found.scores())
                 .map_err(|e| Error::input(format!("{}: {e}", signal.file)))
@@ -104,11 +104,11 @@ pub fn race_scores(signals: &[Signal], windows: &[WindowRef], window: usize) -> 
         .collect()
 }
 
-/// Fits the threshold on some windows of `window` samples of each source, by their labels.
-pub fn fit(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], window: usize) -> Result<Plateau> {
+/// Fits the threshold on some windows of each source, by their labels.
+pub fn fit(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>]) -> Result<Plateau> {
     let mut labelled = Vec::new();
     for (source, windows) in task.sources.iter().zip(windows) {
-        let scores = race_scores(&source.domain.signals, windows, window)?;
+        let scores = race_scores(&source.domain.signals, windows)?;
         let truths = windows.iter().map(|w| roles.verdict(source.classes[w.recording]));
         labelled.extend(scores.into_iter().zip(truths));
     }
@@ -122,13 +122,7 @@ pub fn fit(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], window: usize
 
 /// The rule asked for, then the other one that is shown beside it: fitted on windows of the sources where that is possible,
 /// or fixed.
-pub fn rules(
-    task: &Task,
-    roles: &Roles,
-    windows: &[Vec<WindowRef>],
-    window: usize,
-    asked: Tau,
-) -> Result<Vec<RuleResult>> {
+pub fn rules(task: &Task, roles: &Roles, windows: &[Vec<WindowRef>], asked: Tau) -> Result<Vec<RuleResult>> {
     let fixed = RuleResult {
         name: "rule-fixed",
         rule: RaceRule::default(),
@@ -140,7 +134,7 @@ pub fn rules(
         plateau: Some(plateau),
     };
     match asked {
-        Tau::Source => Ok(vec![fitted(fit(task, roles, windows, window)?), fixed]),
+        Tau::Source => Ok(vec![fitted(fit(task, roles, windows)?), fixed]),
         Tau::Given(tau) => {
             let rule = RaceRule::new(tau).map_err(|e| Error::input(format!("--tau: {e}")))?;
             let name = if rule == RaceRule::default() {
@@ -154,31 +148,54 @@ pub fn rules(
                 plateau: None,
             };
             Ok(std::iter::once(first)
-                .chain(fit(task, roles, windows, window).ok().map(fitted))
+                .chain(fit(task, roles, windows).ok().map(fitted))
                 .collect())
         }
     }
 }
 
-/// Scores rules on windows of the targets; every target's windows are analysed once.
+/// Windows of each target and what was found in them, once for all that asks: rules, scores, evidence.
+pub struct Analysed {
+    /// The windows, for each target.
+    pub windows: Vec<Vec<WindowRef>>,
+    /// Their scores.
+    pub scores: Vec<Vec<DefectOrderScores>>,
+}
+
+impl Analysed {
+    /// Analyses windows of the targets.
+    ///
+    /// # Errors
+    /// As [`race_scores`].
+    pub fn new(task: &Task, windows: Vec<Vec<WindowRef>>) -> Result<Self> {
+        let each = task.targets.iter().zip(&windows);
+        let scores = each.map(|(d, w)| race_scores(&d.signals, w)).collect::<Result<_>>()?;
+        Ok(Self { windows, scores })
+    }
+
+    /// Those of one recording of a target.
+    pub fn of_recording(&self, target: usize, recording: usize) -> Vec<(WindowRef, DefectOrderScores)> {
+        let all = self.windows[target].iter().zip(&self.scores[target]);
+        all.filter(|(w, _)| w.recording == recording)
+            .map(|(w, s)| (*w, *s))
+            .collect()
+    }
+}
+
+/// Scores rules on windows of the targets.
 pub fn apply(
     task: &Task,
     truth: &Truth,
     roles: &Roles,
-    scored: &[Vec<WindowRef>],
-    window: usize,
+    analysed: &Analysed,
     rules: &[RuleResult],
 ) -> Result<Vec<Applied>> {
-    let orders: Vec<Vec<DefectOrderScores>> = task
-        .targets
-        .iter()
-        .zip(scored)
-        .map(|(d, windows)| race_scores(&d.signals, windows, window))
-        .collect::<Result<_>>()?;
+    let scored = &analysed.windows;
     rules
         .iter()
         .map(|result| {
-            let verdicts: Vec<Vec<Verdict>> = orders
+            let verdicts: Vec<Vec<Verdict>> = analysed
+                .scores
                 .iter()
                 .map(|scores| scores.iter().map(|s| result.rule.decide(s)).collect())
                 .collect();

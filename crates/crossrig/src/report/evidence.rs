@@ -10,7 +10,7 @@ pub fn section_of(report: &Report) -> String {
         return String::new();
     }
     let figures: String = report.evidence.iter().map(figure).collect();
-    let explanation = "The spectrum of the envelope of one second, in dB above its background, with the lines that a damaged inner race, \
+    let explanation = "The spectrum of the envelope of one piece of a recording, in dB above its background, with the lines that a damaged inner race, \
                        outer race or ball would have at this bearing's geometry and speed. No training is behind it, only the geometry and one \
                        threshold. For each thing that the rule says of a target, the recording of which \
                        most pieces say so, and one on which the network says something else.";

@@ -2,9 +2,30 @@
 
 use super::Settings;
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::options::{Input, Method, Score, Standardise};
 
 impl Settings {
+    /// Whether the input can be made of windows of the length asked for.
+    ///
+    /// # Errors
+    /// Windows of revolutions for an input whose rows are as long as a window: a network sees rows of one length only.
+    pub(crate) fn check_window(&self) -> Result<()> {
+        let input = self.signal.input;
+        if !self.signal.window.in_turns() || input.of_envelope() || self.method == Method::Rule {
+            return Ok(());
+        }
+        Err(Error::input_with_hint(
+            format!(
+                "--window: {} are more samples where the shaft turns more slowly, and rows of --input {} are as long as the window, \
+                 while a network sees rows of one length",
+                self.signal.window,
+                self.signal.recipe().kind()
+            ),
+            "give samples or seconds, or an input whose rows are equally long at any speed: --input orders or defect-orders",
+        ))
+    }
+
     /// Whether each value has a meaning.
     pub(crate) fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::input(message));
@@ -21,14 +42,17 @@ impl Settings {
             }
         }
         let at_least_one = [
-            ("window", self.signal.window),
-            ("hop", self.signal.hop),
             ("epochs", self.epochs),
             ("batch", self.batch),
             ("projection", self.projection.unwrap_or(1)),
         ];
         for (flag, n) in at_least_one {
             if n == 0 {
+                return fail(format!("--{flag} must be at least 1"));
+            }
+        }
+        for (flag, length) in [("window", self.signal.window), ("hop", self.signal.hop)] {
+            if length == Length::Samples(0) {
                 return fail(format!("--{flag} must be at least 1"));
             }
         }

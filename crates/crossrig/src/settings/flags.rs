@@ -7,9 +7,10 @@ use candle_seresnext1d::Architecture;
 
 use super::{Settings, SignalSettings};
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorOption, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy,
-    Score, Span, Standardise, TrainOptions,
+    Score, Standardise, TrainOptions,
 };
 
 /// Bins of light-cnn's last pool where it sees a spectrum, a line of which is known by its place: with a window of 1024
@@ -55,11 +56,11 @@ impl Settings {
         // what the parameters of the defect orders were settled at
         let rate = o.rate.or(physics.then_some(crate::physics::RATE_HZ));
         let window = match &o.window {
-            Some(window) => window.samples(rate, "window")?,
-            None if physics => (crate::physics::PIECE_SECONDS * rate.unwrap_or(0.0)).round() as usize,
-            None => 1024,
+            Some(window) => Length::new(window, rate, "window")?,
+            None if physics => Length::Samples((crate::physics::PIECE_SECONDS * rate.unwrap_or(0.0)).round() as usize),
+            None => Length::Samples(1024),
         };
-        let hop = o.hop.as_ref().map(|hop| hop.samples(rate, "hop")).transpose()?;
+        let hop = o.hop.as_ref().map(|hop| Length::new(hop, rate, "hop")).transpose()?;
         let epochs = o.epochs.unwrap_or(30);
         let (extractor, architecture) = extractor(o, input, auto)?;
         let label_head = match architecture {
@@ -123,6 +124,10 @@ impl Settings {
             twin: method.trains_network() && !o.no_twin.unwrap_or(false),
         };
         settings.check()?;
+        // what `auto` takes is known once the recordings are
+        if !auto {
+            settings.check_window()?;
+        }
         Ok(settings)
     }
 
@@ -169,8 +174,8 @@ impl Settings {
             fractions: Some(self.fractions.to_vec()),
             source_fractions: self.source_fractions.map(Vec::from),
             score: Some(self.score),
-            window: Some(Span::Samples(s.window)),
-            hop: Some(Span::Samples(s.hop)),
+            window: Some(s.window.into()),
+            hop: Some(s.hop.into()),
             augment: Some(self.augment.clone()).filter(|a| !a.is_empty()),
             epochs: Some(self.epochs),
             warmup_epochs: Some(self.warmup_epochs),

@@ -9,10 +9,11 @@ use candle_dann::Head;
 use candle_gradient_reversal::Schedule;
 use candle_trainer::LrSchedule;
 use serde::{Deserialize, Serialize};
-use signal_conditioning::{Needs, Recipe, Tail, Windowing};
+use signal_conditioning::{Meta, Needs, Recipe, Tail, Windowing};
 use signal_domains::SplitKind;
 
 use crate::error::{Error, Result};
+use crate::length::Length;
 use crate::options::{
     Balance, BatchNorm, DomainLoss, ExtractorTable, Input, Method, OptimiserName, Scale, ScaleBy, Score, Standardise,
 };
@@ -113,10 +114,10 @@ pub struct SignalSettings {
     pub input: Input,
     /// Common sampling rate; `None`: the lowest rate in use.
     pub rate: Option<f64>,
-    /// Samples in a window.
-    pub window: usize,
-    /// Samples from one window to the next.
-    pub hop: usize,
+    /// Length of a window.
+    pub window: Length,
+    /// From one window to the next.
+    pub hop: Length,
     /// Over what a signal is scaled.
     pub scale: Scale,
     /// By what a signal is scaled.
@@ -135,7 +136,7 @@ impl Settings {
                 geometry: true,
             };
         }
-        self.signal.recipe().needs()
+        self.signal.needs()
     }
 
     /// Who needs it, for messages.
@@ -143,7 +144,7 @@ impl Settings {
         if self.method == Method::Rule {
             return "the rule".to_owned();
         }
-        format!("--input {}", self.signal.recipe().kind())
+        format!("--input {}{}", self.signal.recipe().kind(), self.signal.in_windows())
     }
 
     /// Label head and domain head.
@@ -187,11 +188,43 @@ impl Settings {
 
 impl SignalSettings {
     /// How a recording is cut into windows.
-    pub fn windowing(&self) -> Windowing {
-        Windowing {
-            length: self.window,
-            hop: self.hop,
+    ///
+    /// # Errors
+    /// Windows of revolutions, and a recording whose shaft speed is not known.
+    pub fn windowing(&self, meta: &Meta) -> Result<Windowing> {
+        Ok(Windowing {
+            length: self.window.samples(meta)?,
+            hop: self.hop.samples(meta)?,
             tail: Tail::Drop,
+        })
+    }
+
+    /// Values of a row that a network sees of a window; only inputs whose rows are always equally long have windows of
+    /// revolutions ([`Settings::check_window`]).
+    pub fn row_len(&self) -> usize {
+        match self.window {
+            Length::Samples(n) => self.recipe().row_len(n),
+            Length::Turns(_) => self.recipe().row_len(0),
+        }
+    }
+
+    /// What must be known of every recording.
+    pub fn needs(&self) -> Needs {
+        let needs = self.recipe().needs();
+        let in_turns = self.window.in_turns() || self.hop.in_turns();
+        Needs {
+            rate: needs.rate || in_turns,
+            shaft_speed: needs.shaft_speed || in_turns,
+            ..needs
+        }
+    }
+
+    /// What its windows need the shaft speed for, for messages; nothing where they do not.
+    pub fn in_windows(&self) -> &'static str {
+        if self.window.in_turns() || self.hop.in_turns() {
+            " in windows of revolutions"
+        } else {
+            ""
         }
     }
 

@@ -84,7 +84,7 @@ pub fn split_by_parts(domain: &str, items: &[Item<'_>], parts: &[Option<Part>], 
     let windows = |(item, part): (&Item<'_>, &Option<Part>)| {
         let mut out = RecordingWindows::default();
         if let Some(part) = *part {
-            *out.part_mut(part) = starts(0, item.samples, plan)?;
+            *out.part_mut(part) = starts(0, item.samples, item.windows(plan))?;
         }
         Ok(out)
     };

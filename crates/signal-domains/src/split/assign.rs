@@ -49,10 +49,7 @@ pub(super) fn strata_of_source(items: &[LabelledItem<'_>], kind: SplitKind) -> V
 
 pub(super) fn assign(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan: &SplitPlan) -> Result<Split> {
     let recordings = match plan.kind {
-        SplitKind::Blocks => items
-            .iter()
-            .map(|item| blocks(item.samples, plan))
-            .collect::<Result<_>>()?,
+        SplitKind::Blocks => items.iter().map(|item| blocks(item, plan)).collect::<Result<_>>()?,
         SplitKind::Windows => items
             .iter()
             .map(|item| shuffled(domain, item, plan))
@@ -68,11 +65,11 @@ pub(super) fn assign(domain: &str, items: &[Item<'_>], strata: &[Stratum], plan:
     Ok(Split { recordings })
 }
 
-/// Starts of the windows that lie wholly inside `from..to`.
-pub(super) fn starts(from: usize, to: usize, plan: &SplitPlan) -> Result<Vec<usize>> {
+/// Starts of the windows of a length and hop that lie wholly inside `from..to`.
+pub(super) fn starts(from: usize, to: usize, (length, hop): (usize, usize)) -> Result<Vec<usize>> {
     let windowing = Windowing {
-        length: plan.window,
-        hop: plan.hop,
+        length,
+        hop,
         tail: Tail::Drop,
     };
     let starts = window_starts(to - from, &windowing).map_err(|e| Error::Argument(e.to_string()))?;
@@ -80,10 +77,11 @@ pub(super) fn starts(from: usize, to: usize, plan: &SplitPlan) -> Result<Vec<usi
 }
 
 /// Stretches of the fractions' lengths in time order, one window of guard between two stretches.
-fn blocks(samples: usize, plan: &SplitPlan) -> Result<RecordingWindows> {
+fn blocks(item: &Item<'_>, plan: &SplitPlan) -> Result<RecordingWindows> {
     let mut out = RecordingWindows::default();
-    let guards = (plan.fractions.parts() - 1).saturating_mul(plan.window);
-    let Some(usable) = samples.checked_sub(guards).map(|n| n as f64) else {
+    let windows = item.windows(plan);
+    let guards = (plan.fractions.parts() - 1).saturating_mul(windows.0);
+    let Some(usable) = item.samples.checked_sub(guards).map(|n| n as f64) else {
         return Ok(out);
     };
     let (mut share, mut guard) = (0.0, 0);
@@ -91,15 +89,15 @@ fn blocks(samples: usize, plan: &SplitPlan) -> Result<RecordingWindows> {
         let from = (share * usable).round() as usize + guard;
         share += plan.fractions.of(part);
         let to = (share * usable).round() as usize + guard;
-        *out.part_mut(part) = starts(from, to, plan)?;
-        guard += plan.window;
+        *out.part_mut(part) = starts(from, to, windows)?;
+        guard += windows.0;
     }
     Ok(out)
 }
 
 /// Windows shuffled by the seed, the domain and the file, then cut by the fractions.
 fn shuffled(domain: &str, item: &Item<'_>, plan: &SplitPlan) -> Result<RecordingWindows> {
-    let all = starts(0, item.samples, plan)?;
+    let all = starts(0, item.samples, item.windows(plan))?;
     let seed = plan.seed.to_le_bytes();
     let order = permutation(
         all.len(),
@@ -165,7 +163,7 @@ fn whole(
         .flat_map(|(part, n)| std::iter::repeat_n(part, n));
     for ((_, members), part) in order.into_iter().zip(parts) {
         for i in members {
-            *out[i].part_mut(part) = starts(0, items[i].samples, plan)?;
+            *out[i].part_mut(part) = starts(0, items[i].samples, items[i].windows(plan))?;
         }
     }
     Ok(())

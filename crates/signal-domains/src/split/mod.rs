@@ -28,6 +28,16 @@ pub struct Item<'a> {
     pub unit: Option<&'a str>,
     /// Samples, at the rate at which windows are cut.
     pub samples: usize,
+    /// Length and hop of its windows in samples, where they are its own: windows of so many turns of a shaft are longer where it
+    /// turns slowly. `None`: those of the plan.
+    pub windows: Option<(usize, usize)>,
+}
+
+impl Item<'_> {
+    /// Length and hop of its windows.
+    fn windows(&self, plan: &SplitPlan) -> (usize, usize) {
+        self.windows.unwrap_or((plan.window, plan.hop))
+    }
 }
 
 /// A recording of a source, with its class.
@@ -130,7 +140,7 @@ pub fn split_source(domain: &str, items: &[LabelledItem<'_>], plan: &SplitPlan) 
 /// ```compile_fail,E0308
 /// # use signal_domains::{Fractions, Item, LabelledItem, SplitKind, SplitPlan, split_target};
 /// # let plan = SplitPlan { kind: SplitKind::Blocks, fractions: Fractions::default(), window: 8, hop: 8, seed: 0 };
-/// let item = Item { file: "a.mat", unit: None, samples: 100 };
+/// let item = Item { file: "a.mat", unit: None, samples: 100, windows: None };
 /// split_target("rig", &[LabelledItem { item, class: 0 }], &plan)?;
 /// # Ok::<(), signal_domains::Error>(())
 /// ```
@@ -188,13 +198,14 @@ fn require_windows(domain: &str, stratum: &Stratum, items: &[Item<'_>], split: &
             continue;
         }
         let longest = members.iter().map(|&i| items[i].samples).max().unwrap_or(0);
+        let shortest = members.iter().map(|&i| items[i].windows(plan).0).min().unwrap_or(0);
         return Err(Error::Split {
             domain: domain.into(),
             message: format!(
                 "{name} gets no {part} window: {} recordings, the longest of {longest} samples, windows of {} samples, \
                  fractions {}, split by {}; take shorter windows, other fractions or another kind of split",
                 members.len(),
-                plan.window,
+                shortest,
                 plan.fractions,
                 plan.kind
             ),
