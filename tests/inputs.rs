@@ -60,6 +60,26 @@ fn networks_learn_from_defect_orders_and_the_model_asks_for_the_bearing_of_the_f
 }
 
 #[test]
+fn a_network_that_starts_at_the_rule_says_what_the_rule_says_before_it_has_learned_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    machines(folder);
+    let train = "train --data machines.toml --root . --source b --target a --input defect-orders --extractor defect-families --label-head \
+                 rule --method source-only --batch 6 --score all --fractions 1,0,0";
+    ok(
+        folder,
+        &format!("{train} --epochs 1 --warmup-epochs 1 --lr 1e-12 --out untrained"),
+    );
+    let found = metrics(&folder.join("untrained"));
+    assert_eq!(found["pieces"]["agreement_with_rule"]["source-only"], 1.0);
+    // and it learns
+    ok(folder, &format!("{train} --epochs 3 --warmup-epochs 3 --out trained"));
+    let history = metrics(&folder.join("trained"))["history"]["source_only"].clone();
+    let loss = |epoch: usize| history[epoch]["label_loss"].as_f64().unwrap();
+    assert!(loss(2) < loss(0), "{history}");
+}
+
+#[test]
 fn envelope_spectra_and_orders_go_the_whole_way() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();

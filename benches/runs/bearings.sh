@@ -49,6 +49,9 @@ for seed in 0 1 2 3 4; do
     "to-021 cwru-instances size-007+size-014 size-021"; do
     read -r name manifest from to <<<"$task"
     run "$name-families-s$seed" "$manifest" "${from/+/ }" "$to" --input defect-orders --extractor defect-families --seed "$seed"
+    # the same network from the rule on: class scores are those of the families over the rule's threshold (of the source's labels), plus what the
+    # network adds, whose last layer starts at zero; written down before these runs, all else as above
+    run "$name-residual-s$seed" "$manifest" "${from/+/ }" "$to" --input defect-orders --extractor defect-families --label-head rule --seed "$seed"
   done
 done
 for seed in 0 1 2 3 4; do

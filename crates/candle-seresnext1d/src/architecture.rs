@@ -122,6 +122,7 @@ impl Architecture {
             }
             Self::DefectFamilies => {
                 let config = DefectFamiliesConfig {
+                    own_slip: false,
                     in_channels,
                     batch_norm,
                 };

@@ -19,6 +19,8 @@ const KERNELS: [usize; 2] = [5, 3];
 pub struct DefectFamiliesConfig {
     /// Rows of a window: a multiple of 3, the rows of the first family, then those of the second, then those of the third.
     pub in_channels: usize,
+    /// Whether the formula looks at the middle slip, a family's own, where it is the rule's score to the bit; else at the largest.
+    pub own_slip: bool,
     /// Batch norm after each convolution.
     pub batch_norm: BatchNormConfig,
 }
@@ -28,6 +30,7 @@ impl DefectFamiliesConfig {
     pub fn new(in_channels: usize) -> Self {
         Self {
             in_channels,
+            own_slip: false,
             batch_norm: BatchNormConfig::default(),
         }
     }
@@ -51,6 +54,7 @@ impl DefectFamiliesConfig {
 #[derive(Debug)]
 pub struct DefectFamilies {
     in_channels: usize,
+    own_slip: bool,
     layers: Vec<ConvNorm>,
     score: Linear,
 }
@@ -86,6 +90,7 @@ impl DefectFamilies {
         )?;
         Ok(Self {
             in_channels: config.in_channels,
+            own_slip: config.own_slip,
             layers,
             score: Linear::with_init(WIDTHS[WIDTHS.len() - 1], 1, Init::Const(0.), vb.pp("score"))?,
         })
@@ -118,7 +123,12 @@ impl Extractor for DefectFamilies {
         let learned = self
             .score
             .forward(&learned.adaptive_max_pool(1)?.leave()?.flatten_from(1)?)?;
-        let formula = each.mean(1)?.max(1)?;
+        let mean = each.mean(1)?;
+        let formula = if self.own_slip {
+            mean.narrow(1, slips / 2, 1)?.squeeze(1)?
+        } else {
+            mean.max(1)?
+        };
         learned.flatten_all()?.add(&formula)?.reshape((windows, FAMILIES))
     }
 

@@ -51,6 +51,7 @@ impl Settings {
             }
             Architecture::DefectFamilies => {
                 let config = DefectFamiliesConfig {
+                    own_slip: self.starts_at_rule(),
                     in_channels: channels,
                     batch_norm,
                 };

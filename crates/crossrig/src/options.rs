@@ -396,7 +396,8 @@ pub struct TrainOptions {
     /// Largest norm of the gradient [default: not clipped]
     #[arg(long, value_name = "X", help_heading = "Training")]
     pub clip_norm: Option<f64>,
-    /// linear, hidden:N or hidden:N:DROPOUT [default: hidden:256 (dropout 0.5) for light-cnn, else linear]
+    /// linear, hidden:N or hidden:N:DROPOUT; rule, for defect-families: linear, from the rule with tau of the source on [default:
+    /// hidden:256 (dropout 0.5) for light-cnn, else linear]
     #[arg(long, value_name = "HEAD", help_heading = "Network")]
     pub label_head: Option<String>,
     /// linear, hidden:N or hidden:N:DROPOUT [default: hidden:256 (dropout 0.5)]

@@ -10,6 +10,7 @@ use candle_dann::{Batch, GradientReversal, Losses};
 use candle_gradient_reversal::progress;
 use candle_trainer::{Checkpoints, Latest, Missing, Optimiser, OptimiserKind, clip_grad_norm};
 use serde::{Deserialize, Serialize};
+use signal_conditioning::Verdict;
 use signal_domains::{Sampler, SamplerState};
 
 use crate::ahead::ahead;
@@ -18,10 +19,11 @@ use crate::error::{Error, Result};
 use crate::model_file;
 use crate::network::{Network, Outputs, Shape};
 use crate::options::OptimiserName;
+use crate::physics::{Roles, fit};
 use crate::preprocess::DomainInput;
 use crate::rows::InputRows;
 use crate::settings::Settings;
-use crate::task::Task;
+use crate::task::{Task, WindowRef};
 
 /// What to do about weights or losses that are no longer numbers.
 const DIVERGED: &str = "give a lower --lr, --clip-norm 1, or a smaller --lambda";
@@ -169,6 +171,9 @@ pub fn train(
     run: &Run,
 ) -> Result<Trained> {
     let network = Network::new(settings, shape(task, settings))?;
+    if settings.starts_at_rule() {
+        start_at_rule(&network, task)?;
+    }
     let (lambda_schedule, lr_schedule) = settings.schedules()?;
     let trainable = network.store.trainable();
     let mut optimiser = Optimiser::new(
@@ -308,6 +313,38 @@ impl Run<'_> {
             checkpoint: self.checkpoints.as_ref().map(|k| k.folder.clone()),
         }
     }
+}
+
+/// Sets the label head so that the untrained network is the rule on defect orders: a class's logit is the score of its race over
+/// the threshold that the source's labels choose, and 1 where it is no race's.
+fn start_at_rule(network: &Network, task: &Task) -> Result<()> {
+    let roles = Roles::new(&task.classes, &task.families)?;
+    let windows: Vec<Vec<WindowRef>> = task.sources.iter().map(|s| s.domain.train.clone()).collect();
+    let tau = fit(task, &roles, &windows)?.middle().tau();
+    if tau <= 0.0 {
+        return Err(Error::input(format!(
+            "--label-head rule: the source's labels choose a threshold of {tau}"
+        )));
+    }
+    let over = (1.0 / tau) as f32;
+    let logits = |class| match roles.verdict(class) {
+        Verdict::InnerRace => ([over, 0.0, 0.0], 0.0),
+        Verdict::OuterRace => ([0.0, over, 0.0], 0.0),
+        Verdict::NoRaceFault => ([0.0; 3], 1.0),
+    };
+    let (weights, biases): (Vec<[f32; 3]>, Vec<f32>) = (0..task.classes.len()).map(logits).unzip();
+    for (name, values) in [
+        (
+            "label_head.output.weight",
+            Tensor::from_vec(weights.concat(), (task.classes.len(), 3), &Device::Cpu)?,
+        ),
+        ("label_head.output.bias", Tensor::new(biases, &Device::Cpu)?),
+    ] {
+        let variable = network.store.get(name);
+        let variable = variable.ok_or_else(|| Error::Machine(format!("no variable {name}")))?;
+        variable.set(&values)?;
+    }
+    Ok(())
 }
 
 /// Sizes of the network for a task.

@@ -1,5 +1,7 @@
 //! Whether settings, from flags or from a model file, have a meaning.
 
+use candle_seresnext1d::Architecture;
+
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::length::Length;
@@ -145,6 +147,12 @@ impl Settings {
             return Err(Error::input_with_hint(
                 format!("--warmup-epochs {} leaves no adversarial epoch", self.warmup_epochs),
                 "use --method source-only, or fewer warm-up epochs",
+            ));
+        }
+        if self.starts_at_rule() && self.architecture()? != Architecture::DefectFamilies {
+            return Err(Error::input_with_hint(
+                "--label-head rule starts at the rule on scores of families of defect frequencies",
+                "give --extractor defect-families",
             ));
         }
         self.heads()?;

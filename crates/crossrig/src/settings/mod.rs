@@ -147,11 +147,20 @@ impl Settings {
         format!("--input {}{}", self.signal.recipe().kind(), self.signal.in_windows())
     }
 
+    /// Whether the label head is a linear layer that starts at the rule on defect orders.
+    pub fn starts_at_rule(&self) -> bool {
+        self.label_head == "rule"
+    }
+
     /// Label head and domain head.
     pub fn heads(&self) -> Result<(Head, Head)> {
         let parse = |flag: &str, text: &str| text.parse().map_err(|e| Error::input(format!("--{flag}: {e}")));
         Ok((
-            parse("label-head", &self.label_head)?,
+            if self.starts_at_rule() {
+                Head::Linear
+            } else {
+                parse("label-head", &self.label_head)?
+            },
             parse("domain-head", &self.domain_head)?,
         ))
     }
