@@ -150,8 +150,52 @@ fn the_evidence_of_a_recording_is_words_and_a_picture_with_the_lines_of_each_def
         svg.matches("stroke=\"#d55e00\" stroke-dasharray=\"7 3\"").count() >= 8,
         "{svg}"
     );
+    // a bearing of the table, by its name: another one shows other orders
+    let named = ok(
+        folder,
+        "inspect --physics a-outer-0.csv --geometry 6203 --rpm 1772 --rate 12000 --json",
+    );
+    let found = json(&named.stdout);
+    assert!(!found["evidence"].is_null() && found["words"][0].is_string(), "{found}");
     let r = run(folder, "inspect --physics a-outer-0.csv");
     assert!(r.code == 2 && r.stderr.contains("--geometry"), "{}", r.stderr);
+}
+
+#[test]
+fn a_network_that_names_another_race_than_the_spectrum_shows_is_said_to_disagree() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    machines(folder);
+    // a data set that takes one race for the other: what the network learns is right by its labels and wrong by physics
+    let text = std::fs::read_to_string(folder.join("machines.toml")).unwrap();
+    let swapped = text
+        .replace("BPFI", "X")
+        .replace("BPFO", "BPFI")
+        .replace("\"X\"", "\"BPFO\"");
+    std::fs::write(folder.join("swapped.toml"), swapped).unwrap();
+    let train = "train --root . --source a --target b --window 512 --input log-spectrum --method logistic --score all --fractions 1,0,0";
+    let flags = bearing_flags(&Machine::a());
+    for (manifest, line) in [
+        (
+            "swapped",
+            Some("network and physics DISAGREE: the spectrum shows the inner race, the network names another"),
+        ),
+        ("machines", None),
+    ] {
+        ok(folder, &format!("{train} --data {manifest}.toml --out {manifest}"));
+        // a recording that was trained on
+        let predict = format!("predict --model {manifest}/model.safetensors --statistics a {flags} a-inner-0.csv");
+        let found = json(&ok(folder, &format!("{predict} --json")).stdout);
+        assert_eq!(
+            (&found["label"], &found["physics"]["verdict"]),
+            (&"inner".into(), &"inner race".into()),
+            "{found}"
+        );
+        assert_eq!(found["physics"]["disagreement"].is_string(), line.is_some(), "{found}");
+        let shown = ok(folder, &predict).stdout;
+        assert_eq!(shown.contains("DISAGREE"), line.is_some(), "{shown}");
+        assert!(line.is_none_or(|line| shown.contains(line)), "{shown}");
+    }
 }
 
 /// The figures of the reference: 83.4 and 86.8, within 0.5.
