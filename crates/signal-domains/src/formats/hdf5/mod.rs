@@ -16,7 +16,7 @@ use rust_hdf5::{H5Dataset, H5File};
 
 use self::listing::Walk;
 pub(crate) use self::listing::{MOST_ATTRIBUTES, MOST_TEXT};
-pub(crate) use self::write::{Hdf5Writer, Samples};
+pub(crate) use self::write::{Hdf5Windows, Hdf5Writer, Narrowest, Samples};
 use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
@@ -122,6 +122,47 @@ impl Hdf5File {
             .map_err(|e| damaged(&self.path, &format!("data set {name}: {e}")))
     }
 
+    /// A block of data set `index` that has two extents or more, `counts` numbers from `starts` along each, the last extent
+    /// fastest. What is not in the block may be more than is ever read at once.
+    pub(crate) fn block(&self, index: usize, starts: &[usize], counts: &[usize]) -> Result<Vec<f64>> {
+        let variable = &self.listing.variables[index];
+        let about = |message: &str| damaged(&self.path, &format!("data set {}: {message}", variable.describe()));
+        let Spot::Whole(path, kind) = &self.listing.spots[index] else {
+            return Err(about("it holds no numbers"));
+        };
+        let inside = starts.len() == variable.shape.len()
+            && counts.len() == starts.len()
+            && (starts.iter().zip(counts).zip(&variable.shape))
+                .all(|((start, count), extent)| start.checked_add(*count).is_some_and(|end| end <= *extent));
+        if !inside {
+            return Err(about(&format!("{counts:?} numbers from {starts:?} are not there")));
+        }
+        let wanted = counts.iter().try_fold(1_usize, |n, count| n.checked_mul(*count));
+        let read = self.file.dataset(path).and_then(|dataset| {
+            // unpacked as a whole, whatever is wanted of it
+            let chunk = dataset.chunk_dims().unwrap_or_default();
+            let chunk = chunk.iter().try_fold(1_usize, |n, extent| n.checked_mul(*extent));
+            match (wanted, chunk) {
+                (Some(n), Some(chunk)) if n.max(chunk) as u64 <= self.most_bytes => {
+                    kind.slice(&dataset, starts, counts).map(Some)
+                }
+                _ => Ok(None),
+            }
+        });
+        match read {
+            Ok(Some(values)) if Some(values.len()) == wanted => Ok(values),
+            Ok(Some(_)) => Err(about("it gave fewer numbers than it states")),
+            Ok(None) => {
+                let message = format!(
+                    "data set {} is more at a time than a file of this size can hold compressed",
+                    variable.describe()
+                );
+                Err(Error::limit(&self.path, message))
+            }
+            Err(e) => Err(about(&e.to_string())),
+        }
+    }
+
     fn channel(&self, chosen: &Chosen, samples: Range<usize>) -> Result<Vec<f64>> {
         let variable = &self.listing.variables[chosen.variable];
         if samples.is_empty() {
@@ -187,12 +228,7 @@ impl Kind {
         samples: Range<usize>,
     ) -> rust_hdf5::Result<Vec<f64>> {
         if let Some((starts, counts)) = slab(&dataset.shape(), channel, &samples) {
-            return Ok(match self {
-                Self::Signed => to_f64(dataset.read_numeric_slice_as::<i64>(&starts, &counts)?, |v| v as f64),
-                Self::Unsigned => to_f64(dataset.read_numeric_slice_as::<u64>(&starts, &counts)?, |v| v as f64),
-                Self::Float => dataset.read_numeric_slice_as::<f64>(&starts, &counts)?,
-                Self::Flag => to_f64(dataset.read_slice::<i8>(&starts, &counts)?, f64::from),
-            });
+            return self.slice(dataset, &starts, &counts);
         }
         let all = match self {
             Self::Signed => to_f64(dataset.read_numeric_as::<i64>()?, |v| v as f64),
@@ -203,6 +239,15 @@ impl Kind {
         let lane = variable.lane(Order::RowMajor, channel);
         let picked = all.into_iter().skip(lane.first as usize).step_by(lane.stride as usize);
         Ok(picked.skip(samples.start).take(samples.len()).collect())
+    }
+
+    fn slice(self, dataset: &H5Dataset, starts: &[usize], counts: &[usize]) -> rust_hdf5::Result<Vec<f64>> {
+        Ok(match self {
+            Self::Signed => to_f64(dataset.read_numeric_slice_as::<i64>(starts, counts)?, |v| v as f64),
+            Self::Unsigned => to_f64(dataset.read_numeric_slice_as::<u64>(starts, counts)?, |v| v as f64),
+            Self::Float => dataset.read_numeric_slice_as::<f64>(starts, counts)?,
+            Self::Flag => to_f64(dataset.read_slice::<i8>(starts, counts)?, f64::from),
+        })
     }
 }
 
