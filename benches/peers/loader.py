@@ -1,7 +1,7 @@
 """Windows by PyTorch's DataLoader over h5py and scipy, beside `cargo run --release -p signal-domains --example stream`.
 
     python loader.py make-hdf5 FILE.h5 [GB]      one file of recordings of 25 million float32; sparse: no disk is taken
-    python loader.py make-dense FILE.h5 [MB]     the same of 2.5 million noisy samples each, written in full
+    python loader.py make-dense FILE.h5 [MB [BITS]]  the same of 2.5 million noisy samples each, written in full, of 32 or 64 bits
     python loader.py make-folder FOLDER [N]      N small MAT files, and their manifest `m.toml`
     python loader.py read FILE.h5|FOLDER [WINDOWS [LENGTH [WORKERS]]]
 
@@ -32,12 +32,13 @@ def make_hdf5(path, gigabytes=20):
     write_manifest(path, int(gigabytes * 10))
 
 
-def make_dense(path, megabytes=400):
+def make_dense(path, megabytes=400, bits=32):
     rng = np.random.default_rng(0)
-    count = max(1, megabytes // 10)
+    samples = 2_500_000
+    count = max(1, megabytes * 8_000_000 // (samples * bits))
     with h5py.File(path, "w") as file:
         for n in range(count):
-            file.create_dataset(f"r{n:03}", data=rng.standard_normal(2_500_000, np.float32))
+            file.create_dataset(f"r{n:03}", data=rng.standard_normal(samples, f"f{bits // 8}"))
     write_manifest(path, count)
 
 

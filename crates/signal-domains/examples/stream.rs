@@ -1,7 +1,7 @@
 //! Streams windows of a data set in a scattered order, and says how fast, and in how much memory:
 //!
 //! ```text
-//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS]]]
+//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS [AHEAD]]]]
 //! ```
 //!
 //! Of data that are not packed it says too which share of the system's own rate that is: as many threads read as many bytes at the
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().ok_or("name a manifest, a folder or a packed file")?);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (count, length, workers) = (number(10_000)?, number(1024)?, number(2)?);
+    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(64)?);
     let start = Instant::now();
     let dataset = Dataset::open(&path, &OpenOptions::default())?;
     println!(
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = StreamOptions {
         window: length,
         workers,
-        ahead: std::env::var("AHEAD").ok().and_then(|a| a.parse().ok()).unwrap_or(64),
+        ahead,
         ..StreamOptions::default()
     };
     for turn in ["first", "again"] {
