@@ -173,3 +173,64 @@ fn a_drafted_manifest_can_be_inspected_and_is_never_written_over_another() {
     assert_eq!(ok(f, "init rec").stdout, text);
     assert_eq!(run(f, "init gone").code, 2);
 }
+
+/// What `data/README.md` lists, as far as a program can see it.
+#[test]
+fn inspect_names_the_oddities_of_the_real_sets() {
+    let Some(data) = common::real_data() else { return };
+    let folder = tempdir().unwrap();
+    let originals = "[dataset]\nrate_hz = 12000\nfiles = '*.mat'\nchannels = [{ name = 'drive-end', key = '*_DE_time' }]\n\
+                     [domain.originals]\nwhere = 'rate_hz > 0'\n";
+    fs::write(folder.path().join("originals.toml"), originals).unwrap();
+    let inspect = |manifest: std::path::PathBuf, root: Option<&str>| {
+        let mut command = common::crossrig(folder.path());
+        command
+            .env("CROSSRIG_DATA", &data)
+            .arg("inspect")
+            .arg(manifest)
+            .arg("--json");
+        if let Some(root) = root {
+            command.arg("--root").arg(data.join(root));
+        }
+        let ran: common::Ran = command.output().unwrap().into();
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let remarks = json["remarks"].as_array().unwrap().iter();
+        remarks.map(|r| r.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let committed = |name: &str| inspect(common::project().join("datasets").join(name), None);
+    let originals = inspect(folder.path().join("originals.toml"), Some("cwru/original"));
+    for (remarks, wanted) in [
+        (
+            committed("cwru.toml"),
+            &["97.mat: at 48000 Hz, most others at 12000 Hz"][..],
+        ),
+        (
+            committed("cwru-bearings.toml"),
+            &["279.mat: X279RPM says 1732 rpm, the data set 1774, the signal shows 177"],
+        ),
+        (
+            originals,
+            &[
+                "3001.mat: its variable is X056_DE_time; most others carry the number of their file",
+                "174.mat: its variable is X173_DE_time",
+                "3001.mat: without X#RPM",
+                "278.mat: holds i,",
+            ],
+        ),
+        (
+            committed("hit-sm.toml"),
+            &[
+                "another gain or unit? the level alone tells these classes apart",
+                "normal of self_built is 3",
+                "variables are named differently from file to file",
+            ],
+        ),
+        (committed("gearbox.toml"), &["no sampling rate"]),
+        (committed("ligo.toml"), &["whose square is 0 in 32 bits"]),
+        (committed("tdms.toml"), &["at 250 Hz, others at another rate"]),
+    ] {
+        for words in wanted {
+            assert!(remarks.iter().any(|r| r.contains(words)), "{words}: {remarks:#?}");
+        }
+    }
+}

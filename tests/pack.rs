@@ -31,6 +31,43 @@ fn a_packed_data_set_is_inspected_and_trained_on_like_its_originals() {
     }
 }
 
+/// Training must not see that a pack holds windows, nor a split that they overlap.
+#[test]
+fn packed_windows_are_inspected_and_trained_on_as_the_recordings_that_they_cover() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    plant(folder, 3);
+    // they overlap, and cover every sample
+    let said = ok(folder, "pack plant --window 128 --hop 64 --out windows.h5").stdout;
+    assert!(
+        said.contains("12 recordings") && said.contains("windows of 128 every 64 samples, "),
+        "{said}"
+    );
+    let inspected = ok(folder, "inspect windows.h5").stdout;
+    assert!(
+        inspected.contains("machine-a") && inspected.contains("healthy"),
+        "{inspected}"
+    );
+    ok(folder, &format!("{QUICK} --out original"));
+    let packed = QUICK.replace("--data plant", "--data windows.h5");
+    ok(folder, &format!("{packed} --out packed"));
+    assert_eq!(
+        weights(&folder.join("original/model.safetensors")),
+        weights(&folder.join("packed/model.safetensors"))
+    );
+    // a time needs a rate, and a window no gap
+    let timed = run(folder, "pack plant --window 0.01s --out timed.h5");
+    let gap = run(folder, "pack plant --window 64 --hop 65 --out gap.h5");
+    for (ran, says) in [(&timed, "the rate of"), (&gap, "no gaps between windows")] {
+        assert!(
+            ran.code == 2 && ran.stderr.contains(says),
+            "{} {}",
+            ran.code,
+            ran.stderr
+        );
+    }
+}
+
 #[test]
 fn nothing_is_overwritten_and_nothing_partial_left() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 """Windows by PyTorch's DataLoader over h5py and scipy, beside `cargo run --release -p signal-domains --example stream`.
 
     python loader.py make-hdf5 FILE.h5 [GB]      one file of recordings of 25 million float32; sparse: no disk is taken
+    python loader.py make-dense FILE.h5 [MB [BITS]]  the same of 2.5 million noisy samples each, written in full, of 32 or 64 bits
     python loader.py make-folder FOLDER [N]      N small MAT files, and their manifest `m.toml`
     python loader.py read FILE.h5|FOLDER [WINDOWS [LENGTH [WORKERS]]]
 
@@ -23,14 +24,28 @@ STEP = 7_368_787
 def make_hdf5(path, gigabytes=20):
     """Contiguous and written late: what is not written is a hole, and reads as zeros."""
     samples = 25_000_000
-    manifest = ["[dataset]", 'rate_hz = 25600', f'root = "."']
     with h5py.File(path, "w") as file:
         for n in range(int(gigabytes * 10)):
             data = file.create_dataset(f"r{n:03}", (samples,), "f4")
             data[n] = n + 1
             data[samples - 1] = 1
+    write_manifest(path, int(gigabytes * 10))
+
+
+def make_dense(path, megabytes=400, bits=32):
+    rng = np.random.default_rng(0)
+    samples = 2_500_000
+    count = max(1, megabytes * 8_000_000 // (samples * bits))
+    with h5py.File(path, "w") as file:
+        for n in range(count):
+            file.create_dataset(f"r{n:03}", data=rng.standard_normal(samples, f"f{bits // 8}"))
+    write_manifest(path, count)
+
+
+def write_manifest(path, count):
+    manifest = ["[dataset]", 'rate_hz = 25600', f'root = "."']
     name = pathlib.Path(path).name
-    for n in range(int(gigabytes * 10)):
+    for n in range(count):
         # one file, many recordings: each states its data set
         manifest += ["[[recording]]", f'file = "{name}"', f'domain = "d{n:03}"', f'channels = [{{ name = "x", key = "r{n:03}" }}]']
     pathlib.Path(path).with_suffix(".toml").write_text("\n".join(manifest) + "\n")
@@ -108,4 +123,4 @@ def read(path, count=10_000, length=1024, workers=2):
 
 if __name__ == "__main__":
     command, path, *numbers = sys.argv[1:]
-    {"make-hdf5": make_hdf5, "make-folder": make_folder, "read": read}[command](path, *map(int, numbers))
+    {"make-hdf5": make_hdf5, "make-dense": make_dense, "make-folder": make_folder, "read": read}[command](path, *map(int, numbers))

@@ -1,22 +1,31 @@
 //! Streams windows of a data set in a scattered order, and says how fast, and in how much memory:
 //!
 //! ```text
-//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS]]]
+//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS [AHEAD]]]]
 //! ```
+//!
+//! Of data that are not packed it says too which share of the system's own rate that is: as many threads read as many bytes at the
+//! same places of the same files, each into a buffer that it keeps, and nothing else (`read`). Both in turn, three times,
+//! scattered and in sequence; what is not in the page cache is read by the first.
 //!
 //! `benches/peers/loader.py` makes data sets for it, and reads the same windows by PyTorch's loader.
 
 use std::error::Error;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use signal_domains::{Dataset, OpenOptions, StreamOptions, WindowStream};
 
+/// Files that are open at once for the comparison, at most.
+const MOST_FILES: usize = 512;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().ok_or("name a manifest, a folder or a packed file")?);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (count, length, workers) = (number(10_000)?, number(1024)?, number(2)?);
+    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(64)?);
     let start = Instant::now();
     let dataset = Dataset::open(&path, &OpenOptions::default())?;
     println!(
@@ -51,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = StreamOptions {
         window: length,
         workers,
+        ahead,
         ..StreamOptions::default()
     };
     for turn in ["first", "again"] {
@@ -65,6 +75,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             count as f64 / spent
         );
     }
+    if let Some(plain) = Plain::of(&dataset)? {
+        let in_sequence: Vec<(usize, usize)> = windows.iter().copied().cycle().take(count).collect();
+        for (order, asked) in [("scattered", &asked), ("in sequence", &in_sequence)] {
+            let places = plain.places(asked, length);
+            for turn in 1..=3 {
+                let read = plain.read(&places, length, workers)?;
+                let start = Instant::now();
+                let mut first = 0.0;
+                let mut stream = WindowStream::new(&dataset.recordings, asked.iter().copied(), &options)?;
+                while let Some(window) = stream.next() {
+                    let window = window?;
+                    first += window.first().and_then(|channel| channel.first()).unwrap_or(&0.0);
+                    stream.give_back(window);
+                }
+                let ours = count as f64 / start.elapsed().as_secs_f64();
+                println!(
+                    "{order}, turn {turn}: {read:.0} windows a second by read, {ours:.0} ours, {:.1} % (first samples {first})",
+                    100.0 * ours / read
+                );
+            }
+        }
+    }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     for line in status
         .lines()
@@ -73,4 +105,102 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{line}");
     }
     Ok(())
+}
+
+/// Files whose samples lie in them as they are, one recording after the other.
+struct Plain {
+    files: Vec<File>,
+    /// Of each recording its file, where about it starts there, and the size of a sample, of all channels, in bytes.
+    recordings: Vec<(usize, usize, usize)>,
+    sizes: Vec<usize>,
+}
+
+impl Plain {
+    /// `None` where the data are packed, or too many files.
+    fn of(dataset: &Dataset) -> Result<Option<Self>, Box<dyn Error>> {
+        let mut paths: Vec<&PathBuf> = dataset.recordings.iter().filter_map(|r| r.path.as_ref()).collect();
+        paths.sort();
+        paths.dedup();
+        if paths.len() > MOST_FILES {
+            return Ok(None);
+        }
+        let files = paths.iter().map(File::open).collect::<io::Result<Vec<_>>>()?;
+        let sizes = files.iter().map(|f| Ok(f.metadata()?.len() as usize));
+        let sizes = sizes.collect::<io::Result<Vec<_>>>()?;
+        let mut held = vec![0; files.len()];
+        let mut recordings = Vec::new();
+        for (entry, extent) in dataset.recordings.iter().zip(dataset.extents()) {
+            let file = entry.path.as_ref().and_then(|path| paths.binary_search(&path).ok());
+            let (file, samples) = (file.ok_or("a recording is absent")?, extent?.samples);
+            recordings.push((file, held[file], samples * entry.channels.len()));
+            held[file] += samples * entry.channels.len();
+        }
+        // bytes of a number; what is less is packed
+        let bytes: Vec<usize> = sizes.iter().zip(&held).map(|(size, n)| size / n.max(&1)).collect();
+        if bytes.contains(&0) {
+            return Ok(None);
+        }
+        let channels = dataset.recordings.iter().map(|r| r.channels.len());
+        let recordings = recordings.into_iter().zip(channels);
+        Ok(Some(Self {
+            recordings: recordings
+                .map(|((file, first, _), channels)| (file, first * bytes[file], channels * bytes[file]))
+                .collect(),
+            files,
+            sizes,
+        }))
+    }
+
+    /// File, offset and length of each window.
+    fn places(&self, windows: &[(usize, usize)], length: usize) -> Vec<(usize, usize, usize)> {
+        let place = |&(recording, start): &(usize, usize)| {
+            let (file, first, sample) = self.recordings[recording];
+            let bytes = length * sample;
+            (
+                file,
+                (first + start * sample).min(self.sizes[file].saturating_sub(bytes)),
+                bytes,
+            )
+        };
+        windows.iter().map(place).collect()
+    }
+
+    /// Windows a second. A thread reads every `threads`-th one, as if it were given to it.
+    fn read(&self, places: &[(usize, usize, usize)], length: usize, threads: usize) -> Result<f64, Box<dyn Error>> {
+        let most = places.iter().map(|place| place.2).max().unwrap_or(length);
+        let start = Instant::now();
+        let read = std::thread::scope(|scope| {
+            let one = |thread: usize| {
+                scope.spawn(move || {
+                    let mut buffer = vec![0; most];
+                    for &(file, at, bytes) in places.iter().skip(thread).step_by(threads) {
+                        read_at(&self.files[file], at as u64, &mut buffer[..bytes])?;
+                        std::hint::black_box(&mut buffer);
+                    }
+                    Ok::<(), io::Error>(())
+                })
+            };
+            let running: Vec<_> = (0..threads).map(one).collect();
+            running
+                .into_iter()
+                .all(|thread| thread.join().is_ok_and(|read| read.is_ok()))
+        });
+        if !read {
+            return Err("a file cannot be read".into());
+        }
+        Ok(places.len() as f64 / start.elapsed().as_secs_f64())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, at: u64, out: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &File, at: u64, out: &mut [u8]) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(out)
 }

@@ -10,7 +10,7 @@
 //!
 //! Where the data are larger than the memory, a [`WindowStream`] reads windows a bounded number ahead, and
 //! [`Dataset::extents`] knows how long recordings are from an index beside them. [`pack()`] writes any data set into one HDF5
-//! or ([`pack_as`]) Parquet file, which loads without a manifest.
+//! or ([`pack_as`]) Parquet file, which loads without a manifest; [`pack_windows`] writes windows, for other programs too.
 //!
 //! Use it to compare conditions that no single folder of files keeps apart, when it matters that the score is honest:
 //! splits keep recordings, units or stretches of time together, are the same for every order of the files, and cannot
@@ -118,7 +118,7 @@ pub use formats::{
     SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
-pub use pack::{PackFormat, Packed, pack, pack_as};
+pub use pack::{Cut, PackFormat, Packed, pack, pack_as, pack_windows};
 pub use query::Query;
 pub use recording::{OpenRecording, Recording, load_file};
 pub use sampler::{Balance, BatchRows, Sampler, SamplerState, SourceRows, TargetRows};

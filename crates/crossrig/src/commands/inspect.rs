@@ -2,8 +2,9 @@
 
 mod folds;
 mod leaks;
+mod oddities;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use signal_domains::{Dataset, Query, RecordingEntry, list_variables};
 
 pub use self::folds::Folds;
 pub use self::leaks::LeakArgs;
+use self::oddities::Facts;
 use super::Context;
 use super::inspect_physics::{self, PhysicsArgs};
 use crate::corpus::{self, data_error};
@@ -21,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::output;
 
 /// Most lines of problems that are printed; JSON has all.
-const MOST_PROBLEMS: usize = 12;
+const MOST_PROBLEMS: usize = 16;
 
 /// Flags of `inspect`.
 #[derive(Clone, Debug, Args)]
@@ -107,12 +109,22 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     if let Some(what) = args.folds {
         return folds::run(&dataset, what, args.json);
     }
-    let found: Vec<Found> = dataset
+    let mut in_file: HashMap<&Path, usize> = HashMap::new();
+    for path in dataset.recordings.iter().filter_map(|r| r.path.as_deref()) {
+        *in_file.entry(path).or_default() += 1;
+    }
+    let looked: Vec<(Found, Option<Facts>)> = dataset
         .recordings
         .par_iter()
-        .map(|r| look(&dataset, r, args.window))
+        .map(|r| {
+            let alone = r.path.as_deref().and_then(|path| in_file.get(path)) == Some(&1);
+            look(&dataset, r, args.window, alone)
+        })
         .collect();
-    let remarks = compare_classes(&dataset, &found);
+    let (found, facts): (Vec<Found>, Vec<Option<Facts>>) = looked.into_iter().unzip();
+    let facts: Vec<Facts> = facts.into_iter().flatten().collect();
+    let mut remarks = compare_classes(&dataset, &found);
+    remarks.extend(oddities::oddities(&facts));
     let failed = found.iter().filter(|f| f.fault.is_some()).count();
     if args.json {
         let text = serde_json::json!({
@@ -132,7 +144,8 @@ pub fn run(args: &InspectArgs, _context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn look(dataset: &Dataset, entry: &RecordingEntry, window: usize) -> Found {
+/// What is found in a recording; `alone`: whether its file holds no other. What is compared with others, if it can be used.
+fn look(dataset: &Dataset, entry: &RecordingEntry, window: usize, alone: bool) -> (Found, Option<Facts>) {
     let mut found = Found {
         file: entry.file.clone(),
         domain: entry.domain.clone(),
@@ -146,8 +159,9 @@ fn look(dataset: &Dataset, entry: &RecordingEntry, window: usize) -> Found {
         fault: None,
         remark: None,
     };
+    let mut facts = None;
     if found.absent {
-        return found;
+        return (found, facts);
     }
     match entry.load() {
         Ok(recording) => {
@@ -158,13 +172,16 @@ fn look(dataset: &Dataset, entry: &RecordingEntry, window: usize) -> Found {
             found.windows = found.samples.map_or(0, |n| n / window);
             found.fault = scan.fault();
             found.remark = scan.remark();
+            if found.fault.is_none() {
+                facts = Some(Facts::of(entry, found.class.as_deref(), &recording, alone));
+            }
             if found.fault.is_none() && found.windows == 0 {
                 found.remark = Some(format!("shorter than a window of {window}"));
             }
         }
         Err(e) => found.fault = Some(e.to_string()),
     }
-    found
+    (found, facts)
 }
 
 /// Domains whose sets of classes differ.

@@ -18,6 +18,7 @@ use crate::formats::parquet::ParquetFile;
 use crate::formats::source::Source;
 use crate::formats::{Columnar, Limits, SignalFile, TextLayout, Variable};
 use crate::pack::layout;
+use crate::pack::windowed::WindowedFile;
 
 /// Whether a file starts as those do that `pack` writes.
 pub(super) fn is_container(path: &Path) -> bool {
@@ -78,12 +79,23 @@ impl Container {
         }
     }
 
-    fn into_file(self, path: &Path, limits: Limits) -> SignalFile {
-        match self {
+    /// The recordings; where they are cut into windows, as they were before.
+    fn into_file(self, path: &Path, limits: Limits, windows: bool) -> Result<SignalFile> {
+        Ok(match self {
+            Self::Hdf5(file) if windows => SignalFile::of(path, limits, Box::new(WindowedFile::new(path, file)?)),
             Self::Hdf5(file) => SignalFile::of(path, limits, Box::new(file)),
             #[cfg(feature = "parquet")]
+            Self::Parquet(_) if windows => {
+                let message = "windows in a Parquet file are for other programs; pack them to HDF5, or pack recordings, to \
+                               open them here";
+                return Err(Error::Unsupported {
+                    path: path.to_owned(),
+                    message: message.into(),
+                });
+            }
+            #[cfg(feature = "parquet")]
             Self::Parquet(file) => SignalFile::of(path, limits, Box::new(file)),
-        }
+        })
     }
 }
 
@@ -107,10 +119,12 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         });
     }
     let version = file.stated(layout::VERSION).unwrap_or_default();
-    if version != layout::VERSION_NOW {
+    let windows = version == layout::VERSION_OF_WINDOWS;
+    if !windows && version != layout::VERSION_NOW {
         let message = format!(
-            "packed in layout {version:?}, read is {:?}; use the release that packed it, or pack the originals again",
-            layout::VERSION_NOW
+            "packed in layout {version:?}, read are {:?} and {:?}; use the release that packed it, or pack the originals again",
+            layout::VERSION_NOW,
+            layout::VERSION_OF_WINDOWS
         );
         return Err(Error::Unsupported {
             path: path.to_owned(),
@@ -120,7 +134,7 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let classes = file.texts(layout::CLASSES)?;
     let families = file.texts(layout::FAMILIES)?;
     let [name, source, licence] = [layout::NAME, layout::SOURCE, layout::LICENCE].map(|key| file.stated(key));
-    let file = Arc::new(file.into_file(path, limits));
+    let file = Arc::new(file.into_file(path, limits, windows)?);
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, variable) in file.variables().iter().enumerate() {
         // in a table the path is a column

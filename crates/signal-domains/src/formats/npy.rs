@@ -110,14 +110,16 @@ impl Array {
         variable: &Variable,
         channel: usize,
         samples: Range<usize>,
-    ) -> Result<Vec<f64>> {
+        what: &str,
+        out: &mut Vec<f64>,
+    ) -> Result<()> {
         let Dtype::Numbers(number, endian, _) = self.dtype else {
-            return Ok(Vec::new());
+            out.clear();
+            return Ok(());
         };
-        let what = variable.describe();
-        stream.skip(self.start, &what)?;
+        stream.skip(self.start, what)?;
         stream.endian = endian;
-        stream.numbers(number, variable.lane(self.order, channel), samples, &what)
+        stream.numbers_into(number, variable.lane(self.order, channel), samples, what, out)
     }
 }
 
@@ -260,6 +262,8 @@ pub(super) struct NpyFile {
     source: Source,
     array: Array,
     variables: [Variable; 1],
+    /// What it is, for errors: to say it anew costs as much as to read a window.
+    described: String,
 }
 
 impl NpyFile {
@@ -271,6 +275,7 @@ impl NpyFile {
         Ok(Self {
             source,
             array,
+            described: variables[0].describe(),
             variables,
         })
     }
@@ -286,12 +291,19 @@ impl Reader for NpyFile {
     }
 
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let one = |c: &Chosen| {
+        let mut out = vec![Vec::new(); channels.len()];
+        self.read_into(channels, samples, &mut out)?;
+        Ok(out)
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
+        for (chosen, out) in channels.iter().zip(out) {
             let mut stream = Stream::plain(&self.source, 0..self.source.len(), Endian::Little);
+            let (variable, what) = (&self.variables[0], &self.described);
             self.array
-                .samples(&mut stream, &self.variables[0], c.channel, samples.clone())
-        };
-        channels.iter().map(one).collect()
+                .samples(&mut stream, variable, chosen.channel, samples.clone(), what, out)?;
+        }
+        Ok(())
     }
 }
 
@@ -375,9 +387,11 @@ impl Reader for NpzFile {
             // all numbers in one piece: the checksum can be compared on the way
             let whole = samples.len() == variable.elements();
             let mut stream = member_stream(&self.source, &self.limits, member, whole);
-            let values = array.samples(&mut stream, variable, c.channel, samples.clone())?;
+            let what = variable.describe();
+            let mut values = Vec::new();
+            array.samples(&mut stream, variable, c.channel, samples.clone(), &what, &mut values)?;
             if whole {
-                stream.finish(&variable.describe())?;
+                stream.finish(&what)?;
             }
             Ok(values)
         };

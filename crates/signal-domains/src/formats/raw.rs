@@ -149,25 +149,31 @@ impl Reader for RawFile {
     }
 
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        let mut out = vec![Vec::new(); channels.len()];
+        self.read_into(channels, samples, &mut out)?;
+        Ok(out)
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
         let endian = match self.layout.endian {
             RawEndian::Little => Endian::Little,
             RawEndian::Big => Endian::Big,
         };
-        let one = |c: &Chosen| {
-            let channel = c.variable as u64;
+        for (chosen, out) in channels.iter().zip(out) {
+            let channel = chosen.variable as u64;
             let lane = match self.layout.order {
                 RawOrder::Interleaved => Lane {
                     first: channel,
                     stride: self.variables.len() as u64,
                 },
                 RawOrder::Consecutive => Lane {
-                    first: channel * self.variables[c.variable].samples() as u64,
+                    first: channel * self.variables[chosen.variable].samples() as u64,
                     stride: 1,
                 },
             };
             let mut stream = Stream::plain(&self.source, self.layout.offset..self.source.len(), endian);
-            stream.numbers(self.layout.number.number(), lane, samples.clone(), "the file")
-        };
-        channels.iter().map(one).collect()
+            stream.numbers_into(self.layout.number.number(), lane, samples.clone(), "the file", out)?;
+        }
+        Ok(())
     }
 }

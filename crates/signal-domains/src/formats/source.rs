@@ -18,6 +18,9 @@ pub(crate) struct Source {
 enum Data {
     File(File),
     Memory(Vec<u8>),
+    /// Bytes of which each call gives a few, as a pipe or a network may.
+    #[cfg(test)]
+    Dripping(Vec<u8>, usize),
 }
 
 impl Source {
@@ -45,6 +48,15 @@ impl Source {
             len,
         }
         .checked(limits)
+    }
+
+    /// Bytes in memory, at most `drop` of them at a time.
+    #[cfg(test)]
+    pub fn dripping(path: &Path, bytes: Vec<u8>, drop: usize, limits: &Limits) -> Result<Self> {
+        let len = bytes.len() as u64;
+        let data = Data::Dripping(bytes, drop);
+        let path = path.to_owned();
+        Self { path, data, len }.checked(limits)
     }
 
     fn checked(self, limits: &Limits) -> Result<Self> {
@@ -117,9 +129,16 @@ impl Source {
     }
 
     /// Fills `out` from `at` as far as the file goes.
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+    pub fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
         match &self.data {
             Data::Memory(bytes) => {
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or(&[]);
+                let n = rest.len().min(out.len());
+                out[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
+            }
+            #[cfg(test)]
+            Data::Dripping(bytes, _) => {
                 let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or(&[]);
                 let n = rest.len().min(out.len());
                 out[..n].copy_from_slice(&rest[..n]);
@@ -173,6 +192,11 @@ impl Read for SourceReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let left = self.end.saturating_sub(self.at);
         let n = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
+        #[cfg(test)]
+        let n = match self.source.data {
+            Data::Dripping(_, drop) => n.min(drop),
+            _ => n,
+        };
         let got = self.source.read_at(self.at, &mut out[..n])?;
         if got < n {
             return Err(shrunk());

@@ -1,5 +1,6 @@
 //! Reads forward through a stretch of a file, plain or inflated; every error says where.
 
+use std::cell::RefCell;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -14,6 +15,13 @@ use crate::error::{Error, Place, Result};
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 13;
+/// Bytes that are read at once where all of them are wanted.
+const STRAIGHT: usize = 1 << 16;
+
+thread_local! {
+    /// They are read into the same place each time: filling new memory with zeros costs as much as reading does.
+    static STRAIGHT_BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A cursor over bytes that are there, or over what they inflate to.
 pub(crate) struct Stream<'a> {
@@ -240,9 +248,24 @@ impl<'a> Stream<'a> {
 
     /// Samples `samples` of a channel from an array that starts here.
     pub fn numbers(&mut self, number: Number, lane: Lane, samples: Range<usize>, what: &str) -> Result<Vec<f64>> {
+        let mut out = Vec::new();
+        self.numbers_into(number, lane, samples, what, &mut out)?;
+        Ok(out)
+    }
+
+    /// The same in place of what `out` holds.
+    pub fn numbers_into(
+        &mut self,
+        number: Number,
+        lane: Lane,
+        samples: Range<usize>,
+        what: &str,
+        out: &mut Vec<f64>,
+    ) -> Result<()> {
+        out.clear();
         let len = samples.len() as u64;
         if len == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let size = number.size() as u64;
         // the last byte that is wanted, before anything is allocated
@@ -250,9 +273,35 @@ impl<'a> Stream<'a> {
         let need = (first + (len as u128 - 1) * lane.stride as u128 + 1) * size as u128;
         self.check(u64::try_from(need).unwrap_or(u64::MAX), what)?;
         self.skip(first as u64 * size, what)?;
-        let mut out = Vec::with_capacity(samples.len());
-        self.strided(number, lane.stride * size, len, &mut out, what)?;
-        Ok(out)
+        out.reserve_exact(samples.len());
+        if lane.stride == 1 && matches!(self.inner, Inner::Plain(_)) {
+            self.contiguous(number, len, out, what)
+        } else {
+            self.strided(number, lane.stride * size, len, out, what)
+        }
+    }
+
+    /// Appends `count` numbers that follow each other as they are in the file, straight from it: no byte is read that is not
+    /// wanted, and each is copied once before it is converted.
+    fn contiguous(&mut self, number: Number, count: u64, out: &mut Vec<f64>, what: &str) -> Result<()> {
+        let size = number.size() as u64;
+        let most = STRAIGHT as u64 / size;
+        STRAIGHT_BYTES.with_borrow_mut(|bytes| {
+            let mut left = count;
+            while left > 0 {
+                let piece = left.min(most);
+                bytes.resize((piece * size) as usize, 0);
+                match self.source.read_at(self.at, bytes) {
+                    Ok(got) if got == bytes.len() => {}
+                    Ok(_) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into(), piece * size, what)),
+                    Err(e) => return Err(self.failed(e, piece * size, what)),
+                }
+                number.decode(self.endian, bytes, out);
+                self.skip(piece * size, what)?;
+                left -= piece;
+            }
+            Ok(())
+        })
     }
 
     /// Appends `count` numbers, of which each starts `row` bytes after the one before. The stream is left behind the last.

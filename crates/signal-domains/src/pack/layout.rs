@@ -9,7 +9,9 @@ use crate::recording::Recording;
 pub(crate) const FORMAT: &str = "format";
 pub(crate) const FORMAT_NAME: &str = "signal-domains pack";
 pub(crate) const VERSION: &str = "format_version";
+/// Of a file of recordings, and of one of windows.
 pub(crate) const VERSION_NOW: &str = "1";
+pub(crate) const VERSION_OF_WINDOWS: &str = "2";
 pub(crate) const NAME: &str = "name";
 pub(crate) const SOURCE: &str = "source";
 pub(crate) const LICENCE: &str = "licence";
@@ -17,6 +19,21 @@ pub(crate) const LICENCE: &str = "licence";
 /// Data sets of texts: the classes, and what each damages (empty: not stated).
 pub(crate) const CLASSES: &str = "classes";
 pub(crate) const FAMILIES: &str = "families";
+/// The windows of a file of windows: (window, channel, sample); its attribute of the samples from a window's start to the next.
+pub(crate) const X: &str = "x";
+pub(crate) const HOP: &str = "hop";
+/// What is said of each window: its class (-1: none), domain, unit (-1: none) and recording by their numbers, its first sample
+/// in its recording ..
+pub(crate) const Y: &str = "y";
+pub(crate) const DOMAIN_NUMBER: &str = "domain";
+pub(crate) const UNIT_NUMBER: &str = "unit";
+pub(crate) const RECORDING_NUMBER: &str = "recording";
+pub(crate) const START: &str = "start";
+/// .. and what the numbers mean, beside the classes: the domains, the units, the groups of the recordings. The channels by name.
+pub(crate) const DOMAINS: &str = "domains";
+pub(crate) const UNIT_NAMES: &str = "unit_ids";
+pub(crate) const PATHS: &str = "recording_paths";
+pub(crate) const CHANNELS: &str = "channels";
 /// The group of all recordings.
 pub(crate) const RECORDINGS: &str = "recordings";
 

@@ -7,9 +7,13 @@
 //! Parquet: a row a channel of a recording, and a row group of its own. Column `samples` holds its samples as a list of
 //! 64-bit floats, `path` what the data set's path would be, the other columns what would be its attributes. What is said of
 //! the file, and `classes` and `families` as JSON, are the keys of the file.
+//!
+//! Files of windows are laid out as the module [`windows`] says.
 
 pub(crate) mod layout;
 mod sink;
+pub(crate) mod windowed;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,14 +23,19 @@ use crate::dataset::{Attribute, Dataset, RecordingEntry};
 use crate::error::{Error, Result};
 use crate::formats::hdf5::{MOST_ATTRIBUTES, MOST_TEXT};
 use crate::recording::Recording;
+pub use windows::{Cut, pack_windows};
 
 /// What [`pack`] wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
     /// Recordings.
     pub recordings: usize,
-    /// Samples, of all channels.
+    /// Samples, of all channels; those that are in two windows count twice.
     pub samples: u64,
+    /// Windows; 0 where recordings were packed.
+    pub windows: usize,
+    /// Samples, of all channels, that are in no window: ends, and recordings that are shorter than a window.
+    pub left_out: u64,
     /// Bytes of the file.
     pub bytes: u64,
     /// Bytes of the files that it was packed from.
@@ -75,6 +84,33 @@ pub fn pack(dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> R
 /// Errors: those of [`pack`]; this build does not write the format; for Parquet, an attribute that is of one type in one
 /// recording and of another in the next.
 pub fn pack_as(format: PackFormat, dataset: &Dataset, out: &Path, progress: &mut dyn FnMut(usize)) -> Result<Packed> {
+    check(dataset, out)?;
+    let beside = Beside::of(out)?;
+    let mut writer = sink::create(format, &beside.path, dataset)?;
+    describe(&mut *writer, dataset, layout::VERSION_NOW)?;
+    let mut done = Packed::default();
+    let mut groups = BTreeSet::new();
+    let mut files = BTreeSet::new();
+    for entry in &dataset.recordings {
+        let recording = entry.load()?;
+        let group = layout::group(entry, &mut groups);
+        let names = layout::channel_names(entry, &recording);
+        let stated = channel_attributes(dataset, entry, &recording)?;
+        for ((name, samples), stated) in names.iter().zip(recording.channels).zip(stated) {
+            done.samples += samples.len() as u64;
+            writer.signal(&group, name, samples, stated)?;
+        }
+        done.bytes_before += size_once(entry, &mut files)?;
+        done.recordings += 1;
+        progress(done.recordings);
+    }
+    writer.finish()?;
+    done.bytes = beside.publish(out)?;
+    Ok(done)
+}
+
+/// Whether there is something to pack, and room for it.
+fn check(dataset: &Dataset, out: &Path) -> Result<()> {
     if out.exists() {
         return Err(Error::Argument(format!(
             "{} is there already, and is not overwritten; name a new file",
@@ -84,9 +120,20 @@ pub fn pack_as(format: PackFormat, dataset: &Dataset, out: &Path, progress: &mut
     if dataset.recordings.is_empty() {
         return Err(Error::Argument("no recordings to pack".into()));
     }
-    let beside = Beside::of(out)?;
-    let mut writer = sink::create(format, &beside.path, dataset)?;
-    for (name, value) in head(dataset) {
+    Ok(())
+}
+
+/// Bytes of a recording's file, the first time that it is met.
+fn size_once<'a>(entry: &'a RecordingEntry, met: &mut BTreeSet<&'a Path>) -> Result<u64> {
+    match entry.path.as_deref().filter(|path| met.insert(path)) {
+        Some(path) => Ok(fs::metadata(path).map_err(|e| Error::io(path, e))?.len()),
+        None => Ok(0),
+    }
+}
+
+/// States what is said of the file as a whole, and its classes.
+fn describe(writer: &mut dyn sink::Sink, dataset: &Dataset, version: &str) -> Result<()> {
+    for (name, value) in head(dataset, version) {
         writer.state(name, &value)?;
     }
     if !dataset.classes.is_empty() {
@@ -95,47 +142,14 @@ pub fn pack_as(format: PackFormat, dataset: &Dataset, out: &Path, progress: &mut
         let families: Vec<&str> = dataset.families.iter().map(|f| layout::family_name(*f)).collect();
         writer.texts(layout::FAMILIES, &families)?;
     }
-    let mut done = Packed::default();
-    let mut groups = BTreeSet::new();
-    let mut files = BTreeSet::new();
-    for entry in &dataset.recordings {
-        let recording = entry.load()?;
-        let group = layout::group(entry, &mut groups);
-        let names = layout::channel_names(entry, &recording);
-        let stated = attributes(dataset, entry, &recording)?;
-        for (number, (name, samples)) in names.iter().zip(recording.channels).enumerate() {
-            let mut stated = stated.clone();
-            stated.insert(
-                layout::CHANNEL.into(),
-                Attribute::Text(entry.channels[number].name.clone()),
-            );
-            stated.insert(layout::CHANNEL_NUMBER.into(), Attribute::Number(number as f64 + 1.0));
-            stated.insert(
-                layout::VARIABLE.into(),
-                Attribute::Text(recording.names[number].clone()),
-            );
-            if let Some(unit) = &recording.units[number] {
-                stated.insert(layout::UNITS.into(), Attribute::Text(unit.clone()));
-            }
-            done.samples += samples.len() as u64;
-            writer.signal(&group, name, samples, stated)?;
-        }
-        if let Some(path) = entry.path.as_ref().filter(|path| files.insert((*path).clone())) {
-            done.bytes_before += fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-        }
-        done.recordings += 1;
-        progress(done.recordings);
-    }
-    writer.finish()?;
-    done.bytes = beside.publish(out)?;
-    Ok(done)
+    Ok(())
 }
 
 /// What the file says of itself.
-fn head(dataset: &Dataset) -> Vec<(&'static str, String)> {
+fn head(dataset: &Dataset, version: &str) -> Vec<(&'static str, String)> {
     let mut head = vec![
         (layout::FORMAT, layout::FORMAT_NAME.to_owned()),
-        (layout::VERSION, layout::VERSION_NOW.to_owned()),
+        (layout::VERSION, version.to_owned()),
         (layout::NAME, dataset.name.clone()),
     ];
     let stated = [(layout::SOURCE, &dataset.source), (layout::LICENCE, &dataset.licence)];
@@ -144,6 +158,27 @@ fn head(dataset: &Dataset) -> Vec<(&'static str, String)> {
 }
 
 /// What is said of each channel of a recording.
+fn channel_attributes(
+    dataset: &Dataset,
+    entry: &RecordingEntry,
+    recording: &Recording,
+) -> Result<Vec<BTreeMap<String, Attribute>>> {
+    let common = attributes(dataset, entry, recording)?;
+    let of = |number: usize| {
+        let text = |text: &str| Attribute::Text(text.to_owned());
+        let mut stated = common.clone();
+        stated.insert(layout::CHANNEL.into(), text(&entry.channels[number].name));
+        stated.insert(layout::CHANNEL_NUMBER.into(), Attribute::Number(number as f64 + 1.0));
+        stated.insert(layout::VARIABLE.into(), text(&recording.names[number]));
+        if let Some(unit) = &recording.units[number] {
+            stated.insert(layout::UNITS.into(), text(unit));
+        }
+        stated
+    };
+    Ok((0..recording.channels.len()).map(of).collect())
+}
+
+/// What is said of all channels of a recording.
 fn attributes(dataset: &Dataset, entry: &RecordingEntry, recording: &Recording) -> Result<BTreeMap<String, Attribute>> {
     let text = |text: &str| Some(Attribute::Text(text.to_owned()));
     let number = |number: Option<f64>| number.map(Attribute::Number);

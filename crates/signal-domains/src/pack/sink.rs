@@ -31,15 +31,20 @@ pub(super) fn create(format: PackFormat, path: &Path, dataset: &Dataset) -> Resu
     match format {
         PackFormat::Hdf5 => Ok(Box::new(Hdf5Writer::create(path)?)),
         #[cfg(feature = "parquet")]
-        PackFormat::Parquet => Ok(Box::new(parquet::create(path, dataset)?)),
+        PackFormat::Parquet => Ok(Box::new(parquet::create(path, dataset, &parquet::COLUMNS)?)),
         #[cfg(not(feature = "parquet"))]
         PackFormat::Parquet => {
             let _ = dataset;
-            Err(crate::error::Error::Argument(
-                "this build does not write Parquet; build with `--features parquet`, or pack to HDF5".into(),
-            ))
+            Err(no_parquet())
         }
     }
+}
+
+#[cfg(not(feature = "parquet"))]
+pub(super) fn no_parquet() -> crate::error::Error {
+    crate::error::Error::Argument(
+        "this build does not write Parquet; build with `--features parquet`, or pack to HDF5".into(),
+    )
 }
 
 impl Sink for Hdf5Writer {
@@ -67,7 +72,7 @@ impl Sink for Hdf5Writer {
 }
 
 #[cfg(feature = "parquet")]
-mod parquet {
+pub(super) mod parquet {
     use std::collections::BTreeMap;
     use std::path::Path;
 
@@ -75,10 +80,10 @@ mod parquet {
     use super::Sink;
     use crate::dataset::{Attribute, Dataset};
     use crate::error::{Error, Result};
-    use crate::formats::parquet::{Kind, ParquetWriter};
+    use crate::formats::parquet::{Kind, ParquetWriter, Row};
 
     /// What is said of a signal beside what the manifest adds.
-    const COLUMNS: [(&str, Kind); 12] = [
+    pub(super) const COLUMNS: [(&str, Kind); 12] = [
         (layout::PATH, Kind::Texts),
         (layout::DOMAIN, Kind::Texts),
         (layout::FILE, Kind::Texts),
@@ -93,8 +98,9 @@ mod parquet {
         (layout::UNITS, Kind::Texts),
     ];
 
-    pub(super) fn create(path: &Path, dataset: &Dataset) -> Result<ParquetWriter> {
-        let mut columns: Vec<(String, Kind)> = COLUMNS.iter().map(|(name, kind)| ((*name).into(), *kind)).collect();
+    /// A new table of these columns, of what the recordings state besides, and of the samples.
+    pub(in crate::pack) fn create(path: &Path, dataset: &Dataset, columns: &[(&str, Kind)]) -> Result<ParquetWriter> {
+        let mut columns: Vec<(String, Kind)> = columns.iter().map(|(name, kind)| ((*name).into(), *kind)).collect();
         let mut others: BTreeMap<String, Kind> = BTreeMap::new();
         for entry in &dataset.recordings {
             if entry.geometry.is_some() {
@@ -136,7 +142,11 @@ mod parquet {
             mut attributes: BTreeMap<String, Attribute>,
         ) -> Result<()> {
             attributes.insert(layout::PATH.into(), Attribute::Text(format!("{group}/{name}")));
-            ParquetWriter::signal(self, &samples, &attributes)
+            let row = Row {
+                samples: &samples,
+                values: &attributes,
+            };
+            self.rows(&[row])
         }
 
         fn finish(self: Box<Self>) -> Result<()> {

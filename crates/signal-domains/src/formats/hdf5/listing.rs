@@ -7,7 +7,7 @@ use rust_hdf5::{ByteOrder, H5Attribute, H5Dataset, H5File, StorageLayout};
 use super::super::listing::{Full, Listing};
 use super::super::numbers::{Endian, Number};
 use super::super::{Limits, Variable};
-use super::{Kind, Spot};
+use super::{Kind, Spot, Whole};
 use crate::dataset::Attribute;
 
 /// MATLAB keeps what its cells and structs refer to in this group.
@@ -73,7 +73,7 @@ impl Walk<'_> {
         let numbers = |kind: &str, spot| {
             (
                 Variable::numbers(name.clone(), shape.clone(), kind),
-                Spot::Whole(path.into(), spot),
+                Spot::Whole(Whole::new(path, spot)),
             )
         };
         let (mut variable, spot) = match (class, &datatype) {

@@ -9,14 +9,16 @@ pub(super) mod c;
 mod listing;
 mod write;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rust_hdf5::{H5Dataset, H5File};
 
 use self::listing::Walk;
 pub(crate) use self::listing::{MOST_ATTRIBUTES, MOST_TEXT};
-pub(crate) use self::write::{Hdf5Writer, Samples};
+pub(crate) use self::write::{Hdf5Windows, Hdf5Writer, Narrowest, Samples};
 use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
@@ -25,6 +27,11 @@ use crate::error::{Error, Place, Result};
 use crate::select::Chosen;
 
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+thread_local! {
+    /// Samples as they are stored are read into the same place each time: making it anew costs as much as reading a window.
+    static FLOATS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Whether the signature stands at byte 0 or after a user block of 512 bytes or a power of two times that.
 pub(crate) fn is_hdf5(head: &[u8]) -> bool {
@@ -46,8 +53,8 @@ pub(crate) struct Hdf5File {
 enum Spot {
     /// Nowhere that is read.
     None,
-    /// In a data set, of this path.
-    Whole(String, Kind),
+    /// In a data set.
+    Whole(Whole),
     /// In a member of the records of a data set: its offset, and how many numbers it is.
     Member {
         path: String,
@@ -56,6 +63,32 @@ enum Spot {
         number: Number,
         endian: Endian,
     },
+}
+
+/// A data set of numbers.
+struct Whole {
+    path: String,
+    kind: Kind,
+    /// Opened when it is first read: finding it by its path costs more than reading a window.
+    open: OnceLock<H5Dataset>,
+}
+
+impl Whole {
+    fn new(path: &str, kind: Kind) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            open: OnceLock::new(),
+        }
+    }
+
+    fn open(&self, file: &H5File) -> rust_hdf5::Result<&H5Dataset> {
+        if let Some(open) = self.open.get() {
+            return Ok(open);
+        }
+        let dataset = file.dataset(&self.path)?;
+        Ok(self.open.get_or_init(|| dataset))
+    }
 }
 
 /// How the numbers of a data set are converted.
@@ -122,6 +155,82 @@ impl Hdf5File {
             .map_err(|e| damaged(&self.path, &format!("data set {name}: {e}")))
     }
 
+    /// A block of data set `index` that has two extents or more, `counts` numbers from `starts` along each, the last extent
+    /// fastest. What is not in the block may be more than is ever read at once.
+    pub(crate) fn block(&self, index: usize, starts: &[usize], counts: &[usize]) -> Result<Vec<f64>> {
+        let variable = &self.listing.variables[index];
+        let about = |message: &str| damaged(&self.path, &format!("data set {}: {message}", variable.describe()));
+        let Spot::Whole(whole) = &self.listing.spots[index] else {
+            return Err(about("it holds no numbers"));
+        };
+        let inside = starts.len() == variable.shape.len()
+            && counts.len() == starts.len()
+            && (starts.iter().zip(counts).zip(&variable.shape))
+                .all(|((start, count), extent)| start.checked_add(*count).is_some_and(|end| end <= *extent));
+        if !inside {
+            return Err(about(&format!("{counts:?} numbers from {starts:?} are not there")));
+        }
+        let wanted = counts.iter().try_fold(1_usize, |n, count| n.checked_mul(*count));
+        let read = whole.open(&self.file).and_then(|dataset| {
+            // unpacked as a whole, whatever is wanted of it
+            let chunk = dataset.chunk_dims().unwrap_or_default();
+            let chunk = chunk.iter().try_fold(1_usize, |n, extent| n.checked_mul(*extent));
+            match (wanted, chunk) {
+                (Some(n), Some(chunk)) if n.max(chunk) as u64 <= self.most_bytes => {
+                    whole.kind.slice(dataset, starts, counts).map(Some)
+                }
+                _ => Ok(None),
+            }
+        });
+        match read {
+            Ok(Some(values)) if Some(values.len()) == wanted => Ok(values),
+            Ok(Some(_)) => Err(about("it gave fewer numbers than it states")),
+            Ok(None) => {
+                let message = format!(
+                    "data set {} is more at a time than a file of this size can hold compressed",
+                    variable.describe()
+                );
+                Err(Error::limit(&self.path, message))
+            }
+            Err(e) => Err(about(&e.to_string())),
+        }
+    }
+
+    /// Samples of a data set of floats, the usual ones, with no memory but that of `out`; whether it is one.
+    fn floats_into(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<f64>) -> Result<bool> {
+        let variable = &self.listing.variables[chosen.variable];
+        let Spot::Whole(whole) = &self.listing.spots[chosen.variable] else {
+            return Ok(false);
+        };
+        let is = |number: Number| matches!(whole.kind, Kind::Float) && variable.kind == number.name();
+        let Some((starts, counts)) = slab(&variable.shape, chosen.channel, samples)
+            .filter(|_| !samples.is_empty() && variable.elements() as u64 <= self.most_bytes)
+        else {
+            return Ok(false);
+        };
+        let len = samples.len();
+        let read = if is(Number::F64) {
+            out.resize(len, 0.0);
+            let dataset = whole.open(&self.file);
+            dataset.and_then(|dataset| dataset.read_slice_into(out, &starts, &counts))
+        } else if is(Number::F32) {
+            FLOATS.with_borrow_mut(|floats| {
+                floats.resize(len.max(floats.len()), 0.0);
+                let floats = &mut floats[..len];
+                whole.open(&self.file)?.read_slice_into(floats, &starts, &counts)?;
+                out.clear();
+                out.extend(floats.iter().map(|v| f64::from(*v)));
+                Ok(())
+            })
+        } else {
+            return Ok(false);
+        };
+        match read {
+            Ok(()) => Ok(true),
+            Err(e) => Err(damaged(&self.path, &format!("data set {}: {e}", variable.describe()))),
+        }
+    }
+
     fn channel(&self, chosen: &Chosen, samples: Range<usize>) -> Result<Vec<f64>> {
         let variable = &self.listing.variables[chosen.variable];
         if samples.is_empty() {
@@ -138,10 +247,9 @@ impl Hdf5File {
         let len = samples.len();
         let read = match &self.listing.spots[chosen.variable] {
             Spot::None => return Ok(Vec::new()),
-            Spot::Whole(path, kind) => self
-                .file
-                .dataset(path)
-                .and_then(|dataset| kind.read(&dataset, variable, chosen.channel, samples)),
+            Spot::Whole(whole) => whole
+                .open(&self.file)
+                .and_then(|dataset| whole.kind.read(dataset, variable, chosen.channel, samples)),
             Spot::Member {
                 path,
                 offset,
@@ -186,13 +294,8 @@ impl Kind {
         channel: usize,
         samples: Range<usize>,
     ) -> rust_hdf5::Result<Vec<f64>> {
-        if let Some((starts, counts)) = slab(&dataset.shape(), channel, &samples) {
-            return Ok(match self {
-                Self::Signed => to_f64(dataset.read_numeric_slice_as::<i64>(&starts, &counts)?, |v| v as f64),
-                Self::Unsigned => to_f64(dataset.read_numeric_slice_as::<u64>(&starts, &counts)?, |v| v as f64),
-                Self::Float => dataset.read_numeric_slice_as::<f64>(&starts, &counts)?,
-                Self::Flag => to_f64(dataset.read_slice::<i8>(&starts, &counts)?, f64::from),
-            });
+        if let Some((starts, counts)) = slab(&variable.shape, channel, &samples) {
+            return self.slice(dataset, &starts, &counts);
         }
         let all = match self {
             Self::Signed => to_f64(dataset.read_numeric_as::<i64>()?, |v| v as f64),
@@ -203,6 +306,15 @@ impl Kind {
         let lane = variable.lane(Order::RowMajor, channel);
         let picked = all.into_iter().skip(lane.first as usize).step_by(lane.stride as usize);
         Ok(picked.skip(samples.start).take(samples.len()).collect())
+    }
+
+    fn slice(self, dataset: &H5Dataset, starts: &[usize], counts: &[usize]) -> rust_hdf5::Result<Vec<f64>> {
+        Ok(match self {
+            Self::Signed => to_f64(dataset.read_numeric_slice_as::<i64>(starts, counts)?, |v| v as f64),
+            Self::Unsigned => to_f64(dataset.read_numeric_slice_as::<u64>(starts, counts)?, |v| v as f64),
+            Self::Float => dataset.read_numeric_slice_as::<f64>(starts, counts)?,
+            Self::Flag => to_f64(dataset.read_slice::<i8>(starts, counts)?, f64::from),
+        })
     }
 }
 
@@ -242,6 +354,15 @@ impl Reader for Hdf5File {
 
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         channels.iter().map(|c| self.channel(c, samples.clone())).collect()
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
+        for (chosen, out) in channels.iter().zip(out) {
+            if !self.floats_into(chosen, &samples, out)? {
+                *out = self.channel(chosen, samples.clone())?;
+            }
+        }
+        Ok(())
     }
 }
 

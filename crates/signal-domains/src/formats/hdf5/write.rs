@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 
 /// Samples of a chunk. A window of 1024 samples costs one chunk or two, and a chunk packs nearly as well as the whole.
 const CHUNK: usize = 1 << 14;
+/// Samples, of all channels, of a chunk of windows at least.
+const LEAST: usize = 1 << 10;
 /// Levels above gain a percent on vibration, and cost several times the time.
 const DEFLATE: u32 = 4;
 
@@ -26,15 +28,59 @@ pub(crate) enum Samples {
 impl Samples {
     /// In the narrowest type that gives back the same bits of every sample; what came from 16-bit integers goes back to them.
     pub fn narrowest(samples: Vec<f64>) -> Self {
+        let mut narrowest = Narrowest::default();
+        narrowest.see(&samples);
+        match narrowest.stored() {
+            Stored::I16 => Self::I16(samples.into_iter().map(|x| x as i16).collect()),
+            Stored::I32 => Self::I32(samples.into_iter().map(|x| x as i32).collect()),
+            Stored::F32 => Self::F32(samples.into_iter().map(|x| x as f32).collect()),
+            Stored::F64 => Self::F64(samples),
+        }
+    }
+}
+
+/// A type that samples are stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    I16,
+    I32,
+    F32,
+    F64,
+}
+
+/// Finds the narrowest type that gives back the same bits of all samples that it has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Narrowest {
+    i16: bool,
+    i32: bool,
+    f32: bool,
+}
+
+impl Default for Narrowest {
+    fn default() -> Self {
+        Self {
+            i16: true,
+            i32: true,
+            f32: true,
+        }
+    }
+}
+
+impl Narrowest {
+    pub fn see(&mut self, samples: &[f64]) {
         let same = |back: fn(f64) -> f64| samples.iter().all(|&x| back(x).to_bits() == x.to_bits());
-        if same(|x| f64::from(x as i16)) {
-            Self::I16(samples.into_iter().map(|x| x as i16).collect())
-        } else if same(|x| f64::from(x as i32)) {
-            Self::I32(samples.into_iter().map(|x| x as i32).collect())
-        } else if same(|x| if x.is_nan() { 0.0 } else { f64::from(x as f32) }) {
-            Self::F32(samples.into_iter().map(|x| x as f32).collect())
-        } else {
-            Self::F64(samples)
+        self.i16 = self.i16 && same(|x| f64::from(x as i16));
+        self.i32 = self.i32 && (self.i16 || same(|x| f64::from(x as i32)));
+        // what a NaN carries is not kept by a conversion; 16-bit integers are floats of 32 bits
+        self.f32 = self.f32 && (self.i16 || same(|x| if x.is_nan() { 0.0 } else { f64::from(x as f32) }));
+    }
+
+    pub fn stored(self) -> Stored {
+        match self {
+            Self { i16: true, .. } => Stored::I16,
+            Self { i32: true, .. } => Stored::I32,
+            Self { f32: true, .. } => Stored::F32,
+            _ => Stored::F64,
         }
     }
 }
@@ -86,6 +132,61 @@ impl Hdf5Writer {
         written.map_err(|e| failed(&self.path, e))
     }
 
+    /// A data set of whole numbers as they are, not packed.
+    pub fn numbers(
+        &mut self,
+        group: &str,
+        name: &str,
+        numbers: &[i64],
+        attributes: &BTreeMap<String, Attribute>,
+    ) -> Result<()> {
+        let write = |group: &H5Group| {
+            let dataset = group.new_dataset::<i64>().shape([numbers.len()]).create(name)?;
+            if !numbers.is_empty() {
+                dataset.write_raw(numbers)?;
+            }
+            state(&dataset, attributes)
+        };
+        let written = self.group(group).and_then(|group| write(&group));
+        written.map_err(|e| failed(&self.path, e))
+    }
+
+    /// A data set of whole numbers at the root, chunked and packed.
+    pub fn integers(&self, name: &str, integers: &[i64]) -> Result<()> {
+        let written = signal(&self.file.root_group(), name, integers, &BTreeMap::new());
+        written.map_err(|e| failed(&self.path, e))
+    }
+
+    /// A data set at the root of windows, channels and samples, for windows to be added in their order. Chunked by windows, so that
+    /// one is read without the others.
+    pub fn windows(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        stored: Stored,
+        attributes: &BTreeMap<String, Attribute>,
+    ) -> Result<Hdf5Windows> {
+        let create = || {
+            let dataset = match stored {
+                Stored::I16 => windows::<i16>(&self.file, name, shape),
+                Stored::I32 => windows::<i32>(&self.file, name, shape),
+                Stored::F32 => windows::<f32>(&self.file, name, shape),
+                Stored::F64 => windows::<f64>(&self.file, name, shape),
+            }?;
+            state(&dataset, attributes)?;
+            Ok(dataset)
+        };
+        Ok(Hdf5Windows {
+            path: self.path.clone(),
+            dataset: create().map_err(|e| failed(&self.path, e))?,
+            stored,
+            per_chunk: windows_per_chunk(shape),
+            waiting: Vec::new(),
+            held: 0,
+            chunks: 0,
+        })
+    }
+
     fn group(&mut self, path: &str) -> rust_hdf5::Result<Rc<H5Group>> {
         if let Some(known) = self.groups.get(path) {
             return Ok(Rc::clone(known));
@@ -120,10 +221,81 @@ fn signal<T: H5Type>(
         dataset.write_raw(samples)?;
         dataset
     };
-    for (name, value) in attributes {
-        attribute(&dataset, name, value)?;
+    state(&dataset, attributes)
+}
+
+fn state(dataset: &H5Dataset, attributes: &BTreeMap<String, Attribute>) -> rust_hdf5::Result<()> {
+    attributes
+        .iter()
+        .try_for_each(|(name, value)| attribute(dataset, name, value))
+}
+
+/// One, or as many as make [`LEAST`] samples: an entry of the index for a few bytes would be most of the file.
+fn windows_per_chunk([windows, channels, length]: [usize; 3]) -> usize {
+    LEAST.div_ceil((channels * length).max(1)).clamp(1, windows.max(1))
+}
+
+fn windows<T: H5Type>(file: &H5File, name: &str, shape: [usize; 3]) -> rust_hdf5::Result<H5Dataset> {
+    let dataset = file.root_group().new_dataset::<T>().shape(shape);
+    if shape.contains(&0) {
+        return dataset.create(name);
     }
-    Ok(())
+    let chunk = [windows_per_chunk(shape), shape[1], shape[2]];
+    dataset.chunk(&chunk).shuffle_deflate(DEFLATE).create(name)
+}
+
+/// A data set of windows that is being written.
+pub(crate) struct Hdf5Windows {
+    path: PathBuf,
+    dataset: H5Dataset,
+    stored: Stored,
+    per_chunk: usize,
+    /// Bytes of the windows of the next chunk.
+    waiting: Vec<u8>,
+    /// How many they are.
+    held: usize,
+    chunks: usize,
+}
+
+impl Hdf5Windows {
+    /// The next window, channel by channel.
+    pub fn add<'a>(&mut self, channels: impl Iterator<Item = &'a [f64]>) -> Result<()> {
+        for samples in channels {
+            let out = &mut self.waiting;
+            match self.stored {
+                Stored::I16 => samples.iter().for_each(|&x| out.extend((x as i16).to_le_bytes())),
+                Stored::I32 => samples.iter().for_each(|&x| out.extend((x as i32).to_le_bytes())),
+                Stored::F32 => samples.iter().for_each(|&x| out.extend((x as f32).to_le_bytes())),
+                Stored::F64 => samples.iter().for_each(|&x| out.extend(x.to_le_bytes())),
+            }
+        }
+        self.held += 1;
+        if self.held == self.per_chunk {
+            self.chunk()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> Result<()> {
+        if self.held == 0 {
+            return Ok(());
+        }
+        // a chunk is whole even where the data set ends inside it
+        let window = self.waiting.len() / self.held;
+        self.waiting.resize(window * self.per_chunk, 0);
+        self.chunk()
+    }
+
+    fn chunk(&mut self) -> Result<()> {
+        let written = self.dataset.write_chunk(self.chunks, &self.waiting);
+        written.map_err(|e| failed(&self.path, e))?;
+        self.chunks += 1;
+        self.held = 0;
+        self.waiting.clear();
+        Ok(())
+    }
 }
 
 fn attribute(dataset: &H5Dataset, name: &str, value: &Attribute) -> rust_hdf5::Result<()> {

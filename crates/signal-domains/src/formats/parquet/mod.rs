@@ -16,7 +16,7 @@ use std::ops::Range;
 use self::footer::Footer;
 use self::pages::Pages;
 use self::schema::{Leaf, Values};
-pub(crate) use self::write::{Kind, ParquetWriter};
+pub(crate) use self::write::{Kind, ParquetWriter, Row};
 use super::listing::Listing;
 use super::source::Source;
 use super::table::{Column, Content, Spot, list, text};

@@ -68,7 +68,14 @@ pub(crate) struct ParquetWriter {
     stated: Vec<(String, String)>,
     /// The row groups as they stand in the footer.
     groups: CompactWriter,
+    row_groups: usize,
     rows: usize,
+}
+
+/// A row: samples, and what is said of them.
+pub(crate) struct Row<'a> {
+    pub samples: &'a [f64],
+    pub values: &'a BTreeMap<String, Attribute>,
 }
 
 /// Where the pages of a column in a row group are.
@@ -98,6 +105,7 @@ impl ParquetWriter {
             columns,
             stated: Vec::new(),
             groups: CompactWriter::default(),
+            row_groups: 0,
             rows: 0,
         })
     }
@@ -107,85 +115,130 @@ impl ParquetWriter {
         self.stated.push((key.to_owned(), text.to_owned()));
     }
 
-    /// A row: samples, and what is said of them; values of columns that there are not are left out.
-    pub fn signal(&mut self, samples: &[f64], values: &BTreeMap<String, Attribute>) -> Result<()> {
-        self.write(samples, values).map_err(|e| Error::io(&self.path, e))
+    /// A row group; values of columns that there are not are left out.
+    pub fn rows(&mut self, rows: &[Row<'_>]) -> Result<()> {
+        self.write(rows).map_err(|e| Error::io(&self.path, e))
     }
 
-    fn write(&mut self, samples: &[f64], values: &BTreeMap<String, Attribute>) -> io::Result<()> {
+    fn write(&mut self, rows: &[Row<'_>]) -> io::Result<()> {
         let columns = std::mem::take(&mut self.columns);
-        let mut chunks = Vec::with_capacity(columns.len() + 1);
         let names: Vec<[&str; 1]> = columns.iter().map(|(name, _)| [name.as_str()]).collect();
+        let mut chunks = Vec::with_capacity(columns.len() + 1);
         for ((name, kind), path) in columns.iter().zip(&names) {
-            let value = values.get(name).filter(|value| Kind::of(value) == *kind);
-            let mut page = levels(&[(1, u8::from(value.is_some()))]);
-            match value {
-                Some(Attribute::Flag(flag)) => page.push(u8::from(*flag)),
-                Some(Attribute::Number(number)) => page.extend(number.to_le_bytes()),
-                Some(Attribute::Text(text)) => {
-                    page.extend((text.len() as u32).to_le_bytes());
-                    page.extend(text.as_bytes());
-                }
-                None => {}
-            }
-            let mut chunk = Chunk {
-                path,
-                kind: kind.code(),
-                packing: UNCOMPRESSED,
-                encodings: [PLAIN, RLE],
-                start: self.at,
-                entries: 1,
-                unpacked: 0,
-                packed: 0,
-            };
-            self.page(&mut chunk, 1, PLAIN, &page, None)?;
-            chunks.push(chunk);
+            chunks.push(self.values(path, *kind, rows.iter().map(|row| row.values.get(name)))?);
         }
-        chunks.push(self.samples(samples)?);
+        chunks.push(self.samples(rows)?);
         let bytes = chunks.iter().map(|c| c.unpacked).sum::<u64>();
         self.groups.element_record(|w| {
             w.list(1, 'r', chunks.len(), |w| chunks.iter().for_each(|chunk| chunk.write(w)));
             w.i64(2, bytes as i64);
-            w.i64(3, 1);
+            w.i64(3, rows.len() as i64);
         });
+        self.row_groups += 1;
+        self.rows += rows.len();
         drop(chunks);
         self.columns = columns;
-        self.rows += 1;
         Ok(())
     }
 
-    fn samples(&mut self, samples: &[f64]) -> io::Result<Chunk<'static>> {
+    /// A column beside the samples. One value alone would grow by being packed.
+    fn values<'a>(
+        &mut self,
+        path: &'a [&'a str],
+        kind: Kind,
+        values: impl Iterator<Item = Option<&'a Attribute>>,
+    ) -> io::Result<Chunk<'a>> {
+        let values: Vec<_> = values
+            .map(|value| value.filter(|value| Kind::of(value) == kind))
+            .collect();
+        let runs: Vec<_> = values.iter().map(|value| (1, u8::from(value.is_some()))).collect();
+        let mut page = levels(&runs);
+        // flags are bits
+        let mut flags = 0;
+        for value in values.iter().flatten() {
+            match value {
+                Attribute::Flag(flag) => {
+                    if flags % 8 == 0 {
+                        page.push(0);
+                    }
+                    if let Some(bits) = page.last_mut() {
+                        *bits |= u8::from(*flag) << (flags % 8);
+                    }
+                    flags += 1;
+                }
+                Attribute::Number(number) => page.extend(number.to_le_bytes()),
+                Attribute::Text(text) => {
+                    page.extend((text.len() as u32).to_le_bytes());
+                    page.extend(text.as_bytes());
+                }
+            }
+        }
+        let packed = if values.len() > 1 { Some(pack(&page)?) } else { None };
+        let mut chunk = Chunk {
+            path,
+            kind: kind.code(),
+            packing: if packed.is_some() { GZIP } else { UNCOMPRESSED },
+            encodings: [PLAIN, RLE],
+            start: self.at,
+            entries: values.len(),
+            unpacked: 0,
+            packed: 0,
+        };
+        self.page(&mut chunk, values.len(), PLAIN, &page, packed.as_deref())?;
+        Ok(chunk)
+    }
+
+    fn samples(&mut self, rows: &[Row<'_>]) -> io::Result<Chunk<'static>> {
+        // a list without elements is an entry that is not defined
+        let pieces = rows.iter().flat_map(|row| {
+            let empty = row.samples.is_empty().then_some((true, &[][..]));
+            let full = row.samples.chunks(PAGE).enumerate().map(|(n, piece)| (n == 0, piece));
+            empty.into_iter().chain(full)
+        });
+        // (whether a row starts, its samples)
+        let mut pages: Vec<Vec<(bool, &[f64])>> = Vec::new();
+        let (mut entries, mut held) = (0, PAGE);
+        for (starts, piece) in pieces {
+            entries += piece.len().max(1);
+            held += piece.len().max(1);
+            match pages.last_mut() {
+                Some(page) if held <= PAGE => page.push((starts, piece)),
+                _ => {
+                    held = piece.len().max(1);
+                    pages.push(vec![(starts, piece)]);
+                }
+            }
+        }
         let mut chunk = Chunk {
             path: &[SAMPLES, "list", "element"],
             kind: DOUBLE,
             packing: GZIP,
             encodings: [BYTE_STREAM_SPLIT, RLE],
             start: self.at,
-            entries: samples.len().max(1),
+            entries,
             unpacked: 0,
             packed: 0,
         };
-        // a list without elements is an entry that is not defined
-        let mut pieces: Vec<&[f64]> = samples.chunks(PAGE).collect();
-        if pieces.is_empty() {
-            pieces.push(&[]);
-        }
-        for (number, piece) in pieces.into_iter().enumerate() {
-            let entries = piece.len().max(1);
-            // the first entry of all starts the row
-            let starts = usize::from(number == 0);
-            let mut page = levels(&[(starts, 0), (entries - starts, 1)]);
-            page.extend(levels(&[(entries, u8::from(!piece.is_empty()))]));
-            let mut planes = vec![0; 8 * piece.len()];
-            for (i, sample) in piece.iter().enumerate() {
+        for pieces in pages {
+            let (mut repeated, mut defined, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+            for (starts, piece) in pieces {
+                let entries = piece.len().max(1);
+                let starts = usize::from(starts);
+                repeated.extend([(starts, 0), (entries - starts, 1)]);
+                defined.push((entries, u8::from(!piece.is_empty())));
+                samples.extend_from_slice(piece);
+            }
+            let entries = defined.iter().map(|(n, _)| n).sum();
+            let mut page = levels(&repeated);
+            page.extend(levels(&defined));
+            let mut planes = vec![0; 8 * samples.len()];
+            for (i, sample) in samples.iter().enumerate() {
                 for (plane, byte) in sample.to_le_bytes().into_iter().enumerate() {
-                    planes[plane * piece.len() + i] = byte;
+                    planes[plane * samples.len() + i] = byte;
                 }
             }
             page.extend(planes);
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::new(DEFLATE));
-            encoder.write_all(&page)?;
-            let packed = encoder.finish()?;
+            let packed = pack(&page)?;
             self.page(&mut chunk, entries, BYTE_STREAM_SPLIT, &page, Some(&packed))?;
         }
         Ok(chunk)
@@ -247,7 +300,7 @@ impl ParquetWriter {
                 node(w, "element", Some((DOUBLE, 0)), None, 0);
             });
             w.i64(3, self.rows as i64);
-            w.list(4, 'r', self.rows, |w| w.bytes.append(&mut self.groups.bytes));
+            w.list(4, 'r', self.row_groups, |w| w.bytes.append(&mut self.groups.bytes));
             w.list(5, 'r', self.stated.len(), |w| {
                 for (key, text) in &self.stated {
                     w.element_record(|w| {
@@ -288,10 +341,18 @@ fn node(w: &mut CompactWriter, name: &str, leaf: Option<(i32, i32)>, converted: 
     });
 }
 
+fn pack(page: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(DEFLATE));
+    encoder.write_all(page)?;
+    encoder.finish()
+}
+
 /// Levels of one bit as runs of (how many, which), behind their length.
 fn levels(runs: &[(usize, u8)]) -> Vec<u8> {
+    let runs = runs.iter().filter(|(n, _)| *n > 0);
     let mut out = vec![0; 4];
-    for &(n, level) in runs.iter().filter(|(n, _)| *n > 0) {
+    for run in runs.collect::<Vec<_>>().chunk_by(|a, b| a.1 == b.1) {
+        let (n, level) = (run.iter().map(|(n, _)| n).sum::<usize>(), run[0].1);
         let mut head = n << 1;
         while head >= 0x80 {
             out.push(head as u8 | 0x80);

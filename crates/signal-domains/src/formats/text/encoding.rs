@@ -232,6 +232,8 @@ struct Transcoder<'s> {
     /// No more comes from the reader, and nothing is left in the decoder, which must not be asked again.
     ended: bool,
     drained: bool,
+    /// What comes next is not UTF-16. The text before it goes out first, so that the error has its place.
+    malformed: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +250,7 @@ impl<'s> Transcoder<'s> {
             filled: 0..0,
             ended: false,
             drained: false,
+            malformed: false,
         }
     }
 }
@@ -255,6 +258,9 @@ impl<'s> Transcoder<'s> {
 impl Read for Transcoder<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while !self.drained {
+            if self.malformed {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, NotUtf16));
+            }
             if self.filled.is_empty() && !self.ended {
                 let n = self.reader.read(&mut self.buffer[..])?;
                 self.filled = 0..n;
@@ -264,11 +270,11 @@ impl Read for Transcoder<'_> {
             let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(input, out, self.ended);
             self.filled.start += read;
             self.drained = self.ended && matches!(result, DecoderResult::InputEmpty);
+            self.malformed = matches!(result, DecoderResult::Malformed(..));
             match result {
-                DecoderResult::Malformed(..) => return Err(io::Error::new(io::ErrorKind::InvalidData, NotUtf16)),
                 _ if written > 0 => return Ok(written),
                 DecoderResult::OutputFull => return Err(io::Error::other("no room for a character")),
-                DecoderResult::InputEmpty => {}
+                DecoderResult::Malformed(..) | DecoderResult::InputEmpty => {}
             }
         }
         Ok(0)
