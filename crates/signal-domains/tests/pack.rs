@@ -492,6 +492,7 @@ fn splits_of_packed_windows_that_overlap_are_those_of_the_recordings() {
                 file: &entry.file,
                 unit: None,
                 samples,
+                windows: None,
             })
             .collect();
         let plan = SplitPlan {
