@@ -21,7 +21,7 @@ impl Applied {
     /// The output, `(N, c_out, L_out)`.
     fn values(&self, behind: Option<&Behind>) -> Result<Tensor> {
         let s = &self.op.sizes;
-        let readers = [&self.x, self.packed.as_ref().unwrap_or(&self.weight)].map(Reader::new);
+        let (x, weights) = (self.x.open(), Reader::new(self.packed.as_ref().unwrap_or(&self.weight)));
         let bias = self.bias.as_ref().map(Reader::new);
         let behind_readers = behind.map(|behind| [&behind.start, &behind.scale, &behind.shift].map(Reader::new));
         for_float!(self.x.dtype(), T => {
@@ -35,10 +35,10 @@ impl Applied {
                 _ => Finish::bias(bias.as_ref().map(Reader::values::<T>).transpose()?),
             };
             let weights = match self.packed {
-                Some(_) => Weights::Packed(readers[1].values()?),
-                None => Weights::Plain(readers[1].values()?),
+                Some(_) => Weights::Packed(weights.values()?),
+                None => Weights::Plain(weights.values()?),
             };
-            let y = kernels::forward(s, self.op.isa, readers[0].values()?, weights, finish);
+            let y = kernels::forward(s, self.op.isa, x.input()?, weights, finish);
             Tensor::from_vec(y, (s.n, s.c_out, s.l_out), &Device::Cpu)
         })
     }
@@ -55,13 +55,13 @@ impl Applied {
         } = self;
         let tracked = x.is_tracked();
         let Some(bias) = bias else {
-            return x.then(LAYER, values, &[&weight], move |dy, parameters| {
+            return x.then(LAYER, values.into(), &[&weight], move |dy, parameters| {
                 let wanted = [tracked, parameters[0].track_op(), false];
                 let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
                 Ok((dx, vec![dw]))
             });
         };
-        x.then(LAYER, values, &[&weight, &bias], move |dy, parameters| {
+        x.then(LAYER, values.into(), &[&weight, &bias], move |dy, parameters| {
             let (weight, bias) = (parameters[0], parameters[1]);
             let wanted = [tracked, weight.track_op(), bias.track_op()];
             let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy.materialised()?, wanted)?;
@@ -110,7 +110,7 @@ impl Conv1d {
         let behind = norm.behind(&constants, applied.bias.as_ref(), shape, relu)?;
         let y = applied.values(Some(&behind))?;
         if !(x.is_tracked() || applied.is_tracked() || norm.is_tracked()) {
-            return Ok(x.untracked(y));
+            return Ok(x.untracked(y.into()));
         }
         let between = applied.detached();
         let inner = applied.signal(x, y.clone())?;

@@ -85,8 +85,10 @@ mod loss;
 mod norm;
 mod padding;
 mod pool;
+mod scratch;
 mod shares;
 mod signal;
+mod values;
 mod vectorised;
 
 pub use activation::relu;

@@ -16,7 +16,7 @@
 
 use std::ops::Range;
 
-use super::vector::{Vector, prefetch};
+use super::vector::{Vector, prefetch, prefetch_to_write};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
@@ -309,6 +309,15 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
     // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
+        if !place.add {
+            // results come from memory before they can be written: by the time the sums are there, they have come
+            for m in 0..M.min(span.rows) {
+                let out = place.first.wrapping_add(m * place.stride + at);
+                for j in 1..=J {
+                    prefetch_to_write(out.wrapping_add(j * V::LANES - 1));
+                }
+            }
+        }
         let mut sums = start.map(|bias| [V::splat(bias); J]);
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);

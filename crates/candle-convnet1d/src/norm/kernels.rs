@@ -6,10 +6,12 @@
 use std::ops::Range;
 
 use candle_core::{Result, Tensor};
+use rayon::prelude::*;
 
 use super::statistics::{Moment, moments};
 use crate::buffer::{Float, Places, write_channels};
 use crate::lanes::RowSums;
+use crate::values::{Affine, Floor};
 use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
@@ -59,7 +61,7 @@ impl Plan {
     }
 
     /// For each row, the number of its range.
-    fn range_of_row(&self) -> Vec<usize> {
+    pub fn range_of_row(&self) -> Vec<usize> {
         let numbered = self.ranges.iter().enumerate();
         numbered
             .flat_map(|(number, range)| range.clone().map(move |_| number))
@@ -67,51 +69,12 @@ impl Plan {
     }
 }
 
-/// What a channel is multiplied with and moved by, in the type of the data.
-#[derive(Clone, Copy)]
-struct Affine<T> {
-    mean: T,
-    scale: T,
-    bias: T,
-}
-
-impl<T: Float> Affine<T> {
-    fn new(moment: Moment, eps: f64, weight: T, bias: T) -> Self {
-        Self {
-            mean: T::from_f64(moment.mean),
-            scale: T::from_f64(weight.to_f64() / (moment.var + eps).sqrt()),
-            bias,
-        }
-    }
-
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    fn of(self, x: T) -> T {
-        (x - self.mean) * self.scale + self.bias
-    }
-}
-
-/// The `ReLU` behind a layer, or none: what is not above the floor is put there. A floor of NaN lies below everything.
-#[derive(Clone, Copy)]
-pub(crate) struct Floor<T>(T);
-
-impl<T: Float> Floor<T> {
-    pub fn new(relu: bool) -> Self {
-        Self(T::from_f64(if relu { 0.0 } else { f64::NAN }))
-    }
-
-    /// NaN stays.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    pub fn of(self, y: T) -> T {
-        if y <= self.0 { self.0 } else { y }
-    }
-
-    /// The gradient before, given that behind.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    pub fn gradient(self, y: T, dy: T) -> T {
-        if y <= self.0 { T::zero() } else { dy }
+/// What a channel with these statistics is multiplied with and moved by.
+pub(super) fn affine<T: Float>(moment: Moment, eps: f64, weight: T, bias: T) -> Affine<T> {
+    Affine {
+        mean: T::from_f64(moment.mean),
+        scale: T::from_f64(weight.to_f64() / (moment.var + eps).sqrt()),
+        bias,
     }
 }
 
@@ -150,6 +113,22 @@ vectorised! {
     }
 }
 
+/// The batch's own statistics, by range, then channel.
+pub(super) fn batch_moments<T: Float>(x: &[T], plan: &Plan) -> Vec<Moment> {
+    let block = plan.block::<T>();
+    let of_block = |number: usize| -> Vec<Vec<Moment>> {
+        let channels = number * block..((number + 1) * block).min(plan.channels);
+        let of_range = |rows| moments(x, plan, rows, &channels);
+        plan.ranges.iter().map(of_range).collect()
+    };
+    let blocks: Vec<_> = (0..plan.channels.div_ceil(block))
+        .into_par_iter()
+        .map(of_block)
+        .collect();
+    let by_range = (0..plan.ranges.len()).flat_map(|range| blocks.iter().flat_map(move |of_block| &of_block[range]));
+    by_range.copied().collect()
+}
+
 /// Normalises by the batch's own statistics and returns them, by range, then channel.
 pub(super) fn forward_train<T: Float>(
     x: &[T],
@@ -176,7 +155,7 @@ pub(super) fn forward_train<T: Float>(
                 by_range.iter().map(move |of_range| of_range[i])
             };
             let affines = channels.clone().flat_map(|channel| {
-                of_channel(channel).map(move |moment| Affine::new(moment, eps, weight[channel], bias[channel]))
+                of_channel(channel).map(move |moment| affine(moment, eps, weight[channel], bias[channel]))
             });
             let affines = Affines {
                 first: channels.start,
@@ -221,7 +200,7 @@ pub(super) fn forward_eval<T: Float>(
 ) -> Vec<T> {
     let floor = Floor::new(relu);
     let affines: Vec<_> = (0..plan.channels)
-        .map(|c| Affine::new(moments[c], eps, weight[c], bias[c]))
+        .map(|c| affine(moments[c], eps, weight[c], bias[c]))
         .collect();
     // by sample, so that rows are written in the order in which they lie
     write_channels(
@@ -394,10 +373,7 @@ fn of_range<T: Float>(
     let mut sums: Vec<_> = moments
         .iter()
         .zip(channels.clone())
-        .map(|(&moment, channel)| {
-            let affine = Affine::new(moment, eps, weight[channel], bias[channel]);
-            (affine, RowSums::new())
-        })
+        .map(|(&moment, channel)| (affine(moment, eps, weight[channel], bias[channel]), RowSums::new()))
         .collect();
     let floor = Floor::new(passed.relu);
     add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);

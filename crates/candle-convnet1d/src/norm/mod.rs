@@ -17,7 +17,6 @@ mod op;
 mod statistics;
 
 use behind::Kept;
-pub(crate) use kernels::Floor;
 use kernels::Plan;
 use op::BatchNorm;
 use statistics::Moment;
@@ -279,10 +278,11 @@ impl BatchNorm1d {
 
     /// The same of a signal that has kernels.
     pub(crate) fn forward_signal(&self, x: &Signal, pass: Pass, relu: bool) -> Result<Signal> {
-        match x.values().dims() {
-            [_, channels, _] if *channels == self.channels => self.by_kernels(x.values(), pass, relu, |norm| {
-                norm.of_signal(x, &self.weight, &self.bias)
-            }),
+        let like = x.values().like();
+        match like.dims() {
+            [_, channels, _] if *channels == self.channels => {
+                self.by_kernels(like, pass, relu, |norm| norm.of_signal(x, &self.weight, &self.bias))
+            }
             dims => Err(self.unfit(dims)),
         }
     }

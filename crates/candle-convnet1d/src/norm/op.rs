@@ -10,6 +10,7 @@ use super::kernels::{self, Passed, Plan};
 use super::statistics::Moment;
 use crate::buffer::{Reader, for_float, output, values};
 use crate::signal::{Gradient, Signal};
+use crate::values::Values;
 
 /// Where the moments come from.
 enum Source {
@@ -56,18 +57,38 @@ impl BatchNorm {
             .apply_op3(&weight.contiguous()?, &bias.contiguous()?, self)
     }
 
+    /// By the batch's statistics it is left to whoever reads it.
     pub fn of_signal(self, x: &Signal, weight: &Tensor, bias: &Tensor) -> Result<Signal> {
         let (weight, bias) = (weight.contiguous()?, bias.contiguous()?);
-        let input = x.values().clone();
-        let y = input.apply_op3_no_bwd(&weight, &bias, &self)?;
+        let input = x.values().written()?;
+        let y = match &self.source {
+            Source::Given(_) => input.apply_op3_no_bwd(&weight, &bias, &self)?.into(),
+            Source::Batch(saved) => self.pending(&input, (&weight, &bias), saved)?,
+        };
         self.signal(x, y, (&weight, &bias), move || Ok(input.clone()))
+    }
+
+    /// What comes of `x`, not written.
+    fn pending(&self, x: &Tensor, (weight, bias): (&Tensor, &Tensor), saved: &OnceLock<Vec<Moment>>) -> Result<Values> {
+        let readers = [x, weight, bias].map(Reader::new);
+        for_float!(x.dtype(), T => {
+            let [x_values, weight, bias] = [readers[0].values::<T>()?, readers[1].values::<T>()?, readers[2].values::<T>()?];
+            let moments = saved.get_or_init(|| kernels::batch_moments(x_values, &self.plan));
+            let channels = (0..self.plan.channels).cycle();
+            let affines: Vec<_> = moments
+                .iter()
+                .zip(channels)
+                .map(|(&moment, c)| kernels::affine(moment, self.eps, weight[c], bias[c]))
+                .collect();
+            Values::pending(x.clone(), &affines, self.plan.range_of_row(), self.relu)
+        })
     }
 
     /// The signal `y`, which this makes of `x`. `input` gives the values of `x` to the backward pass.
     pub fn signal(
         self,
         x: &Signal,
-        y: Tensor,
+        y: Values,
         (weight, bias): (&Tensor, &Tensor),
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {

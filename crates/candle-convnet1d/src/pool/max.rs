@@ -9,6 +9,8 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use super::windows::Windows;
 use crate::buffer::{Float, Reader, for_float, output, values, write_rows_and};
 use crate::lanes;
+use crate::scratch::Scratch;
+use crate::values::{Input, Values};
 use crate::vectorised::vectorised;
 
 pub(crate) struct MaxPool {
@@ -140,6 +142,44 @@ fn small_position<T: Float>(window: &[T]) -> usize {
     best
 }
 
+impl MaxPool {
+    /// `(N, C, L_out)` of `(N, C, L)`.
+    fn all<T: Float>(&self, x: Input<'_, T>, (rows, length): (usize, usize)) -> Vec<T> {
+        let outputs = self.windows.len();
+        let (y, _) = write_rows_and(rows, outputs, length, |row, y, (): &mut ()| {
+            self.forward(x.row(row, Scratch::new().take(x.room())), y);
+        });
+        y
+    }
+
+    /// What it makes of values.
+    pub fn of_values(&self, x: &Values) -> Result<Tensor> {
+        let (n, c, length) = x.dims3()?;
+        let opened = x.open();
+        for_float!(x.dtype(), T => {
+            let y = self.all::<T>(opened.input()?, (n * c, length));
+            Tensor::from_vec(y, (n, c, self.windows.len()), &Device::Cpu)
+        })
+    }
+
+    /// The gradient of `x`, given the result `y` and its gradient.
+    pub fn gradient(&self, x: &Values, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let (n, c, length) = x.dims3()?;
+        let outputs = self.windows.len();
+        let dy = dy.contiguous()?;
+        let (opened, readers) = (x.open(), [y, &dy].map(Reader::new));
+        for_float!(x.dtype(), T => {
+            let (x, y, dy) = (opened.input::<T>()?, readers[0].values::<T>()?, readers[1].values::<T>()?);
+            let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
+                let of_row = row * outputs..(row + 1) * outputs;
+                let mut scratch = Scratch::new();
+                self.backward(x.row(row, scratch.take(x.room())), &y[of_row.clone()], &dy[of_row], dx);
+            });
+            Tensor::from_vec(dx, (n, c, length), &Device::Cpu)
+        })
+    }
+}
+
 impl CustomOp1 for MaxPool {
     fn name(&self) -> &'static str {
         "max_pool1d"
@@ -147,33 +187,13 @@ impl CustomOp1 for MaxPool {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, c, length) = layout.shape().dims3()?;
-        let outputs = self.windows.len();
         for_float!(x.dtype(), T => {
-            let x = values::<T>(x, layout)?;
-            let (y, _) = write_rows_and(n * c, outputs, length, |row, y, (): &mut ()| {
-                self.forward(&x[row * length..][..length], y);
-            });
-            Ok(output::<T>(y, (n, c, outputs)))
+            let y = self.all(Input::written(values::<T>(x, layout)?, length), (n * c, length));
+            Ok(output::<T>(y, (n, c, self.windows.len())))
         })
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (n, c, length) = x.dims3()?;
-        let outputs = self.windows.len();
-        let dy = dy.contiguous()?;
-        let readers = [x, y, &dy].map(Reader::new);
-        for_float!(x.dtype(), T => {
-            let [values, y, dy] = [
-                readers[0].values::<T>()?,
-                readers[1].values::<T>()?,
-                readers[2].values::<T>()?,
-            ];
-            let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
-                let x = &values[row * length..][..length];
-                let of_row = row * outputs..(row + 1) * outputs;
-                self.backward(x, &y[of_row.clone()], &dy[of_row], dx);
-            });
-            Tensor::from_vec(dx, x.shape(), &Device::Cpu).map(Some)
-        })
+        self.gradient(&x.clone().into(), y, dy).map(Some)
     }
 }
