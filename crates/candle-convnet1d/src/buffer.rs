@@ -243,13 +243,13 @@ pub(crate) fn rows_per_task(length: usize) -> usize {
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
 /// A task first calls `prepare` with its channels, then `fill` with what that returned and the places of its rows. Returns
-/// the buffer and what `prepare` returned, in the order of the channels.
-pub(crate) fn write_channels<T: Float, P: Send>(
+/// the buffer and what `fill` returned, in the order of the channels.
+pub(crate) fn write_channels<T: Float, P, R: Send>(
     (rows, channels, length): (usize, usize, usize),
     block: usize,
     prepare: impl Fn(Range<usize>) -> P + Sync,
-    fill: impl Fn(&P, Places<'_, T>) + Sync,
-) -> (Vec<T>, Vec<P>) {
+    fill: impl Fn(P, Places<'_, T>) -> R + Sync,
+) -> (Vec<T>, Vec<R>) {
     /// The start of the buffer, shared between tasks.
     struct Start<T>(*mut T);
     // SAFETY: tasks write to disjoint places behind the pointer, see below.
@@ -277,16 +277,16 @@ pub(crate) fn write_channels<T: Float, P: Send>(
             owned: owned.clone(),
             written: &written,
         };
-        fill(&prepared, places);
+        let filled = fill(prepared, places);
         assert_eq!(
             written.get(),
             rows * owned.len() * length,
             "all rows are written in full"
         );
-        prepared
+        filled
     };
     let tasks = channels.div_ceil(block);
-    let prepared = if total < FEW || tasks == 1 || threads() == 1 {
+    let filled = if total < FEW || tasks == 1 || threads() == 1 {
         (0..tasks).map(task).collect()
     } else {
         (0..tasks).into_par_iter().map(task).collect()
@@ -294,7 +294,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
     // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each task says that all of its part was
     // written.
     unsafe { out.set_len(total) };
-    (out, prepared)
+    (out, filled)
 }
 
 /// The places of a task's rows in a `(rows, channels, length)` buffer: those of some channels, which no other task has.

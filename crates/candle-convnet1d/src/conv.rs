@@ -386,7 +386,7 @@ impl Conv1dOp {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
             let weights = Weights::Plain(values::<T>(w, lw)?);
             let x = Input::written(values::<T>(x, lx)?, s.l_in);
-            let y = kernels::forward(s, self.isa, x, weights, Finish::bias(bias));
+            let (y, _) = kernels::forward(s, self.isa, x, weights, Finish::bias(bias), false);
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }

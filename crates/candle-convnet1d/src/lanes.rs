@@ -61,6 +61,8 @@ pub(crate) struct RowSums<T> {
 }
 
 impl<T: Float> RowSums<T> {
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn new() -> Self {
         Self {
             first: [T::zero(); LANES],
@@ -101,6 +103,8 @@ impl<T: Float> RowSums<T> {
         }
     }
 
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     fn add_up(&mut self) {
         let zeros = [T::zero(); LANES];
         self.totals.0 += total(std::mem::replace(&mut self.first, zeros));
@@ -108,6 +112,8 @@ impl<T: Float> RowSums<T> {
         self.vectors = 0;
     }
 
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn totals(mut self) -> (f64, f64) {
         self.add_up();
         self.totals
@@ -125,6 +131,18 @@ fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
         }
     }
     lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum()
+}
+
+vectorised! {
+    /// Where the first of the values that equal `value` lies.
+    pub(crate) fn position<T>(row: &[T], value: T) -> Option<usize> {
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        // a whole chunk at a time, so that it is a vector loop
+        let in_chunk = |chunk: &[T; LANES]| chunk.iter().fold(false, |found, &x| found | (x == value));
+        let chunk = chunks.iter().position(in_chunk);
+        let first = chunk.map_or(row.len() - rest.len(), |chunk| chunk * LANES);
+        row[first..].iter().position(|&x| x == value).map(|i| first + i)
+    }
 }
 
 vectorised! {

@@ -82,6 +82,7 @@ mod kernels;
 mod lanes;
 mod linear;
 mod loss;
+mod moments;
 mod norm;
 mod padding;
 mod pool;

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::buffer::{Float, Reader, for_float, write_rows};
+use crate::moments::RowMoment;
 use crate::vectorised::vectorised;
 
 /// What a channel is multiplied with and moved by, in the type of the data.
@@ -68,11 +69,17 @@ struct Pending {
 pub(crate) struct Values {
     tensor: Tensor,
     pending: Option<Arc<Pending>>,
+    /// Of the rows of `tensor`, where they are known.
+    moments: Option<Arc<Vec<RowMoment>>>,
 }
 
 impl From<Tensor> for Values {
     fn from(tensor: Tensor) -> Self {
-        Self { tensor, pending: None }
+        Self {
+            tensor,
+            pending: None,
+            moments: None,
+        }
     }
 }
 
@@ -91,6 +98,7 @@ impl Values {
                 relu,
                 applied: OnceLock::new(),
             })),
+            moments: None,
         })
     }
 
@@ -129,8 +137,24 @@ impl Values {
     pub fn detach(&self) -> Self {
         Self {
             tensor: self.tensor.detach(),
-            pending: self.pending.clone(),
+            ..self.clone()
         }
+    }
+
+    /// A tensor with the moments of its rows.
+    pub fn with_moments(tensor: Tensor, moments: Vec<RowMoment>) -> Self {
+        Self {
+            moments: Some(Arc::new(moments)),
+            ..Self::from(tensor)
+        }
+    }
+
+    /// The moments of the rows of a tensor that came with them.
+    pub fn moments(&self) -> Option<&[RowMoment]> {
+        self.moments
+            .as_ref()
+            .filter(|_| self.pending.is_none())
+            .map(|moments| &moments[..])
     }
 
     /// Opened for reading.
@@ -233,9 +257,12 @@ impl<'a, T: Float> Input<'a, T> {
     /// Copies every `step`th value of the row from position `from` on.
     pub fn copy_spaced(&self, row: usize, from: usize, step: usize, to: &mut [T]) {
         let x = &self.values[row * self.length..][..self.length][from..];
-        match self.norm_of(row) {
-            None => spaced(x, step, to, |x| x),
-            Some((affine, floor)) => spaced(x, step, to, |x| floor.of(affine.of(x))),
+        match step {
+            2 => every_second(x, to),
+            _ => to.iter_mut().zip(x.iter().step_by(step)).for_each(|(to, &x)| *to = x),
+        }
+        if let Some((affine, floor)) = self.norm_of(row) {
+            normalise_in_place(to, affine, floor);
         }
     }
 
@@ -268,8 +295,24 @@ vectorised! {
     }
 }
 
-fn spaced<T: Float>(x: &[T], step: usize, to: &mut [T], f: impl Fn(T) -> T) {
-    for (value, &x) in to.iter_mut().zip(x.iter().step_by(step)) {
-        *value = f(x);
+vectorised! {
+    fn normalise_in_place<T>(y: &mut [T], affine: Affine<T>, floor: Floor<T>) {
+        for y in y {
+            *y = floor.of(affine.of(*y));
+        }
+    }
+}
+
+vectorised! {
+    /// Values 0, 2, 4 and so on.
+    fn every_second<T>(x: &[T], to: &mut [T]) {
+        let (pairs, last) = x.as_chunks::<2>();
+        let count = to.len();
+        for (to, pair) in to.iter_mut().zip(pairs) {
+            *to = pair[0];
+        }
+        if let ([last], true) = (last, count > pairs.len()) {
+            to[pairs.len()] = *last;
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::panel::Rows;
 use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, TALL, Terms, block, padded, spans};
 use super::weights::{Strides, Tap, Weights, forward_strides, pack_weights};
 use crate::InstructionSet;
+use crate::moments::{self, RowMoment};
 use crate::scratch::Scratch;
 use crate::shares;
 use crate::values::Input;
@@ -120,36 +121,57 @@ impl<T> Start<T> {
 }
 
 impl<T: Real> Plan<'_, T> {
-    /// `samples` samples of outputs.
-    fn run(&self, isa: InstructionSet, samples: usize, x: Input<'_, T>, finish: Finish<'_, T>) -> Vec<T> {
+    /// `samples` samples of outputs; and, if `counted`, the moments of their rows.
+    fn run(
+        &self,
+        isa: InstructionSet,
+        samples: usize,
+        x: Input<'_, T>,
+        finish: Finish<'_, T>,
+        counted: bool,
+    ) -> (Vec<T>, Vec<RowMoment>) {
         let sample = self.groups * self.outputs * self.length;
         let mut out = Vec::with_capacity(samples * sample);
         if samples * sample == 0 {
-            return out;
+            return (out, Vec::new());
         }
         assert!(x.count() >= samples * self.groups * self.rows.channels * self.rows.length);
         let place = &mut out.spare_capacity_mut()[..samples * sample];
-        match self.cut {
-            Cut::Pieces { rows, positions } => self.run_pieces(isa, (rows, positions), place, x, finish),
+        let moments = match self.cut {
+            Cut::Pieces { rows, positions } => {
+                self.run_pieces(isa, (rows, positions), place, x, finish);
+                None
+            }
             Cut::Samples(batch) => {
                 let task = |(panels, strided): &mut (Scratch<T>, Scratch<T>),
                             (task, out): (usize, &mut [MaybeUninit<T>])| {
                     self.task(isa, (x, task * batch), finish, out, panels, strided);
+                    if !counted {
+                        return Vec::new();
+                    }
+                    // SAFETY: the task has written all of it
+                    let out = unsafe { &*(std::ptr::from_ref(out) as *const [T]) };
+                    moments::of_near(out, self.length)
                 };
                 let scratch = || (Scratch::new(), Scratch::new());
-                if shares::threads() == 1 {
+                let moments: Vec<_> = if shares::threads() == 1 {
                     let mut scratch = scratch();
                     let tasks = place.chunks_mut(batch * sample).enumerate();
-                    tasks.for_each(|part| task(&mut scratch, part));
+                    tasks.map(|part| task(&mut scratch, part)).collect()
                 } else {
                     let tasks = place.par_chunks_mut(batch * sample).enumerate();
-                    tasks.for_each_init(scratch, task);
-                }
+                    tasks.map_init(scratch, task).collect()
+                };
+                Some(moments.concat())
             }
-        }
+        };
         // SAFETY: the tasks' parts make up the whole buffer, and each task writes all of its part
         unsafe { out.set_len(samples * sample) };
-        out
+        let moments = match moments {
+            None if counted => moments::of_all(&out, self.length),
+            moments => moments.unwrap_or_default(),
+        };
+        (out, moments)
     }
 
     /// Pieces of so many rows and positions of each group of each sample.
@@ -341,14 +363,15 @@ fn offsets(rows: &Rows, taps: &[Tap]) -> Offsets {
     Offsets::new(starts)
 }
 
-/// The forward pass.
+/// The forward pass; and, if `counted`, the moments of the rows that it makes, taken while they lie in a cache.
 pub(crate) fn forward<T: Real>(
     s: &Sizes,
     isa: InstructionSet,
     x: Input<'_, T>,
     weights: Weights<'_, T>,
     finish: Finish<'_, T>,
-) -> Vec<T> {
+    counted: bool,
+) -> (Vec<T>, Vec<RowMoment>) {
     let (c, o) = s.group();
     let taps: Vec<Tap> = (0..s.kernel)
         .map(|tap| Tap {
@@ -393,7 +416,7 @@ pub(crate) fn forward<T: Real>(
         }],
         cut,
     }
-    .run(isa, s.n, x, finish)
+    .run(isa, s.n, x, finish, counted)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
@@ -438,5 +461,6 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         cut: Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false),
         rows,
     }
-    .run(isa, s.n, Input::written(dy, s.l_out), Finish::NONE)
+    .run(isa, s.n, Input::written(dy, s.l_out), Finish::NONE, false)
+    .0
 }

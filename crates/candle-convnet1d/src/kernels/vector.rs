@@ -7,7 +7,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch, _mm256_add_pd, _mm256_add_ps,
+    __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm256_add_pd, _mm256_add_ps,
     _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_set1_pd,
     _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd,
     _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd,
@@ -65,9 +65,10 @@ pub(super) fn prefetch_to_write<T>(
     to: *const T,
 ) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a processor that does not know the instruction does nothing, and none does at an address that is not there
+    // SAFETY: a processor that does not know the instruction takes it for none, and an address that is not there is no error.
+    // The intrinsic would ask for the line to read it only, and it could still belong to the other core.
     unsafe {
-        _mm_prefetch::<_MM_HINT_ET0>(to.cast());
+        std::arch::asm!("prefetchw [{}]", in(reg) to, options(nostack, preserves_flags, readonly));
     }
 }
 

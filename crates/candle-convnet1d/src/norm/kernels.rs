@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use candle_core::{Result, Tensor};
-use rayon::prelude::*;
 
-use super::statistics::{Moment, moments};
 use crate::buffer::{Float, Places, write_channels};
 use crate::lanes::RowSums;
-use crate::values::{Affine, Floor};
+use crate::moments::{self, Moment, RowMoment};
+use crate::pool::MaxPool;
+use crate::values::{Affine, Floor, Input};
 use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
@@ -60,6 +60,22 @@ impl Plan {
             .clamp(1, self.channels.max(1))
     }
 
+    /// The batch's own statistics by the moments of all rows: by range, then channel.
+    pub fn moments_of_rows(&self, rows: &[RowMoment]) -> Vec<Moment> {
+        let of_range = |samples: &Range<usize>| moments::of_channels(rows, self.channels, samples.clone(), self.length);
+        self.ranges.iter().flat_map(of_range).collect()
+    }
+
+    /// Moments of some channels over some samples.
+    fn moments<T: Float>(&self, x: &[T], samples: Range<usize>, channels: &Range<usize>) -> Vec<Moment> {
+        let of_sample = |sample: usize| {
+            let first = (sample * self.channels + channels.start) * self.length;
+            moments::of_near(&x[first..][..channels.len() * self.length], self.length)
+        };
+        let rows: Vec<_> = samples.clone().flat_map(of_sample).collect();
+        moments::of_channels(&rows, channels.len(), 0..samples.len(), self.length).collect()
+    }
+
     /// For each row, the number of its range.
     pub fn range_of_row(&self) -> Vec<usize> {
         let numbered = self.ranges.iter().enumerate();
@@ -78,13 +94,98 @@ pub(super) fn affine<T: Float>(moment: Moment, eps: f64, weight: T, bias: T) -> 
     }
 }
 
-/// The gradient of a result, `values factor + shift`, with a factor and a shift for each row and channel: what a gate
-/// behind a batch norm leaves to it, so that the product is never written.
+/// The gradient of a result, not always written: what is behind a batch norm leaves it in the form that costs least.
 #[derive(Clone, Copy)]
-pub(super) struct Gradient<'a, T> {
+pub(super) enum Gradient<'a, T> {
+    Scaled(Scaled<'a, T>),
+    Pooled(Pooled<'a, T>),
+}
+
+/// `values factor + shift`, with a factor and a shift for each row and channel, where a gate was.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled<'a, T> {
     pub values: &'a [T],
     pub factor: Option<&'a [T]>,
     pub shift: Option<&'a [T]>,
+}
+
+/// What a pool of `x` hands back.
+#[derive(Clone, Copy)]
+pub(super) struct Pooled<'a, T> {
+    pub pool: &'a MaxPool,
+    pub x: Input<'a, T>,
+    pub y: &'a [T],
+    pub dy: &'a [T],
+}
+
+impl<T: Float> Pooled<'_, T> {
+    /// That of some channels.
+    fn of_channels(&self, plan: &Plan, channels: &Range<usize>) -> Vec<T> {
+        let mut all = vec![T::zero(); plan.rows * channels.len() * plan.length];
+        for (number, dx) in all.chunks_exact_mut(plan.length).enumerate() {
+            let (sample, channel) = (number / channels.len(), channels.start + number % channels.len());
+            self.pool
+                .row_gradient(sample * plan.channels + channel, self.x, (self.y, self.dy), dx);
+        }
+        all
+    }
+}
+
+/// The gradient of the channels of a task, as its loops read it.
+#[derive(Clone, Copy)]
+struct Rows<'a, T> {
+    scaled: Scaled<'a, T>,
+    /// The channels that `scaled` holds.
+    first: usize,
+    channels: usize,
+    length: usize,
+}
+
+impl<'a, T: Float> Rows<'a, T> {
+    /// Values, factor and shift of a row.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn of(&self, row: usize, channel: usize) -> (&'a [T], T, T) {
+        let Scaled { values, factor, shift } = self.scaled;
+        let row = row * self.channels + channel - self.first;
+        let factor = factor.map_or(T::one(), |factor| factor[row]);
+        let shift = shift.map_or(T::zero(), |shift| shift[row]);
+        (&values[row * self.length..][..self.length], factor, shift)
+    }
+}
+
+impl<T: Float> Gradient<'_, T> {
+    /// What is pooled, in full for some channels.
+    fn unpooled(&self, plan: &Plan, channels: &Range<usize>) -> Option<Vec<T>> {
+        match self {
+            Self::Scaled(_) => None,
+            Self::Pooled(pooled) => Some(pooled.of_channels(plan, channels)),
+        }
+    }
+
+    /// The rows of these channels; `unpooled`: what [`unpooled`](Self::unpooled) made of them.
+    fn rows<'b>(&'b self, plan: &Plan, unpooled: Option<&'b [T]>, channels: &Range<usize>) -> Rows<'b, T> {
+        let (scaled, channels) = match (self, unpooled) {
+            (&Self::Scaled(scaled), _) => (scaled, &(0..plan.channels)),
+            (Self::Pooled(_), values) => {
+                let values = values.unwrap_or(&[]);
+                (
+                    Scaled {
+                        values,
+                        factor: None,
+                        shift: None,
+                    },
+                    channels,
+                )
+            }
+        };
+        Rows {
+            scaled,
+            first: channels.start,
+            channels: channels.len(),
+            length: plan.length,
+        }
+    }
 }
 
 /// What the channels of a task are multiplied with and moved by.
@@ -113,22 +214,6 @@ vectorised! {
     }
 }
 
-/// The batch's own statistics, by range, then channel.
-pub(super) fn batch_moments<T: Float>(x: &[T], plan: &Plan) -> Vec<Moment> {
-    let block = plan.block::<T>();
-    let of_block = |number: usize| -> Vec<Vec<Moment>> {
-        let channels = number * block..((number + 1) * block).min(plan.channels);
-        let of_range = |rows| moments(x, plan, rows, &channels);
-        plan.ranges.iter().map(of_range).collect()
-    };
-    let blocks: Vec<_> = (0..plan.channels.div_ceil(block))
-        .into_par_iter()
-        .map(of_block)
-        .collect();
-    let by_range = (0..plan.ranges.len()).flat_map(|range| blocks.iter().flat_map(move |of_block| &of_block[range]));
-    by_range.copied().collect()
-}
-
 /// Normalises by the batch's own statistics and returns them, by range, then channel.
 pub(super) fn forward_train<T: Float>(
     x: &[T],
@@ -148,7 +233,7 @@ pub(super) fn forward_train<T: Float>(
             let by_range: Vec<_> = plan
                 .ranges
                 .iter()
-                .map(|rows| moments(x, plan, rows, &channels))
+                .map(|samples| plan.moments(x, samples.clone(), &channels))
                 .collect();
             let of_channel = |channel: usize| {
                 let i = channel - channels.start;
@@ -164,9 +249,12 @@ pub(super) fn forward_train<T: Float>(
             };
             (affines, by_range)
         },
-        |(affines, _), places| normalise(x, plan, affines, &range_of_row, floor, places),
+        |(affines, by_range), places| {
+            normalise(x, plan, &affines, &range_of_row, floor, places);
+            by_range
+        },
     );
-    let by_range = (0..ranges).flat_map(|range| blocks.iter().flat_map(move |(_, by_range)| by_range[range].iter()));
+    let by_range = (0..ranges).flat_map(|range| blocks.iter().flat_map(move |by_range| by_range[range].iter()));
     let moments = by_range.copied().collect();
     (y, moments)
 }
@@ -227,21 +315,11 @@ struct Line<T> {
     slope: T,
 }
 
-impl<T: Float> Gradient<'_, T> {
-    /// Factor and shift of a row of all channels of all samples.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    fn line(&self, row: usize) -> (T, T) {
-        let factor = self.factor.map_or(T::one(), |factor| factor[row]);
-        (factor, self.shift.map_or(T::zero(), |shift| shift[row]))
-    }
-}
-
 vectorised! {
     /// Adds to the sums of some channels, over some rows, the gradient behind the batch norm and its products with the
     /// centred input.
     fn add_gradients<T>(
-        dy: Gradient<'_, T>,
+        dy: Rows<'_, T>,
         x: &[T],
         plan: &Plan,
         rows: Range<usize>,
@@ -252,8 +330,8 @@ vectorised! {
         for row in rows {
             for (i, (affine, sums)) in channels.iter_mut().enumerate() {
                 let affine = *affine;
-                let (factor, shift) = dy.line(row * plan.channels + first + i);
-                sums.add(plan.row(dy.values, row, first + i), plan.row(x, row, first + i), |dy, x| {
+                let (dy, factor, shift) = dy.of(row, first + i);
+                sums.add(dy, plan.row(x, row, first + i), |dy, x| {
                     let g = floor.gradient(affine.of(x), dy * factor + shift);
                     (g, g * (x - affine.mean))
                 });
@@ -273,7 +351,7 @@ struct Lines<T> {
 
 vectorised! {
     fn input_gradient<T>(
-        dy: Gradient<'_, T>,
+        dy: Rows<'_, T>,
         x: &[T],
         plan: &Plan,
         lines: &Lines<T>,
@@ -282,10 +360,10 @@ vectorised! {
         places: Places<'_, T>,
     ) {
         for (row, channel, place) in places {
-            let (factor, shift) = dy.line(row * plan.channels + channel);
+            let (dy, factor, shift) = dy.of(row, channel);
             let line = lines.all[(channel - lines.first) * lines.ranges + range_of_row[row]];
             let Line { affine, offset, slope } = line;
-            place.fill(plan.row(dy.values, row, channel), plan.row(x, row, channel), |dy, x| {
+            place.fill(dy, plan.row(x, row, channel), |dy, x| {
                 let g = floor.gradient(affine.of(x), dy * factor + shift);
                 affine.scale * (g - offset - (x - affine.mean) * slope)
             });
@@ -313,7 +391,6 @@ pub(super) fn backward<T: Float>(
     passed: Passed<'_>,
 ) -> Gradients<T> {
     struct Block<T> {
-        lines: Lines<T>,
         weight: Vec<T>,
         bias: Vec<T>,
     }
@@ -324,27 +401,29 @@ pub(super) fn backward<T: Float>(
     let (dx, blocks) = write_channels(
         plan.shape(),
         plan.block::<T>(),
-        |channels| {
+        |channels| channels,
+        |channels, places| {
+            // few enough channels to stay in the cache
+            let unpooled = dy.unpooled(plan, &channels);
+            let dy = dy.rows(plan, unpooled.as_deref(), &channels);
             let by_range: Vec<Vec<(Line<T>, f64, f64)>> = (0..ranges)
                 .map(|range| of_range(x, (weight, bias), dy, passed, range, &channels))
                 .collect();
             let each = |i: usize| by_range.iter().map(move |of_range| of_range[i]);
             let count = channels.len();
+            let lines = Lines {
+                first: channels.start,
+                all: (0..count).flat_map(|i| each(i).map(|(line, ..)| line)).collect(),
+                ranges,
+            };
+            input_gradient(dy, x, plan, &lines, &range_of_row, floor, places);
+            let total =
+                |sum: fn((Line<T>, f64, f64)) -> f64| (0..count).map(|i| T::from_f64(each(i).map(sum).sum())).collect();
             Block {
-                lines: Lines {
-                    first: channels.start,
-                    all: (0..count).flat_map(|i| each(i).map(|(line, ..)| line)).collect(),
-                    ranges,
-                },
-                weight: (0..count)
-                    .map(|i| T::from_f64(each(i).map(|(_, weight, _)| weight).sum()))
-                    .collect(),
-                bias: (0..count)
-                    .map(|i| T::from_f64(each(i).map(|(.., bias)| bias).sum()))
-                    .collect(),
+                weight: total(|(_, weight, _)| weight),
+                bias: total(|(.., bias)| bias),
             }
         },
-        |block, places| input_gradient(dy, x, plan, &block.lines, &range_of_row, floor, places),
     );
     let mut gradients = Gradients {
         x: dx,
@@ -362,7 +441,7 @@ pub(super) fn backward<T: Float>(
 fn of_range<T: Float>(
     x: &[T],
     (weight, bias): (&[T], &[T]),
-    dy: Gradient<'_, T>,
+    dy: Rows<'_, T>,
     passed: Passed<'_>,
     range: usize,
     channels: &Range<usize>,

@@ -8,18 +8,17 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
 use crate::conv::own;
+use crate::moments::Moment;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
 mod behind;
 mod kernels;
 mod op;
-mod statistics;
 
 use behind::Kept;
 use kernels::Plan;
 use op::BatchNorm;
-use statistics::Moment;
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.

@@ -13,6 +13,7 @@ use crate::scratch::Scratch;
 use crate::values::{Input, Values};
 use crate::vectorised::vectorised;
 
+#[derive(Debug)]
 pub(crate) struct MaxPool {
     pub windows: Windows,
 }
@@ -122,7 +123,7 @@ fn position<T: Float>(window: &[T], largest: T) -> usize {
     let found = if largest.is_nan() {
         window.iter().rposition(|x| x.is_nan())
     } else {
-        window.iter().position(|&x| x == largest)
+        lanes::position(window, largest)
     };
     found.unwrap_or(0)
 }
@@ -165,18 +166,24 @@ impl MaxPool {
     /// The gradient of `x`, given the result `y` and its gradient.
     pub fn gradient(&self, x: &Values, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
         let (n, c, length) = x.dims3()?;
-        let outputs = self.windows.len();
         let dy = dy.contiguous()?;
         let (opened, readers) = (x.open(), [y, &dy].map(Reader::new));
         for_float!(x.dtype(), T => {
             let (x, y, dy) = (opened.input::<T>()?, readers[0].values::<T>()?, readers[1].values::<T>()?);
             let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
-                let of_row = row * outputs..(row + 1) * outputs;
-                let mut scratch = Scratch::new();
-                self.backward(x.row(row, scratch.take(x.room())), &y[of_row.clone()], &dy[of_row], dx);
+                self.row_gradient(row, x, (y, dy), dx);
             });
             Tensor::from_vec(dx, (n, c, length), &Device::Cpu)
         })
+    }
+
+    /// Adds that of one row to `dx`.
+    pub fn row_gradient<T: Float>(&self, row: usize, x: Input<'_, T>, (y, dy): (&[T], &[T]), dx: &mut [T]) {
+        let outputs = self.windows.len();
+        let of_row = row * outputs..(row + 1) * outputs;
+        let mut scratch = Scratch::new();
+        let x = x.row(row, scratch.take(x.room()));
+        self.backward(x, &y[of_row.clone()], &dy[of_row], dx);
     }
 }
 

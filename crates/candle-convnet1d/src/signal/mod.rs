@@ -13,8 +13,8 @@ mod gradient;
 mod node;
 mod residual;
 
-pub(crate) use gradient::Gradient;
 use gradient::Slot;
+pub(crate) use gradient::{Gradient, Pooled, Scaled};
 use node::{Enter, node, one_element};
 
 /// A batch of signals `(N, C, L)` between one layer of a network and the next.
@@ -122,7 +122,7 @@ impl Signal {
         backward: F,
     ) -> Result<Self>
     where
-        F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
+        F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Gradient>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
     {
         let Some(link) = &self.link else {
             return Err(candle_core::Error::Msg("a signal without kernels".into()).bt());
@@ -140,7 +140,7 @@ impl Signal {
             move |_, parameters| {
                 let (dx, others) = backward(output.take()?, parameters)?;
                 if let Some(dx) = dx {
-                    input.add(dx.into())?;
+                    input.add(dx)?;
                 }
                 Ok(others)
             },
@@ -153,11 +153,17 @@ impl Signal {
 
     /// A pool of maxima.
     fn pool(&self, pool: MaxPool) -> Result<Self> {
-        let x = self.values.clone();
+        let (x, pool) = (self.values.clone(), Arc::new(pool));
         let y = pool.of_values(&x)?;
         let result = y.clone();
         self.then("max_pool1d", y.into(), &[], move |dy, _| {
-            Ok((Some(pool.gradient(&x, &result, &dy.materialised()?)?), Vec::new()))
+            let pooled = Pooled {
+                pool: pool.clone(),
+                x: x.clone(),
+                y: result.clone(),
+                dy: dy.materialised()?,
+            };
+            Ok((Some(Gradient::Pooled(pooled)), Vec::new()))
         })
     }
 
@@ -170,8 +176,13 @@ impl Signal {
 
     /// A convolution layer.
     pub fn conv(&self, layer: &Conv1d) -> Result<Self> {
+        self.conv_for(layer, false)
+    }
+
+    /// [`conv`](Self::conv), `counted` if a batch norm will want the batch's statistics.
+    fn conv_for(&self, layer: &Conv1d, counted: bool) -> Result<Self> {
         match self.link {
-            Some(_) => layer.forward_signal(self),
+            Some(_) => layer.forward_signal(self, counted),
             None => candle_core::Module::forward(layer, self.values.like()).map(Self::tensor),
         }
     }
@@ -197,7 +208,7 @@ impl Signal {
     pub fn conv_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match (pass, &self.link) {
             (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, false),
-            _ => self.conv(conv)?.norm(norm, pass),
+            _ => self.conv_for(conv, pass.is_train())?.norm(norm, pass),
         }
     }
 
@@ -205,7 +216,7 @@ impl Signal {
     pub fn conv_norm_relu(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match (pass, &self.link) {
             (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, true),
-            _ => self.conv(conv)?.norm_relu(norm, pass),
+            _ => self.conv_for(conv, pass.is_train())?.norm_relu(norm, pass),
         }
     }
 
@@ -266,7 +277,7 @@ impl Signal {
                 });
                 Tensor::from_vec(dx, (n, channels, length), &Device::Cpu)?
             });
-            Ok((Some(dx), Vec::new()))
+            Ok((Some(dx.into()), Vec::new()))
         })
     }
 }

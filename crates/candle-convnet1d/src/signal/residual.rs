@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use super::gradient::{Gradient, Slot};
+use super::gradient::{Gradient, Scaled, Slot};
 use super::node::{node, one_element};
 use super::{Link, Signal};
 use crate::buffer::{Places, Reader, for_float, rows_per_task, write_channels, write_elements};
@@ -42,10 +42,10 @@ impl Signal {
         let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {
             let dy = output.take()?.materialised()?;
             let dscale = gate_gradient(&x, &dy)?;
-            input.add(Gradient {
+            input.add(Gradient::Scaled(Scaled {
                 factor: Some(others[0].detach()),
                 ..dy.into()
-            })?;
+            }))?;
             Ok(vec![Some(dscale)])
         })?;
         Ok(Self {
@@ -95,10 +95,10 @@ impl Signal {
                 };
                 if tracked[0] {
                     let factor = gated.then(|| others[0].detach());
-                    slots[0].add(Gradient {
+                    slots[0].add(Gradient::Scaled(Scaled {
                         factor,
                         ..dy.clone().into()
-                    })?;
+                    }))?;
                 }
                 if tracked[1] {
                     slots[1].add(dy.into())?;
@@ -212,7 +212,10 @@ fn end_gradients(y: &Tensor, x: Option<&Values>, dy: &Tensor) -> Result<(Tensor,
             rows_per_task(length),
             // few enough rows to be in a cache when they are written
             |rows| input.map_or_else(Vec::new, |x| dots(rows, x)),
-            |_, places| rows_before(y, dy, length, places),
+            |dots, places| {
+                rows_before(y, dy, length, places);
+                dots
+            },
         );
         let before = Tensor::from_vec(before, (n, c, length), &Device::Cpu)?;
         let dots = x.map(|_| Tensor::from_vec(dots.concat(), (n, c), &Device::Cpu)).transpose()?;
