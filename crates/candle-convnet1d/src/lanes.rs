@@ -30,7 +30,7 @@ pub(crate) fn fold3<T: Float>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> 
         for (lane, (&a, (&b, &c))) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest.iter().zip(c_rest))) {
             *lane += f(a, b, c);
         }
-        sum += total(lanes);
+        sum += total(&lanes);
     }
     sum
 }
@@ -107,8 +107,8 @@ impl<T: Float> RowSums<T> {
     #[inline(always)]
     fn add_up(&mut self) {
         let zeros = [T::zero(); LANES];
-        self.totals.0 += total(std::mem::replace(&mut self.first, zeros));
-        self.totals.1 += total(std::mem::replace(&mut self.second, zeros));
+        self.totals.0 += total(&std::mem::replace(&mut self.first, zeros));
+        self.totals.1 += total(&std::mem::replace(&mut self.second, zeros));
         self.vectors = 0;
     }
 
@@ -120,17 +120,48 @@ impl<T: Float> RowSums<T> {
     }
 }
 
-/// Sum of partial sums, the last four in f64.
+/// Sum of partial sums, the last four in f64. Never inlined: taken apart into single numbers, the partial sums would be that in
+/// the loops before it too.
+#[inline(never)]
+fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
+    let halves: [T; LANES / 2] = std::array::from_fn(|i| lanes[i] + lanes[i + LANES / 2]);
+    let quarters: [T; LANES / 4] = std::array::from_fn(|i| halves[i] + halves[i + LANES / 4]);
+    quarters.iter().map(|lane| lane.to_f64()).sum()
+}
+
+/// Sums of the distances of a row's values from `centre`, and of their squares.
 #[allow(clippy::inline_always, reason = "part of vector loops")]
 #[inline(always)]
-fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
-    for half in [LANES / 2, LANES / 4] {
-        for i in 0..half {
-            let upper = lanes[i + half];
-            lanes[i] += upper;
+pub(crate) fn distances<T: Float>(row: &[T], centre: T) -> (f64, f64) {
+    let mut sums = (0.0, 0.0);
+    for stretch in row.chunks(STRETCH) {
+        let (whole, rest) = stretch.as_chunks::<LANES>();
+        let (mut first, mut second) = ([T::zero(); LANES], [T::zero(); LANES]);
+        // what is not there is no distance away
+        let mut last = [centre; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for values in whole.iter().chain(std::iter::once(&last)) {
+            for i in 0..LANES {
+                first[i] += values[i] - centre;
+            }
+            for i in 0..LANES {
+                second[i] += (values[i] - centre) * (values[i] - centre);
+            }
         }
+        sums.0 += total(&first);
+        sums.1 += total(&second);
     }
-    lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum()
+    sums
+}
+
+/// The mean of the first values of a row.
+#[allow(clippy::inline_always, reason = "part of vector loops")]
+#[inline(always)]
+pub(crate) fn first_mean<T: Float>(row: &[T]) -> T {
+    T::from_f64(match row.first_chunk::<LANES>() {
+        Some(first) => total(first) / LANES as f64,
+        None => row.iter().map(|x| x.to_f64()).sum::<f64>() / row.len() as f64,
+    })
 }
 
 vectorised! {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::buffer::Float;
-use crate::lanes::{self, RowSums};
+use crate::lanes;
 use crate::shares::threads;
 use crate::vectorised::vectorised;
 
@@ -27,34 +27,35 @@ pub(crate) struct RowMoment {
 }
 
 vectorised! {
-    /// Of rows that lie one behind the other. Two passes over each row, the second one about what the first one found: squares
-    /// about anything else would drown the variance where the mean is large.
+    /// Of rows that lie one behind the other.
     fn of_rows<T>(x: &[T], length: usize, moments: &mut [RowMoment]) {
         for (row, moment) in x.chunks_exact(length).zip(moments) {
-            *moment = of_row(row);
+            let (found, off) = about(row, lanes::first_mean(row));
+            // squares about a centre that is further off than the deviation would drown the variance
+            *moment = if off * off * row.len() as f64 > found.squares {
+                about(row, T::from_f64(found.mean)).0
+            } else {
+                found
+            };
         }
     }
 }
 
+/// The moments of a row by the distances from a centre, and how far off from the mean that is.
 #[allow(clippy::inline_always, reason = "part of vector loops")]
 #[inline(always)]
-fn of_row<T: Float>(row: &[T]) -> RowMoment {
+fn about<T: Float>(row: &[T], centre: T) -> (RowMoment, f64) {
     let count = row.len() as f64;
-    let centre = T::from_f64(lanes::fold3(row, row, row, |x, _, _| x) / count);
-    let mut sums = RowSums::new();
-    sums.add(row, row, |x, _| (x - centre, (x - centre) * (x - centre)));
-    let (off, squares) = sums.totals();
+    let (off, squares) = lanes::distances(row, centre);
     let off = off / count;
     let squares = squares - off * off * count;
-    RowMoment {
+    let moment = RowMoment {
         mean: centre.to_f64() + off,
         // NaN stays
         squares: if squares < 0.0 { 0.0 } else { squares },
-    }
+    };
+    (moment, off)
 }
-
-/// Rows of a task.
-const ROWS: usize = 64;
 
 /// The moments of rows of `length` values, one behind the other, by this thread.
 pub(crate) fn of_near<T: Float>(x: &[T], length: usize) -> Vec<RowMoment> {
@@ -63,6 +64,9 @@ pub(crate) fn of_near<T: Float>(x: &[T], length: usize) -> Vec<RowMoment> {
     of_rows(x, length, &mut moments);
     moments
 }
+
+/// Rows of a task.
+const ROWS: usize = 64;
 
 /// The moments of all rows of `length` values.
 pub(crate) fn of_all<T: Float>(x: &[T], length: usize) -> Vec<RowMoment> {
