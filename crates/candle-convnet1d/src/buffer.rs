@@ -11,6 +11,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
 use rayon::prelude::*;
 
+use crate::prefetch;
 use crate::shares::threads;
 
 /// The number types that the kernels are written for.
@@ -329,6 +330,10 @@ impl<'a, T: Float> Iterator for Places<'a, T> {
         // row and channel comes once; `MaybeUninit` may be uninitialised; the buffer outlives the task.
         let place = unsafe {
             let begin = self.start.add((row * self.channels + channel) * self.length);
+            // of the next row, which lies elsewhere
+            if row + 1 < self.rows {
+                prefetch::row_to_write(begin.wrapping_add(self.channels * self.length), self.length);
+            }
             std::slice::from_raw_parts_mut(begin, self.length)
         };
         let written = self.written;

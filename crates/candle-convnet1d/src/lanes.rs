@@ -107,8 +107,9 @@ impl<T: Float> RowSums<T> {
     #[inline(always)]
     fn add_up(&mut self) {
         let zeros = [T::zero(); LANES];
-        self.totals.0 += total(&std::mem::replace(&mut self.first, zeros));
-        self.totals.1 += total(&std::mem::replace(&mut self.second, zeros));
+        let (first, second) = totals(&self.first, &self.second);
+        (self.first, self.second) = (zeros, zeros);
+        self.totals = (self.totals.0 + first, self.totals.1 + second);
         self.vectors = 0;
     }
 
@@ -120,13 +121,26 @@ impl<T: Float> RowSums<T> {
     }
 }
 
-/// Sum of partial sums, the last four in f64. Never inlined: taken apart into single numbers, the partial sums would be that in
-/// the loops before it too.
-#[inline(never)]
-fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
+/// Sum of partial sums, the last four in f64.
+#[allow(clippy::inline_always, reason = "part of the two functions below")]
+#[inline(always)]
+fn added<T: Float>(lanes: &[T; LANES]) -> f64 {
     let halves: [T; LANES / 2] = std::array::from_fn(|i| lanes[i] + lanes[i + LANES / 2]);
     let quarters: [T; LANES / 4] = std::array::from_fn(|i| halves[i] + halves[i + LANES / 4]);
     quarters.iter().map(|lane| lane.to_f64()).sum()
+}
+
+/// Sum of partial sums. Never inlined: taken apart into single numbers, the partial sums would be that in the loops before it
+/// too.
+#[inline(never)]
+fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
+    added(lanes)
+}
+
+/// Two of them.
+#[inline(never)]
+fn totals<T: Float>(first: &[T; LANES], second: &[T; LANES]) -> (f64, f64) {
+    (added(first), added(second))
 }
 
 /// Sums of the distances of a row's values from `centre`, and of their squares.
@@ -148,20 +162,10 @@ pub(crate) fn distances<T: Float>(row: &[T], centre: T) -> (f64, f64) {
                 second[i] += (values[i] - centre) * (values[i] - centre);
             }
         }
-        sums.0 += total(&first);
-        sums.1 += total(&second);
+        let (first, second) = totals(&first, &second);
+        sums = (sums.0 + first, sums.1 + second);
     }
     sums
-}
-
-/// The mean of the first values of a row.
-#[allow(clippy::inline_always, reason = "part of vector loops")]
-#[inline(always)]
-pub(crate) fn first_mean<T: Float>(row: &[T]) -> T {
-    T::from_f64(match row.first_chunk::<LANES>() {
-        Some(first) => total(first) / LANES as f64,
-        None => row.iter().map(|x| x.to_f64()).sum::<f64>() / row.len() as f64,
-    })
 }
 
 vectorised! {

@@ -86,6 +86,7 @@ mod moments;
 mod norm;
 mod padding;
 mod pool;
+mod prefetch;
 mod scratch;
 mod shares;
 mod signal;

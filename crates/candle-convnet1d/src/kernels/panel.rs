@@ -11,6 +11,7 @@ use std::arch::x86_64::{
 use super::tile::SLACK;
 use crate::InstructionSet;
 use crate::buffer::Float;
+use crate::prefetch;
 use crate::values::Input;
 
 /// Padded rows of the channels of one group of one sample, such that every tap of a convolution is
@@ -146,6 +147,8 @@ pub(super) fn transpose<T: Float>(
 unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, width: usize) {
     /// Positions of a cache line: what is read of one row before the next.
     const LINE: usize = 16;
+    /// How far ahead they are asked for.
+    const AHEAD: usize = 4 * LINE;
     let by_8 = rows / 8 * 8;
     let by_4 = rows / 4 * 4;
     // SAFETY: rows stay below `rows` and positions below `count`, for which the caller vouches
@@ -154,6 +157,10 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
         let single = |row: usize, at: usize| *dst.add(at * width + row) = *src.add(row * stride + at);
         for start in (0..count).step_by(LINE) {
             let end = (start + LINE).min(count);
+            // so many rows at a time are more than the processor asks for by itself
+            for row in 0..rows {
+                prefetch::to_read(src.wrapping_add(row * stride + start + AHEAD));
+            }
             let whole = start + (end - start) / 8 * 8;
             for row in (0..by_8).step_by(8) {
                 for at in (start..whole).step_by(8) {

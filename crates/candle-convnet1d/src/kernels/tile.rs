@@ -16,12 +16,13 @@
 
 use std::ops::Range;
 
-use super::vector::{Vector, prefetch, prefetch_to_write};
+use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::InstructionSet;
 use crate::buffer::Float;
+use crate::prefetch;
 
 /// Whole vectors are read: of a row of values as many as the next multiple of this.
 pub(super) const SLACK: usize = 16;
@@ -314,7 +315,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             for m in 0..M.min(span.rows) {
                 let out = place.first.wrapping_add(m * place.stride + at);
                 for j in 1..=J {
-                    prefetch_to_write(out.wrapping_add(j * V::LANES - 1));
+                    prefetch::to_write(out.wrapping_add(j * V::LANES - 1));
                 }
             }
         }
@@ -335,7 +336,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             }
             // weights of one window come from memory, once: the processor by itself asks for them too late
             if M == TALL {
-                prefetch(weight.wrapping_add(M * AHEAD));
+                prefetch::to_read(weight.wrapping_add(M * AHEAD));
             }
             weight = weight.add(M);
         }

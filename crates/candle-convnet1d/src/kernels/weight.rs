@@ -14,6 +14,7 @@ use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, Terms, block, padde
 use super::{Sizes, bias_gradient};
 use crate::scratch::Scratch;
 use crate::values::Input;
+use crate::vectorised::vectorised;
 use crate::{InstructionSet, lanes};
 
 /// Input channels that lie side by side. With [`POSITIONS`] they fill a first-level cache.
@@ -171,9 +172,7 @@ pub(crate) fn weight_gradient<T: Real>(
         .enumerate()
         .for_each(|(output, dw)| {
             let (sums, output) = of_output(output);
-            for (sums, _) in sums {
-                add_row(s, sums, output, dw);
-            }
+            add_rows(s, sums.iter().map(|(sums, _)| &sums[..]), output, dw);
         });
     let of_bias = |output: usize| {
         let (sums, output) = of_output(output);
@@ -183,18 +182,32 @@ pub(crate) fn weight_gradient<T: Real>(
     (dw, db)
 }
 
-/// Adds one output's row of what [`Work::sums`] returned to `(channel, tap)`.
-fn add_row<T: Real>(s: &Sizes, sums: &[T], output: usize, dw: &mut [T]) {
-    let outputs = sums.len() / dw.len();
-    let mut rest = sums;
-    for (channel, width) in channel_tiles(dw.len() / s.kernel) {
+/// The sum of one output's rows of what [`Work::sums`] returned, as `(channel, tap)`, to `dw`, which is 0.
+fn add_rows<'a, T: Real>(s: &Sizes, sums: impl Iterator<Item = &'a [T]> + Clone, output: usize, dw: &mut [T]) {
+    let mut scratch = Scratch::new();
+    let total = scratch.take(CHANNELS * s.kernel);
+    let channels = dw.len() / s.kernel;
+    for (channel, width) in channel_tiles(channels) {
         let row = s.kernel * width;
-        let (tile, others) = rest.split_at(outputs * row);
-        rest = others;
-        for (tap, sums) in tile[output * row..][..row].chunks_exact(width).enumerate() {
+        let total = &mut total[..row];
+        total.fill(T::zero());
+        for sums in sums.clone() {
+            // the tiles before it are whole, and have the rows of all outputs
+            let outputs = sums.len() / dw.len();
+            add(&sums[outputs * s.kernel * channel + output * row..][..row], total);
+        }
+        for (tap, sums) in total.chunks_exact(width).enumerate() {
             for (i, &sum) in sums.iter().enumerate() {
-                dw[(channel + i) * s.kernel + tap] += sum;
+                dw[(channel + i) * s.kernel + tap] = sum;
             }
+        }
+    }
+}
+
+vectorised! {
+    fn add<T>(sums: &[T], total: &mut [T]) {
+        for (total, &sum) in total.iter_mut().zip(sums) {
+            *total += sum;
         }
     }
 }

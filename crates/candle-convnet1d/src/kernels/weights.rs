@@ -75,14 +75,17 @@ pub(super) fn pack_weights<T: Real>(
             return;
         }
         let (g, first) = (span.first / outputs, span.first % outputs);
-        // row by row of the weights, as they lie
-        for m in 0..span.rows {
-            let row = &weights[g * strides.group + (first + m) * strides.output..];
-            for input in 0..inputs {
-                for (k, tap) in taps.iter().enumerate() {
-                    place[(input * taps.len() + k) * span.height + m] = row[input * strides.input + tap.tap];
-                }
+        let mut pack = |m: usize, input: usize| {
+            let weights = &weights[g * strides.group + (first + m) * strides.output + input * strides.input..];
+            for (k, tap) in taps.iter().enumerate() {
+                place[(input * taps.len() + k) * span.height + m] = weights[tap.tap];
             }
+        };
+        // in the order in which the weights lie
+        if strides.input < strides.output {
+            (0..span.rows).for_each(|m| (0..inputs).for_each(|input| pack(m, input)));
+        } else {
+            (0..inputs).for_each(|input| (0..span.rows).for_each(|m| pack(m, input)));
         }
     };
     if terms * outputs * groups > 64 * 1024 && shares::threads() > 1 {

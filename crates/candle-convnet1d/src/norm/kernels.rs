@@ -11,6 +11,7 @@ use crate::buffer::{Float, Places, write_channels};
 use crate::lanes::RowSums;
 use crate::moments::{self, Moment, RowMoment};
 use crate::pool::MaxPool;
+use crate::prefetch;
 use crate::values::{Affine, Floor, Input};
 use crate::vectorised::vectorised;
 
@@ -331,7 +332,11 @@ vectorised! {
             for (i, (affine, sums)) in channels.iter_mut().enumerate() {
                 let affine = *affine;
                 let (dy, factor, shift) = dy.of(row, first + i);
-                sums.add(dy, plan.row(x, row, first + i), |dy, x| {
+                let x = plan.row(x, row, first + i);
+                // of the next sample, which lies elsewhere
+                prefetch::row_to_read(x.as_ptr().wrapping_add(plan.channels * plan.length), plan.length);
+                prefetch::row_to_read(dy.as_ptr().wrapping_add(plan.channels * plan.length), plan.length);
+                sums.add(dy, x, |dy, x| {
                     let g = floor.gradient(affine.of(x), dy * factor + shift);
                     (g, g * (x - affine.mean))
                 });

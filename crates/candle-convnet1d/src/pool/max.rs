@@ -60,8 +60,7 @@ impl MaxPool {
     fn backward<T: Float>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         match self.windows.kernel_and_stride() {
             Some((2, 2)) if self.windows.whole() == (0..dy.len()) => backward_pairs(x, dy, dx),
-            Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, y, dy, dx),
-            Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, y, dy, dx),
+            Some((3, 2)) => self.backward_triples(x, y, dy, dx),
             _ => self.backward_each(0..dy.len(), x, y, dy, dx),
         }
     }
@@ -73,25 +72,36 @@ impl MaxPool {
         }
     }
 
-    fn backward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(
-        &self,
-        x: &[T],
-        y: &[T],
-        dy: &[T],
-        dx: &mut [T],
-    ) {
+    fn backward_triples<T: Float>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         let whole = self.windows.whole();
         self.backward_each(0..whole.start, x, y, dy, dx);
-        let first = self.windows.iter().nth(whole.start).map_or(0, |range| range.start);
-        let windows = self.windows.whole_of::<T, KERNEL, STRIDE>(x);
-        for (i, (&dy, window)) in dy[whole.clone()].iter().zip(windows).enumerate() {
-            let found = small_position(window);
-            // a sum at every position, of which all but one add nothing, needs no branch
-            for (tap, dx) in dx[first + i * STRIDE..][..KERNEL].iter_mut().enumerate() {
-                *dx += if tap == found { dy } else { T::zero() };
-            }
+        if !whole.is_empty() {
+            let first = self.windows.range(whole.start).start;
+            triples(&x[first..], &dy[whole.clone()], &mut dx[first..]);
         }
         self.backward_each(whole.end..dy.len(), x, y, dy, dx);
+    }
+}
+
+vectorised! {
+    /// Adds the gradient of windows of three positions, two apart. Every position gets a sum, of which most add nothing: that
+    /// needs no branch.
+    fn triples<T>(x: &[T], dy: &[T], dx: &mut [T]) {
+        let count = dy.len();
+        let (x, dx) = (&x[..2 * count + 1], &mut dx[..2 * count + 1]);
+        // for the next window's first position
+        let mut carried = T::zero();
+        for (i, &dy) in dy.iter().enumerate() {
+            let (a, b, c) = (x[2 * i], x[2 * i + 1], x[2 * i + 2]);
+            let second = b > a || b.is_nan();
+            let larger = if second { b } else { a };
+            let third = c > larger || c.is_nan();
+            let of_pair = if third { T::zero() } else { dy };
+            dx[2 * i] = (dx[2 * i] + carried) + if second { T::zero() } else { of_pair };
+            dx[2 * i + 1] += if second { of_pair } else { T::zero() };
+            carried = if third { dy } else { T::zero() };
+        }
+        dx[2 * count] += carried;
     }
 }
 
