@@ -224,8 +224,9 @@ impl Conv1d {
             return Ok(Some(packed.clone()));
         }
         let reader = Reader::new(&self.weight);
+        let isa = InstructionSet::in_use()?;
         let packed = for_float!(self.weight.dtype(), T => {
-            let packed = kernels::packed::<T>(reader.values()?, self.weight.dims3()?, self.config.groups);
+            let packed = kernels::packed::<T>(isa, reader.values()?, self.weight.dims3()?, self.config.groups);
             let count = packed.len();
             Tensor::from_vec(packed, count, &Device::Cpu)?
         });

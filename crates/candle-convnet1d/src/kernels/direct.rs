@@ -398,7 +398,7 @@ pub(crate) fn forward<T: Real>(
         Weights::Packed(weights) => Cow::Borrowed(weights),
         Weights::Plain(weights) => {
             let strides = forward_strides(c, o, s.kernel);
-            Cow::Owned(pack_weights(weights, c, (o, s.groups), &taps, &strides))
+            Cow::Owned(pack_weights(isa, weights, c, (o, s.groups), &taps, &strides))
         }
     };
     Plan {
@@ -448,7 +448,7 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         first,
         length,
         offsets: offsets(&rows, &taps),
-        weights: Cow::Owned(pack_weights(weights, o, (c, s.groups), &taps, &strides)),
+        weights: Cow::Owned(pack_weights(isa, weights, o, (c, s.groups), &taps, &strides)),
     });
     let phases = phases.collect();
     Plan {

@@ -12,6 +12,7 @@ use crate::moments::Moment;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
+mod backward;
 mod behind;
 mod kernels;
 mod op;

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-use super::kernels::{self, Passed, Plan};
+use super::backward::{self, Passed};
+use super::kernels::{self, Plan};
 use crate::buffer::{Float, Reader, for_float, output, values};
 use crate::moments::{self, Moment, RowMoment};
 use crate::pool::MaxPool;
@@ -132,7 +133,7 @@ impl BatchNorm {
             let opened = OpenedGradient::new(dy);
             let dy = opened.gradient::<T>()?;
             let parameters = (readers[1].values::<T>()?, readers[2].values::<T>()?);
-            let gradients = kernels::backward::<T>(readers[0].values()?, parameters, dy, passed);
+            let gradients = backward::backward::<T>(readers[0].values()?, parameters, dy, passed);
             let channels = self.plan.channels;
             Ok((
                 Tensor::from_vec(gradients.x, x.shape(), &Device::Cpu)?,
@@ -175,14 +176,14 @@ impl<'a> OpenedGradient<'a> {
         }
     }
 
-    fn gradient<T: Float>(&self) -> Result<kernels::Gradient<'_, T>> {
+    fn gradient<T: Float>(&self) -> Result<backward::Gradient<'_, T>> {
         Ok(match self {
-            Self::Scaled { values, factor, shift } => kernels::Gradient::Scaled(kernels::Scaled {
+            Self::Scaled { values, factor, shift } => backward::Gradient::Scaled(backward::Scaled {
                 values: values.values()?,
                 factor: factor.as_ref().map(Reader::values).transpose()?,
                 shift: shift.as_ref().map(Reader::values).transpose()?,
             }),
-            Self::Pooled { pool, x, y, dy } => kernels::Gradient::Pooled(kernels::Pooled {
+            Self::Pooled { pool, x, y, dy } => backward::Gradient::Pooled(backward::Pooled {
                 pool,
                 x: x.input()?,
                 y: y.values()?,

@@ -26,8 +26,12 @@ use node::{Enter, node, one_element};
 /// candle adds every gradient of every operation to a tensor of zeros that it makes for it: four passes over memory on one
 /// thread, for each activation. Where there are kernels, a signal takes part in candle's graph by a tensor of one element
 /// only; its gradient goes from layer to layer beside the graph, is written once, and is added to another one only where
-/// two meet. Gates leave theirs as a factor and a shift of each channel, which the batch norm before them applies as it
-/// reads. Elsewhere (CUDA, other dtypes, second derivatives) a signal is the tensor itself.
+/// two meet. Gates leave theirs as a factor and a shift of each channel, and pools of maxima theirs as it is, mostly zeros not
+/// written, which the batch norm before them applies as it reads.
+///
+/// In training what a batch norm gives is not written either: it is a few operations away from what it got, which its
+/// backward pass keeps anyhow, and every layer that reads it, forwards and backwards, applies them to a row at a time. A
+/// convolution with a batch norm behind it takes the statistics of each row while that lies in a cache. Elsewhere (CUDA, other dtypes, second derivatives) a signal is the tensor itself.
 ///
 /// # Limits
 /// A backward pass that ended in an error must not be repeated on the same graph.
