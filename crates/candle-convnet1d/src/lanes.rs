@@ -173,7 +173,7 @@ vectorised! {
     pub(crate) fn position<T>(row: &[T], value: T) -> Option<usize> {
         let (chunks, rest) = row.as_chunks::<LANES>();
         // a whole chunk at a time, so that it is a vector loop
-        let in_chunk = |chunk: &[T; LANES]| chunk.iter().fold(false, |found, &x| found | (x == value));
+        let in_chunk = |chunk: &[T; LANES]| chunk.iter().filter(|&&x| x == value).count() > 0;
         let chunk = chunks.iter().position(in_chunk);
         let first = chunk.map_or(row.len() - rest.len(), |chunk| chunk * LANES);
         row[first..].iter().position(|&x| x == value).map(|i| first + i)

@@ -276,14 +276,12 @@ impl<'a, T: Float> Input<'a, T> {
     where
         'a: 's,
     {
-        match self.norm {
-            None => &self.values[row * self.length..][..self.length],
-            Some(_) => {
-                let scratch = &mut scratch[..self.length];
-                self.copy(row, 0, scratch);
-                scratch
-            }
+        if self.norm.is_none() {
+            return &self.values[row * self.length..][..self.length];
         }
+        let scratch = &mut scratch[..self.length];
+        self.copy(row, 0, scratch);
+        scratch
     }
 }
 

@@ -132,11 +132,6 @@ impl BatchNorm1d {
         y: Values,
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {
-        norm.signal(
-            x,
-            y.into(),
-            (&self.weight.contiguous()?, &self.bias.contiguous()?),
-            input,
-        )
+        norm.signal(x, y, (&self.weight.contiguous()?, &self.bias.contiguous()?), input)
     }
 }

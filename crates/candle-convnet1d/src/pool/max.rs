@@ -88,7 +88,7 @@ vectorised! {
     /// needs no branch.
     fn triples<T>(x: &[T], dy: &[T], dx: &mut [T]) {
         let count = dy.len();
-        let (x, dx) = (&x[..2 * count + 1], &mut dx[..2 * count + 1]);
+        let (x, dx) = (&x[..=2 * count], &mut dx[..=2 * count]);
         // for the next window's first position
         let mut carried = T::zero();
         for (i, &dy) in dy.iter().enumerate() {
