@@ -1,4 +1,4 @@
-"""Pairs this project's programs with PyTorch and ONNX Runtime, turn by turn, and prints a table of ratios.
+"""Pairs this project's programs with PyTorch, ONNX Runtime and OpenVINO, turn by turn, and prints a table of ratios.
 
     python benches/peers/compare.py --peers FOLDER --python VENV/bin/python --out benches/runs/DATE-MACHINE
 
@@ -35,6 +35,8 @@ NETWORKS = {
 }
 LETTERS = "".join(NETWORKS)
 GROUPS = ["train_step", "dann_step", "inference_1", "inference_64", "layers"]
+# of inference, as the opponents' script names them
+ENGINES = ["onnxruntime", "openvino"]
 LAYERS = [
     "grouped-k3-g32-c128-l256",
     "grouped-k3-g32-c256-l128",
@@ -108,8 +110,9 @@ def programs(args, case: dict) -> dict[str, tuple[list[str], dict[str, str]]]:
         if args.onnx:
             models = ["--models", args.onnx]
             rows = ["--network", case["network"], "--batch", str(case["batch"])]
-            command = [python, str(peers / "ort_bench.py"), *rows, *models, *threads]
-            sides["onnxruntime"] = (command, {"CWD": str(peers)})
+            for engine in ENGINES:
+                command = [python, str(peers / "ort_bench.py"), *rows, *models, *threads, "--engine", engine]
+                sides[engine] = (command, {"CWD": str(peers)})
     else:
         sides["torch-plain"] = torch("torch_bench.py")
         sides["torch"] = torch("torch_bench.py", *best)
@@ -187,7 +190,7 @@ def main() -> None:
     parser.add_argument("--cores", default="0,1", help="cores to pin to, as taskset takes them")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds between turns")
     parser.add_argument("--compile", action="store_true", help="torch.compile as well, which takes minutes to start")
-    parser.add_argument("--onnx", help="folder for export_onnx.py's models, made if missing: ONNX Runtime in inference")
+    parser.add_argument("--onnx", help="folder for export_onnx.py's models, made if missing: ONNX Runtime and OpenVINO in inference")
     parser.add_argument("--cold", action="store_true", help="layers rotate over 800 MB of buffers")
     args = parser.parse_args()
     if not args.peers:

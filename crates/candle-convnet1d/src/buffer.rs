@@ -11,6 +11,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType};
 use rayon::prelude::*;
 
+use crate::prefetch;
 use crate::shares::threads;
 
 /// The number types that the kernels are written for.
@@ -243,13 +244,13 @@ pub(crate) fn rows_per_task(length: usize) -> usize {
 /// A `(rows, channels, length)` buffer written by tasks that own `block` adjacent channels each.
 ///
 /// A task first calls `prepare` with its channels, then `fill` with what that returned and the places of its rows. Returns
-/// the buffer and what `prepare` returned, in the order of the channels.
-pub(crate) fn write_channels<T: Float, P: Send>(
+/// the buffer and what `fill` returned, in the order of the channels.
+pub(crate) fn write_channels<T: Float, P, R: Send>(
     (rows, channels, length): (usize, usize, usize),
     block: usize,
     prepare: impl Fn(Range<usize>) -> P + Sync,
-    fill: impl Fn(&P, Places<'_, T>) + Sync,
-) -> (Vec<T>, Vec<P>) {
+    fill: impl Fn(P, Places<'_, T>) -> R + Sync,
+) -> (Vec<T>, Vec<R>) {
     /// The start of the buffer, shared between tasks.
     struct Start<T>(*mut T);
     // SAFETY: tasks write to disjoint places behind the pointer, see below.
@@ -277,16 +278,16 @@ pub(crate) fn write_channels<T: Float, P: Send>(
             owned: owned.clone(),
             written: &written,
         };
-        fill(&prepared, places);
+        let filled = fill(prepared, places);
         assert_eq!(
             written.get(),
             rows * owned.len() * length,
             "all rows are written in full"
         );
-        prepared
+        filled
     };
     let tasks = channels.div_ceil(block);
-    let prepared = if total < FEW || tasks == 1 || threads() == 1 {
+    let filled = if total < FEW || tasks == 1 || threads() == 1 {
         (0..tasks).map(task).collect()
     } else {
         (0..tasks).into_par_iter().map(task).collect()
@@ -294,7 +295,7 @@ pub(crate) fn write_channels<T: Float, P: Send>(
     // SAFETY: rows, channels and lengths of all tasks make up the whole buffer, and each task says that all of its part was
     // written.
     unsafe { out.set_len(total) };
-    (out, prepared)
+    (out, filled)
 }
 
 /// The places of a task's rows in a `(rows, channels, length)` buffer: those of some channels, which no other task has.
@@ -329,6 +330,10 @@ impl<'a, T: Float> Iterator for Places<'a, T> {
         // row and channel comes once; `MaybeUninit` may be uninitialised; the buffer outlives the task.
         let place = unsafe {
             let begin = self.start.add((row * self.channels + channel) * self.length);
+            // of the next row, which lies elsewhere
+            if row + 1 < self.rows {
+                prefetch::row_to_write(begin.wrapping_add(self.channels * self.length), self.length);
+            }
             std::slice::from_raw_parts_mut(begin, self.length)
         };
         let written = self.written;

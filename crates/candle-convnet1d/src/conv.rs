@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::kernels::{self, Finish, Sizes, Weights};
 use crate::padding::Padding;
 use crate::pool::dims3;
+use crate::values::{Input, Values};
 
 /// Stride, padding, dilation and groups of a convolution. The default is 1, 0, 1, 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,11 +201,11 @@ pub fn conv1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: Conv1d
 
 impl Conv1d {
     /// The layer on a tensor that has kernels.
-    pub(crate) fn applied(&self, x: &Tensor) -> Result<Applied> {
+    pub(crate) fn applied(&self, x: &Values) -> Result<Applied> {
         let bias = self.bias.as_ref();
         Ok(Applied {
             op: Conv1dOp {
-                sizes: sizes(x, &self.weight, bias, self.params())?,
+                sizes: sizes(x.like(), &self.weight, bias, self.params())?,
                 isa: InstructionSet::in_use()?,
             },
             x: x.clone(),
@@ -223,8 +224,9 @@ impl Conv1d {
             return Ok(Some(packed.clone()));
         }
         let reader = Reader::new(&self.weight);
+        let isa = InstructionSet::in_use()?;
         let packed = for_float!(self.weight.dtype(), T => {
-            let packed = kernels::packed::<T>(reader.values()?, self.weight.dims3()?, self.config.groups);
+            let packed = kernels::packed::<T>(isa, reader.values()?, self.weight.dims3()?, self.config.groups);
             let count = packed.len();
             Tensor::from_vec(packed, count, &Device::Cpu)?
         });
@@ -358,7 +360,7 @@ fn same_kind(argument: &'static str, x: &Tensor, parameter: Option<&Tensor>) -> 
 /// A convolution of certain tensors, contiguous on the CPU.
 pub(crate) struct Applied {
     pub op: Conv1dOp,
-    pub x: Tensor,
+    pub x: Values,
     pub weight: Tensor,
     pub bias: Option<Tensor>,
     /// The weights as the kernels read them, where they are at hand.
@@ -384,7 +386,8 @@ impl Conv1dOp {
         for_float!(x.dtype(), T => {
             let bias = bias.map(|(b, lb)| values::<T>(b, lb)).transpose()?;
             let weights = Weights::Plain(values::<T>(w, lw)?);
-            let y = kernels::forward(s, self.isa, values::<T>(x, lx)?, weights, Finish::bias(bias));
+            let x = Input::written(values::<T>(x, lx)?, s.l_in);
+            let (y, _) = kernels::forward(s, self.isa, x, weights, Finish::bias(bias), false);
             Ok(output::<T>(y, (s.n, s.c_out, s.l_out)))
         })
     }
@@ -392,7 +395,7 @@ impl Conv1dOp {
     /// Gradients of input, weight and bias, each where it is wanted.
     pub fn backward(
         &self,
-        x: &Tensor,
+        x: &Values,
         w: &Tensor,
         #[cfg_attr(
             not(feature = "cuda"),
@@ -404,13 +407,13 @@ impl Conv1dOp {
     ) -> Result<[Option<Tensor>; 3]> {
         let dy = dy.contiguous()?;
         #[cfg(feature = "cuda")]
-        if x.device().is_cuda() {
-            return crate::cuda::conv1d_gradients(&self.sizes, x, w, b, &dy);
+        if dy.device().is_cuda() {
+            return crate::cuda::conv1d_gradients(&self.sizes, x.like(), w, b, &dy);
         }
-        let (s, device) = (&self.sizes, x.device());
-        let (xs, ws, dys) = (Reader::new(x), Reader::new(w), Reader::new(&dy));
+        let (s, device) = (&self.sizes, dy.device());
+        let (xs, ws, dys) = (x.open(), Reader::new(w), Reader::new(&dy));
         for_float!(x.dtype(), T => {
-            let (xs, ws, dys) = (xs.values::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
+            let (xs, ws, dys) = (xs.input::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
             let dx = wanted[0].then(|| kernels::input_gradient(s, self.isa, ws, dys));
             let (dw, db) = if wanted[1] {
                 let (dw, db) = kernels::weight_gradient(s, self.isa, xs, dys, wanted[2]);
@@ -419,7 +422,7 @@ impl Conv1dOp {
                 (None, wanted[2].then(|| kernels::bias_gradient(s, dys)))
             };
             Ok([
-                dx.map(|dx| Tensor::from_vec(dx, x.shape(), device)).transpose()?,
+                dx.map(|dx| Tensor::from_vec(dx, (s.n, s.c_in, s.l_in), device)).transpose()?,
                 dw.map(|dw| Tensor::from_vec(dw, w.shape(), device)).transpose()?,
                 db.map(|db| Tensor::from_vec(db, s.c_out, device)).transpose()?,
             ])
@@ -442,7 +445,7 @@ impl CustomOp2 for Conv1dOp {
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, _] = self.backward(x, w, None, dy, [x.track_op(), w.track_op(), false])?;
+        let [dx, dw, _] = self.backward(&x.clone().into(), w, None, dy, [x.track_op(), w.track_op(), false])?;
         Ok((dx, dw))
     }
 }
@@ -485,7 +488,7 @@ impl CustomOp3 for Conv1dOp {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, db] = self.backward(x, w, Some(b), dy, [x, w, b].map(Tensor::track_op))?;
+        let [dx, dw, db] = self.backward(&x.clone().into(), w, Some(b), dy, [x, w, b].map(Tensor::track_op))?;
         Ok((dx, dw, db))
     }
 }

@@ -6,6 +6,7 @@ use crate::buffer::{Reader, for_float};
 use crate::conv::{Applied, LAYER};
 use crate::kernels::{self, Finish, Weights};
 use crate::signal::Signal;
+use crate::values::Values;
 use crate::{BatchNorm1d, Conv1d};
 
 /// A batch norm by constants: `(start + sum) scale + shift`, the sum being a convolution's without its bias. Three tensors
@@ -18,10 +19,10 @@ pub(crate) struct Behind {
 }
 
 impl Applied {
-    /// The output, `(N, c_out, L_out)`.
-    fn values(&self, behind: Option<&Behind>) -> Result<Tensor> {
+    /// The output, `(N, c_out, L_out)`; if `counted`, with the moments of its rows.
+    fn values(&self, behind: Option<&Behind>, counted: bool) -> Result<Values> {
         let s = &self.op.sizes;
-        let readers = [&self.x, self.packed.as_ref().unwrap_or(&self.weight)].map(Reader::new);
+        let (x, weights) = (self.x.open(), Reader::new(self.packed.as_ref().unwrap_or(&self.weight)));
         let bias = self.bias.as_ref().map(Reader::new);
         let behind_readers = behind.map(|behind| [&behind.start, &behind.scale, &behind.shift].map(Reader::new));
         for_float!(self.x.dtype(), T => {
@@ -35,17 +36,18 @@ impl Applied {
                 _ => Finish::bias(bias.as_ref().map(Reader::values::<T>).transpose()?),
             };
             let weights = match self.packed {
-                Some(_) => Weights::Packed(readers[1].values()?),
-                None => Weights::Plain(readers[1].values()?),
+                Some(_) => Weights::Packed(weights.values()?),
+                None => Weights::Plain(weights.values()?),
             };
-            let y = kernels::forward(s, self.op.isa, readers[0].values()?, weights, finish);
-            Tensor::from_vec(y, (s.n, s.c_out, s.l_out), &Device::Cpu)
+            let (y, moments) = kernels::forward(s, self.op.isa, x.input()?, weights, finish, counted);
+            let y = Tensor::from_vec(y, (s.n, s.c_out, s.l_out), &Device::Cpu)?;
+            Ok(if counted { Values::with_moments(y, moments) } else { y.into() })
         })
     }
 
     /// The signal `values`, which this convolution of `x` makes, alone or with something behind it that has a place of its
     /// own in the graph.
-    fn signal(self, x: &Signal, values: Tensor) -> Result<Signal> {
+    fn signal(self, x: &Signal, values: Values) -> Result<Signal> {
         let Self {
             op,
             x: input,
@@ -58,14 +60,14 @@ impl Applied {
             return x.then(LAYER, values, &[&weight], move |dy, parameters| {
                 let wanted = [tracked, parameters[0].track_op(), false];
                 let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
-                Ok((dx, vec![dw]))
+                Ok((dx.map(Into::into), vec![dw]))
             });
         };
         x.then(LAYER, values, &[&weight, &bias], move |dy, parameters| {
             let (weight, bias) = (parameters[0], parameters[1]);
             let wanted = [tracked, weight.track_op(), bias.track_op()];
             let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy.materialised()?, wanted)?;
-            Ok((dx, vec![dw, db]))
+            Ok((dx.map(Into::into), vec![dw, db]))
         })
     }
 
@@ -87,10 +89,10 @@ impl Applied {
 }
 
 impl Conv1d {
-    /// The layer on a signal that has kernels.
-    pub(crate) fn forward_signal(&self, x: &Signal) -> Result<Signal> {
+    /// The layer on a signal that has kernels; if `counted`, the moments of its rows are at hand for a batch norm behind it.
+    pub(crate) fn forward_signal(&self, x: &Signal, counted: bool) -> Result<Signal> {
         let applied = self.applied(x.values())?;
-        let y = applied.values(None)?;
+        let y = applied.values(None, counted)?;
         applied.signal(x, y)
     }
 
@@ -108,14 +110,14 @@ impl Conv1d {
         let shape = (sizes.n, sizes.c_out, sizes.l_out);
         let constants = norm.constants(x.values().dtype(), domain)?;
         let behind = norm.behind(&constants, applied.bias.as_ref(), shape, relu)?;
-        let y = applied.values(Some(&behind))?;
+        let y = applied.values(Some(&behind), false)?;
         if !(x.is_tracked() || applied.is_tracked() || norm.is_tracked()) {
             return Ok(x.untracked(y));
         }
         let between = applied.detached();
         let inner = applied.signal(x, y.clone())?;
         norm.signal(norm.fixed(&constants, shape, relu), &inner, y, move || {
-            between.values(None)
+            between.values(None, false)?.written()
         })
     }
 }

@@ -3,9 +3,11 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shap
 use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::{
-    Places, Reader, for_float, has_kernels, output, rows_per_task, values, write_channels, write_rows_and,
+    Float, Places, Reader, for_float, has_kernels, output, rows_per_task, values, write_channels, write_rows_and,
 };
 use crate::conv::own;
+use crate::scratch::Scratch;
+use crate::values::{Input, Values};
 use crate::vectorised::vectorised;
 use crate::{composed, global_avg_pool1d, lanes, relu};
 
@@ -206,13 +208,37 @@ pub(crate) fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// The same of values, which are constants to candle.
+pub(crate) fn scale_values(x: &Values, scale: &Tensor) -> Result<Tensor> {
+    let (n, c, length) = x.dims3()?;
+    let scale = scale.contiguous()?;
+    let (opened, scale) = (x.open(), Reader::new(&scale));
+    for_float!(x.dtype(), T => {
+        let y = all_scaled::<T>(opened.input()?, scale.values()?, length);
+        Tensor::from_vec(y, (n, c, length), &Device::Cpu)
+    })
+}
+
+fn all_scaled<T: Float>(x: Input<'_, T>, scale: &[T], length: usize) -> Vec<T> {
+    let rows = rows_per_task(length);
+    write_channels(
+        (1, scale.len(), length),
+        rows,
+        |_| (),
+        |(), places| scaled(x, scale, places),
+    )
+    .0
+}
+
 struct ScaleChannels;
 
 vectorised! {
     /// Rows of `x`, each times its own factor.
-    fn scaled<T>(x: &[T], scale: &[T], length: usize, places: Places<'_, T>) {
+    fn scaled<T>(x: Input<'_, T>, scale: &[T], places: Places<'_, T>) {
+        let mut scratch = Scratch::new();
+        let scratch = scratch.take(x.room());
         for (_, row, place) in places {
-            let x = &x[row * length..];
+            let x = x.row(row, scratch);
             place.fill(x, x, |x, _| x * scale[row]);
         }
     }
@@ -232,12 +258,8 @@ impl CustomOp2 for ScaleChannels {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, _, length) = x_layout.shape().dims3()?;
         for_float!(x.dtype(), T => {
-            let x = values::<T>(x, x_layout)?;
-            let scale = values::<T>(scale, scale_layout)?;
-            let (y, _) = write_channels((1, scale.len(), length), rows_per_task(length), |_| (), |(), places| {
-                scaled(x, scale, length, places);
-            });
-            Ok(output::<T>(y, x_layout.shape()))
+            let x = Input::written(values::<T>(x, x_layout)?, length);
+            Ok(output::<T>(all_scaled(x, values::<T>(scale, scale_layout)?, length), x_layout.shape()))
         })
     }
 

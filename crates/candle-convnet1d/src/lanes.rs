@@ -30,7 +30,7 @@ pub(crate) fn fold3<T: Float>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> 
         for (lane, (&a, (&b, &c))) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest.iter().zip(c_rest))) {
             *lane += f(a, b, c);
         }
-        sum += total(lanes);
+        sum += total(&lanes);
     }
     sum
 }
@@ -61,6 +61,8 @@ pub(crate) struct RowSums<T> {
 }
 
 impl<T: Float> RowSums<T> {
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn new() -> Self {
         Self {
             first: [T::zero(); LANES],
@@ -101,13 +103,18 @@ impl<T: Float> RowSums<T> {
         }
     }
 
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     fn add_up(&mut self) {
         let zeros = [T::zero(); LANES];
-        self.totals.0 += total(std::mem::replace(&mut self.first, zeros));
-        self.totals.1 += total(std::mem::replace(&mut self.second, zeros));
+        let (first, second) = totals(&self.first, &self.second);
+        (self.first, self.second) = (zeros, zeros);
+        self.totals = (self.totals.0 + first, self.totals.1 + second);
         self.vectors = 0;
     }
 
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
     pub fn totals(mut self) -> (f64, f64) {
         self.add_up();
         self.totals
@@ -115,16 +122,62 @@ impl<T: Float> RowSums<T> {
 }
 
 /// Sum of partial sums, the last four in f64.
+#[allow(clippy::inline_always, reason = "part of the two functions below")]
+#[inline(always)]
+fn added<T: Float>(lanes: &[T; LANES]) -> f64 {
+    let halves: [T; LANES / 2] = std::array::from_fn(|i| lanes[i] + lanes[i + LANES / 2]);
+    let quarters: [T; LANES / 4] = std::array::from_fn(|i| halves[i] + halves[i + LANES / 4]);
+    quarters.iter().map(|lane| lane.to_f64()).sum()
+}
+
+/// Sum of partial sums. Never inlined: taken apart into single numbers, the partial sums would be that in the loops before it
+/// too.
+#[inline(never)]
+fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
+    added(lanes)
+}
+
+/// Two of them.
+#[inline(never)]
+fn totals<T: Float>(first: &[T; LANES], second: &[T; LANES]) -> (f64, f64) {
+    (added(first), added(second))
+}
+
+/// Sums of the distances of a row's values from `centre`, and of their squares.
 #[allow(clippy::inline_always, reason = "part of vector loops")]
 #[inline(always)]
-fn total<T: Float>(mut lanes: [T; LANES]) -> f64 {
-    for half in [LANES / 2, LANES / 4] {
-        for i in 0..half {
-            let upper = lanes[i + half];
-            lanes[i] += upper;
+pub(crate) fn distances<T: Float>(row: &[T], centre: T) -> (f64, f64) {
+    let mut sums = (0.0, 0.0);
+    for stretch in row.chunks(STRETCH) {
+        let (whole, rest) = stretch.as_chunks::<LANES>();
+        let (mut first, mut second) = ([T::zero(); LANES], [T::zero(); LANES]);
+        // what is not there is no distance away
+        let mut last = [centre; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for values in whole.iter().chain(std::iter::once(&last)) {
+            for i in 0..LANES {
+                first[i] += values[i] - centre;
+            }
+            for i in 0..LANES {
+                second[i] += (values[i] - centre) * (values[i] - centre);
+            }
         }
+        let (first, second) = totals(&first, &second);
+        sums = (sums.0 + first, sums.1 + second);
     }
-    lanes[..LANES / 4].iter().map(|lane| lane.to_f64()).sum()
+    sums
+}
+
+vectorised! {
+    /// Where the first of the values that equal `value` lies.
+    pub(crate) fn position<T>(row: &[T], value: T) -> Option<usize> {
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        // a whole chunk at a time, so that it is a vector loop
+        let in_chunk = |chunk: &[T; LANES]| chunk.iter().filter(|&&x| x == value).count() > 0;
+        let chunk = chunks.iter().position(in_chunk);
+        let first = chunk.map_or(row.len() - rest.len(), |chunk| chunk * LANES);
+        row[first..].iter().position(|&x| x == value).map(|i| first + i)
+    }
 }
 
 vectorised! {

@@ -82,11 +82,15 @@ mod kernels;
 mod lanes;
 mod linear;
 mod loss;
+mod moments;
 mod norm;
 mod padding;
 mod pool;
+mod prefetch;
+mod scratch;
 mod shares;
 mod signal;
+mod values;
 mod vectorised;
 
 pub use activation::relu;

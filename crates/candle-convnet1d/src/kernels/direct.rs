@@ -9,11 +9,14 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Sizes;
-use super::panel::{Rows, Scratch};
+use super::panel::Rows;
 use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, TALL, Terms, block, padded, spans};
 use super::weights::{Strides, Tap, Weights, forward_strides, pack_weights};
 use crate::InstructionSet;
+use crate::moments::{self, RowMoment};
+use crate::scratch::Scratch;
 use crate::shares;
+use crate::values::Input;
 
 /// The outputs at `first`, `first` + the plan's `step` and so on: one convolution.
 struct Phase<'a, T: Real> {
@@ -118,38 +121,57 @@ impl<T> Start<T> {
 }
 
 impl<T: Real> Plan<'_, T> {
-    /// `samples` samples of outputs.
-    fn run(&self, isa: InstructionSet, samples: usize, x: &[T], finish: Finish<'_, T>) -> Vec<T> {
+    /// `samples` samples of outputs; and, if `counted`, the moments of their rows.
+    fn run(
+        &self,
+        isa: InstructionSet,
+        samples: usize,
+        x: Input<'_, T>,
+        finish: Finish<'_, T>,
+        counted: bool,
+    ) -> (Vec<T>, Vec<RowMoment>) {
         let sample = self.groups * self.outputs * self.length;
         let mut out = Vec::with_capacity(samples * sample);
         if samples * sample == 0 {
-            return out;
+            return (out, Vec::new());
         }
-        assert!(x.len() >= samples * self.groups * self.rows.channels * self.rows.length);
+        assert!(x.count() >= samples * self.groups * self.rows.channels * self.rows.length);
         let place = &mut out.spare_capacity_mut()[..samples * sample];
-        match self.cut {
-            Cut::Pieces { rows, positions } => self.run_pieces(isa, (rows, positions), place, x, finish),
+        let moments = match self.cut {
+            Cut::Pieces { rows, positions } => {
+                self.run_pieces(isa, (rows, positions), place, x, finish);
+                None
+            }
             Cut::Samples(batch) => {
                 let task = |(panels, strided): &mut (Scratch<T>, Scratch<T>),
                             (task, out): (usize, &mut [MaybeUninit<T>])| {
-                    let inputs = self.groups * self.rows.channels * self.rows.length;
-                    let x = &x[task * batch * inputs..][..out.len() / sample * inputs];
-                    self.task(isa, x, finish, out, panels, strided);
+                    self.task(isa, (x, task * batch), finish, out, panels, strided);
+                    if !counted {
+                        return Vec::new();
+                    }
+                    // SAFETY: the task has written all of it
+                    let out = unsafe { &*(std::ptr::from_ref(out) as *const [T]) };
+                    moments::of_near(out, self.length)
                 };
                 let scratch = || (Scratch::new(), Scratch::new());
-                if shares::threads() == 1 {
+                let moments: Vec<_> = if shares::threads() == 1 {
                     let mut scratch = scratch();
                     let tasks = place.chunks_mut(batch * sample).enumerate();
-                    tasks.for_each(|part| task(&mut scratch, part));
+                    tasks.map(|part| task(&mut scratch, part)).collect()
                 } else {
                     let tasks = place.par_chunks_mut(batch * sample).enumerate();
-                    tasks.for_each_init(scratch, task);
-                }
+                    tasks.map_init(scratch, task).collect()
+                };
+                Some(moments.concat())
             }
-        }
+        };
         // SAFETY: the tasks' parts make up the whole buffer, and each task writes all of its part
         unsafe { out.set_len(samples * sample) };
-        out
+        let moments = match moments {
+            None if counted => moments::of_all(&out, self.length),
+            moments => moments.unwrap_or_default(),
+        };
+        (out, moments)
     }
 
     /// Pieces of so many rows and positions of each group of each sample.
@@ -158,7 +180,7 @@ impl<T: Real> Plan<'_, T> {
         isa: InstructionSet,
         (rows, positions): (usize, usize),
         out: &mut [MaybeUninit<T>],
-        x: &[T],
+        x: Input<'_, T>,
         finish: Finish<'_, T>,
     ) {
         let group_in = self.rows.channels * self.rows.length;
@@ -170,13 +192,13 @@ impl<T: Real> Plan<'_, T> {
             let (number, from) = (number / by_positions, number % by_positions * positions);
             let (number, first) = (number / by_rows, number % by_rows * rows);
             let g = number % self.groups;
-            let x = &x[number * group_in..][..group_in];
-            let (panel, before) = if self.in_place {
-                (x, 0)
-            } else {
-                let panel = panels.take(self.rows.size());
-                self.rows.pack(x, from, panel);
-                (&*panel, from)
+            let (panel, before) = match x.in_memory() {
+                Some(x) if self.in_place => (&x[number * group_in..][..group_in], 0),
+                _ => {
+                    let panel = panels.take(self.rows.size());
+                    self.rows.pack(x, number * self.rows.channels, from, panel);
+                    (&*panel, from)
+                }
             };
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
             for phase in &self.phases {
@@ -207,17 +229,16 @@ impl<T: Real> Plan<'_, T> {
         }
     }
 
-    /// All outputs of some samples.
+    /// All outputs of some samples, from a first one of `x` on.
     fn task(
         &self,
         isa: InstructionSet,
-        x: &[T],
+        (x, first): (Input<'_, T>, usize),
         finish: Finish<'_, T>,
         out: &mut [MaybeUninit<T>],
         panels: &mut Scratch<T>,
         strided: &mut Scratch<T>,
     ) {
-        let group_in = self.rows.channels * self.rows.length;
         let group_out = self.outputs * self.length;
         let samples = out.len() / (self.groups * group_out);
         let size = self.rows.size();
@@ -225,8 +246,8 @@ impl<T: Real> Plan<'_, T> {
         let out = Start(out.as_mut_ptr());
         for g in 0..self.groups {
             for (sample, panel) in panels.chunks_exact_mut(size).enumerate() {
-                let x = &x[(sample * self.groups + g) * group_in..][..group_in];
-                self.rows.pack(x, 0, panel);
+                let row = ((first + sample) * self.groups + g) * self.rows.channels;
+                self.rows.pack(x, row, 0, panel);
             }
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
             // weights that do not stay in the cache serve all samples before the next block of them
@@ -342,14 +363,15 @@ fn offsets(rows: &Rows, taps: &[Tap]) -> Offsets {
     Offsets::new(starts)
 }
 
-/// The forward pass.
+/// The forward pass; and, if `counted`, the moments of the rows that it makes, taken while they lie in a cache.
 pub(crate) fn forward<T: Real>(
     s: &Sizes,
     isa: InstructionSet,
-    x: &[T],
+    x: Input<'_, T>,
     weights: Weights<'_, T>,
     finish: Finish<'_, T>,
-) -> Vec<T> {
+    counted: bool,
+) -> (Vec<T>, Vec<RowMoment>) {
     let (c, o) = s.group();
     let taps: Vec<Tap> = (0..s.kernel)
         .map(|tap| Tap {
@@ -362,7 +384,10 @@ pub(crate) fn forward<T: Real>(
         Cut::Samples(_) => (s.l_out, false),
         Cut::Pieces { positions, .. } => (positions, true),
     };
-    let in_place = few && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in) && s.l_in.is_multiple_of(SLACK);
+    let in_place = few
+        && x.in_memory().is_some()
+        && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in)
+        && s.l_in.is_multiple_of(SLACK);
     let rows = Rows::new(c, s.l_in, s.stride, outputs, taps.iter().map(|tap| tap.shift));
     let offsets = if in_place {
         Offsets::new((0..c).map(|channel| channel * s.l_in).collect())
@@ -373,7 +398,7 @@ pub(crate) fn forward<T: Real>(
         Weights::Packed(weights) => Cow::Borrowed(weights),
         Weights::Plain(weights) => {
             let strides = forward_strides(c, o, s.kernel);
-            Cow::Owned(pack_weights(weights, c, (o, s.groups), &taps, &strides))
+            Cow::Owned(pack_weights(isa, weights, c, (o, s.groups), &taps, &strides))
         }
     };
     Plan {
@@ -391,7 +416,7 @@ pub(crate) fn forward<T: Real>(
         }],
         cut,
     }
-    .run(isa, s.n, x, finish)
+    .run(isa, s.n, x, finish, counted)
 }
 
 /// The gradient of the input: input i contributed to output j by tap t where
@@ -423,7 +448,7 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         first,
         length,
         offsets: offsets(&rows, &taps),
-        weights: Cow::Owned(pack_weights(weights, o, (c, s.groups), &taps, &strides)),
+        weights: Cow::Owned(pack_weights(isa, weights, o, (c, s.groups), &taps, &strides)),
     });
     let phases = phases.collect();
     Plan {
@@ -436,5 +461,6 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         cut: Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false),
         rows,
     }
-    .run(isa, s.n, dy, Finish::NONE)
+    .run(isa, s.n, Input::written(dy, s.l_out), Finish::NONE, false)
+    .0
 }

@@ -1,4 +1,4 @@
-//! Scratch memory, and how signals are laid out in it.
+//! How signals are laid out in scratch memory.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -8,56 +8,11 @@ use std::arch::x86_64::{
     _mm256_unpacklo_ps,
 };
 
-use std::cell::RefCell;
-use std::marker::PhantomData;
-
 use super::tile::SLACK;
 use crate::InstructionSet;
 use crate::buffer::Float;
-
-/// Memory of no meaning that a task reuses, and the tasks after it on the same thread: new memory is cleared by the system.
-pub(super) struct Scratch<T> {
-    lines: Vec<Line>,
-    of: PhantomData<T>,
-}
-
-/// A line of the caches.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[allow(dead_code, reason = "seen as numbers of other types")] [u64; 8]);
-
-thread_local! {
-    /// What tasks left behind on this thread.
-    static LEFT: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
-}
-
-impl<T: Float> Scratch<T> {
-    pub fn new() -> Self {
-        Self {
-            lines: LEFT.with_borrow_mut(Vec::pop).unwrap_or_default(),
-            of: PhantomData,
-        }
-    }
-
-    /// `length` values of no meaning, from the start of a cache line on.
-    pub fn take(&mut self, length: usize) -> &mut [T] {
-        let lines = (length * size_of::<T>()).div_ceil(size_of::<Line>());
-        if self.lines.len() < lines {
-            // not resized, which would copy
-            self.lines = vec![Line([0; 8]); lines];
-        }
-        // SAFETY: that many bytes are there, initialised and aligned, and `T` is f32 or f64, of which any bits are a value
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), length) }
-    }
-}
-
-impl<T> Drop for Scratch<T> {
-    fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        // not at the end of the thread
-        let _ = LEFT.try_with(|left| left.borrow_mut().push(lines));
-    }
-}
+use crate::prefetch;
+use crate::values::Input;
 
 /// Padded rows of the channels of one group of one sample, such that every tap of a convolution is
 /// a shift: row `(channel, residue)` holds the positions that are `residue` modulo the stride.
@@ -125,11 +80,10 @@ impl Rows {
         residue * self.row + ahead as usize
     }
 
-    /// Fills a panel from contiguous `(channels, length)`, for the outputs from number `output` on.
-    pub fn pack<T: Float>(&self, x: &[T], output: usize, panel: &mut [T]) {
+    /// Fills a panel from the rows from number `first` on, for the outputs from number `output` on.
+    pub fn pack<T: Float>(&self, x: Input<'_, T>, first: usize, output: usize, panel: &mut [T]) {
         let mut rows = panel.chunks_exact_mut(self.row);
         for channel in 0..self.channels {
-            let x = &x[channel * self.length..(channel + 1) * self.length];
             for (&residue, row) in self.residues.iter().zip(&mut rows) {
                 // position of the first value
                 let start = (self.first + output as isize) * self.stride as isize + residue as isize;
@@ -145,11 +99,9 @@ impl Rows {
                 let from = (start + (low * self.stride) as isize) as usize;
                 let middle = &mut row[low..high];
                 if self.stride == 1 {
-                    middle.copy_from_slice(&x[from..from + (high - low)]);
+                    x.copy(first + channel, from, middle);
                 } else {
-                    for (value, &x) in middle.iter_mut().zip(x[from..].iter().step_by(self.stride)) {
-                        *value = x;
-                    }
+                    x.copy_spaced(first + channel, from, self.stride, middle);
                 }
             }
         }
@@ -195,6 +147,8 @@ pub(super) fn transpose<T: Float>(
 unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, width: usize) {
     /// Positions of a cache line: what is read of one row before the next.
     const LINE: usize = 16;
+    /// How far ahead they are asked for.
+    const AHEAD: usize = 4 * LINE;
     let by_8 = rows / 8 * 8;
     let by_4 = rows / 4 * 4;
     // SAFETY: rows stay below `rows` and positions below `count`, for which the caller vouches
@@ -203,6 +157,10 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
         let single = |row: usize, at: usize| *dst.add(at * width + row) = *src.add(row * stride + at);
         for start in (0..count).step_by(LINE) {
             let end = (start + LINE).min(count);
+            // so many rows at a time are more than the processor asks for by itself
+            for row in 0..rows {
+                prefetch::to_read(src.wrapping_add(row * stride + start + AHEAD));
+            }
             let whole = start + (end - start) / 8 * 8;
             for row in (0..by_8).step_by(8) {
                 for at in (start..whole).step_by(8) {

@@ -16,12 +16,13 @@
 
 use std::ops::Range;
 
-use super::vector::{Vector, prefetch};
+use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::InstructionSet;
 use crate::buffer::Float;
+use crate::prefetch;
 
 /// Whole vectors are read: of a row of values as many as the next multiple of this.
 pub(super) const SLACK: usize = 16;
@@ -309,6 +310,15 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
     // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
+        if !place.add {
+            // results come from memory before they can be written: by the time the sums are there, they have come
+            for m in 0..M.min(span.rows) {
+                let out = place.first.wrapping_add(m * place.stride + at);
+                for j in 1..=J {
+                    prefetch::to_write(out.wrapping_add(j * V::LANES - 1));
+                }
+            }
+        }
         let mut sums = start.map(|bias| [V::splat(bias); J]);
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
@@ -326,12 +336,23 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             }
             // weights of one window come from memory, once: the processor by itself asks for them too late
             if M == TALL {
-                prefetch(weight.wrapping_add(M * AHEAD));
+                prefetch::to_read(weight.wrapping_add(M * AHEAD));
             }
             weight = weight.add(M);
         }
         let Finish { scale, shift, relu, .. } = terms.finish;
         let whole = place.width - at >= J * V::LANES;
+        if whole && span.rows == M && scale.is_empty() && !relu && !place.add {
+            // what nearly all tiles are: without branches, the sums never leave their registers
+            let out = place.first.add(at);
+            for m in 0..M {
+                for j in 0..J {
+                    let out = out.add(m * place.stride + j * V::LANES);
+                    sums[m][j].store(out);
+                }
+            }
+            return;
+        }
         for m in 0..M {
             if m == span.rows {
                 break;

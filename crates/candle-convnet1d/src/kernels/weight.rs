@@ -9,9 +9,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::panel::{Scratch, transpose};
+use super::panel::transpose;
 use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
 use super::{Sizes, bias_gradient};
+use crate::scratch::Scratch;
+use crate::values::Input;
+use crate::vectorised::vectorised;
 use crate::{InstructionSet, lanes};
 
 /// Input channels that lie side by side. With [`POSITIONS`] they fill a first-level cache.
@@ -21,6 +24,8 @@ const POSITIONS: usize = 256;
 /// Tasks, at least, of a gradient. Fixed, so that the order of summation does not depend on the
 /// number of threads.
 const TASKS: usize = 8;
+/// Rows that are normalised before they are transposed.
+const SQUARE: usize = 8;
 /// Output channels, at least, of a task, where there are more: each task transposes its input.
 const OUTPUTS: usize = 256;
 
@@ -114,7 +119,7 @@ struct Work<'a, T> {
     pieces: Pieces,
     /// For a whole tile of channels, and for the last one.
     offsets: [Offsets; 2],
-    x: &'a [T],
+    x: Input<'a, T>,
     dy: &'a [T],
     with_bias: bool,
 }
@@ -123,7 +128,7 @@ struct Work<'a, T> {
 pub(crate) fn weight_gradient<T: Real>(
     s: &Sizes,
     isa: InstructionSet,
-    x: &[T],
+    x: Input<'_, T>,
     dy: &[T],
     with_bias: bool,
 ) -> (Vec<T>, Option<Vec<T>>) {
@@ -148,7 +153,7 @@ pub(crate) fn weight_gradient<T: Real>(
     let sums: Vec<(Vec<T>, Vec<f64>)> = (0..s.groups * cut.parts * cut.chunks)
         .into_par_iter()
         .map_init(
-            || (Scratch::new(), Scratch::new()),
+            || [(); 3].map(|()| Scratch::new()),
             |scratch, number| {
                 let (group, outputs, samples) = cut.task(s, number);
                 work.sums(group, outputs, samples, scratch)
@@ -167,9 +172,7 @@ pub(crate) fn weight_gradient<T: Real>(
         .enumerate()
         .for_each(|(output, dw)| {
             let (sums, output) = of_output(output);
-            for (sums, _) in sums {
-                add_row(s, sums, output, dw);
-            }
+            add_rows(s, sums.iter().map(|(sums, _)| &sums[..]), output, dw);
         });
     let of_bias = |output: usize| {
         let (sums, output) = of_output(output);
@@ -179,18 +182,32 @@ pub(crate) fn weight_gradient<T: Real>(
     (dw, db)
 }
 
-/// Adds one output's row of what [`Work::sums`] returned to `(channel, tap)`.
-fn add_row<T: Real>(s: &Sizes, sums: &[T], output: usize, dw: &mut [T]) {
-    let outputs = sums.len() / dw.len();
-    let mut rest = sums;
-    for (channel, width) in channel_tiles(dw.len() / s.kernel) {
+/// The sum of one output's rows of what [`Work::sums`] returned, as `(channel, tap)`, to `dw`, which is 0.
+fn add_rows<'a, T: Real>(s: &Sizes, sums: impl Iterator<Item = &'a [T]> + Clone, output: usize, dw: &mut [T]) {
+    let mut scratch = Scratch::new();
+    let total = scratch.take(CHANNELS * s.kernel);
+    let channels = dw.len() / s.kernel;
+    for (channel, width) in channel_tiles(channels) {
         let row = s.kernel * width;
-        let (tile, others) = rest.split_at(outputs * row);
-        rest = others;
-        for (tap, sums) in tile[output * row..][..row].chunks_exact(width).enumerate() {
+        let total = &mut total[..row];
+        total.fill(T::zero());
+        for sums in sums.clone() {
+            // the tiles before it are whole, and have the rows of all outputs
+            let outputs = sums.len() / dw.len();
+            add(&sums[outputs * s.kernel * channel + output * row..][..row], total);
+        }
+        for (tap, sums) in total.chunks_exact(width).enumerate() {
             for (i, &sum) in sums.iter().enumerate() {
-                dw[(channel + i) * s.kernel + tap] += sum;
+                dw[(channel + i) * s.kernel + tap] = sum;
             }
+        }
+    }
+}
+
+vectorised! {
+    fn add<T>(sums: &[T], total: &mut [T]) {
+        for (total, &sum) in total.iter_mut().zip(sums) {
+            *total += sum;
         }
     }
 }
@@ -203,7 +220,7 @@ impl<T: Real> Work<'_, T> {
         group: usize,
         outputs: Range<usize>,
         samples: Range<usize>,
-        (panels, factors): &mut (Scratch<T>, Scratch<T>),
+        [panels, factors, normalised]: &mut [Scratch<T>; 3],
     ) -> (Vec<T>, Vec<f64>) {
         let (s, pieces) = (self.s, &self.pieces);
         let (c, o) = s.group();
@@ -217,8 +234,7 @@ impl<T: Real> Work<'_, T> {
             for (slot, piece) in numbers.by_ref().take(pieces.batch).enumerate() {
                 let (sample, first) = (piece / pieces.per_sample, piece % pieces.per_sample * pieces.length);
                 let length = pieces.length.min(s.l_out - first);
-                let x = &self.x[(sample * s.c_in + group * c) * s.l_in..][..c * s.l_in];
-                self.pack_input(x, first, slot, panels);
+                self.pack_input(sample * s.c_in + group * c, first, slot, panels, normalised);
                 let dy = &self.dy[(sample * s.c_out + group * o + outputs.start) * s.l_out..];
                 let dy = &dy[..outputs.len() * s.l_out];
                 self.pack_gradient(dy, first..first + length, positions, factors);
@@ -232,8 +248,8 @@ impl<T: Real> Work<'_, T> {
         (sums, of_bias)
     }
 
-    /// Transposes what the piece from output `first` on reads, tile by tile.
-    fn pack_input(&self, x: &[T], first: usize, slot: usize, mut panels: &mut [T]) {
+    /// Transposes what the piece from output `first` on reads, tile by tile, of the channels from row `row` on.
+    fn pack_input(&self, row: usize, first: usize, slot: usize, mut panels: &mut [T], normalised: &mut Scratch<T>) {
         let (s, pieces) = (self.s, &self.pieces);
         // of the padded input
         let first = first * s.stride;
@@ -246,16 +262,41 @@ impl<T: Real> Work<'_, T> {
             panel[..low * width].fill(T::zero());
             panel[high * width..].fill(T::zero());
             if low < high {
-                let x = &x[channel * s.l_in + first + low - s.padding..];
-                transpose(
-                    self.isa,
-                    x,
-                    s.l_in,
-                    (width, high - low),
-                    &mut panel[low * width..],
-                    width,
-                );
+                let from = (row + channel, first + low - s.padding);
+                self.pack_tile(from, (width, high - low), &mut panel[low * width..], normalised);
             }
+        }
+    }
+
+    /// Transposes `count` values of `width` rows from a row and position on.
+    fn pack_tile(
+        &self,
+        (row, from): (usize, usize),
+        (width, count): (usize, usize),
+        panel: &mut [T],
+        normalised: &mut Scratch<T>,
+    ) {
+        let length = self.s.l_in;
+        if let Some(x) = self.x.in_memory() {
+            transpose(
+                self.isa,
+                &x[row * length + from..],
+                length,
+                (width, count),
+                panel,
+                width,
+            );
+            return;
+        }
+        // so few rows at a time that they stay in the first-level cache
+        let stride = count.next_multiple_of(SLACK) + SLACK;
+        let rows = normalised.take(SQUARE * stride);
+        for first in (0..width).step_by(SQUARE) {
+            let height = SQUARE.min(width - first);
+            for (i, place) in rows.chunks_exact_mut(stride).take(height).enumerate() {
+                self.x.copy(row + first + i, from, &mut place[..count]);
+            }
+            transpose(self.isa, rows, stride, (height, count), &mut panel[first..], width);
         }
     }
 

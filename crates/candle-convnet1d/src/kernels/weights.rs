@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::panel::transpose;
 use super::tile::{Real, Span, padded, spans};
-use crate::shares;
+use crate::{InstructionSet, shares};
 
 /// The weights of a forward pass.
 #[derive(Clone, Copy)]
@@ -38,15 +39,21 @@ pub(super) fn forward_strides(c: usize, o: usize, kernel: usize) -> Strides {
 }
 
 /// The weights `(c_out, c_in / groups, kernel)` of a forward pass, packed for every input.
-pub(crate) fn packed<T: Real>(weights: &[T], (c_out, inputs, kernel): (usize, usize, usize), groups: usize) -> Vec<T> {
+pub(crate) fn packed<T: Real>(
+    isa: InstructionSet,
+    weights: &[T],
+    (c_out, inputs, kernel): (usize, usize, usize),
+    groups: usize,
+) -> Vec<T> {
     let outputs = c_out / groups;
     let taps: Vec<Tap> = (0..kernel).map(|tap| Tap { tap, shift: 0 }).collect();
     let strides = forward_strides(inputs, outputs, kernel);
-    pack_weights(weights, inputs, (outputs, groups), &taps, &strides)
+    pack_weights(isa, weights, inputs, (outputs, groups), &taps, &strides)
 }
 
 /// The weights in the order in which the inner loop reads them.
 pub(super) fn pack_weights<T: Real>(
+    isa: InstructionSet,
     weights: &[T],
     inputs: usize,
     (outputs, groups): (usize, usize),
@@ -75,13 +82,21 @@ pub(super) fn pack_weights<T: Real>(
             return;
         }
         let (g, first) = (span.first / outputs, span.first % outputs);
-        // row by row of the weights, as they lie
-        for m in 0..span.rows {
-            let row = &weights[g * strides.group + (first + m) * strides.output..];
-            for input in 0..inputs {
-                for (k, tap) in taps.iter().enumerate() {
-                    place[(input * taps.len() + k) * span.height + m] = row[input * strides.input + tap.tap];
-                }
+        let weights = &weights[g * strides.group + first * strides.output..];
+        if strides.input == taps.len() {
+            // all taps of an input in order, and input by input: a row of the weights is one for all terms
+            transpose(isa, weights, strides.output, (span.rows, terms), place, span.height);
+            return;
+        }
+        // input by input, where the rows of a block lie side by side
+        for (input, place) in place.chunks_exact_mut(taps.len() * span.height).enumerate() {
+            let weights = &weights[input * strides.input..];
+            for (tap, place) in taps.iter().zip(place.chunks_exact_mut(span.height)) {
+                let of_rows = weights[tap.tap..].iter().step_by(strides.output);
+                place[..span.rows]
+                    .iter_mut()
+                    .zip(of_rows)
+                    .for_each(|(place, &weight)| *place = weight);
             }
         }
     };

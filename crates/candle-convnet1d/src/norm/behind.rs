@@ -6,10 +6,11 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::kernels::Plan;
 use super::op::BatchNorm;
-use super::statistics::Moment;
 use super::{BatchNorm1d, Running};
 use crate::conv_signal::Behind;
+use crate::moments::Moment;
 use crate::signal::Signal;
+use crate::values::Values;
 
 /// What inference multiplies the channels with and moves them by.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ impl BatchNorm1d {
         &self,
         norm: BatchNorm,
         x: &Signal,
-        y: Tensor,
+        y: Values,
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {
         norm.signal(x, y, (&self.weight.contiguous()?, &self.bias.contiguous()?), input)

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor};
 
-use super::statistics::{Moment, moments};
 use crate::buffer::{Float, Places, write_channels};
-use crate::lanes::RowSums;
+use crate::moments::{self, Moment, RowMoment};
+use crate::values::{Affine, Floor};
 use crate::vectorised::vectorised;
 
 /// Bytes of input that a task's channels may hold: half of a second-level cache of 1 MiB.
@@ -38,7 +38,7 @@ impl Plan {
         })
     }
 
-    fn shape(&self) -> (usize, usize, usize) {
+    pub fn shape(&self) -> (usize, usize, usize) {
         (self.rows, self.channels, self.length)
     }
 
@@ -49,7 +49,7 @@ impl Plan {
     }
 
     /// Adjacent channels for a task.
-    fn block<T>(&self) -> usize {
+    pub fn block<T>(&self) -> usize {
         let row = self.length * size_of::<T>();
         let fit = CACHE / (self.rows * row).max(1);
         SIDE_BY_SIDE
@@ -58,8 +58,24 @@ impl Plan {
             .clamp(1, self.channels.max(1))
     }
 
+    /// The batch's own statistics by the moments of all rows: by range, then channel.
+    pub fn moments_of_rows(&self, rows: &[RowMoment]) -> Vec<Moment> {
+        let of_range = |samples: &Range<usize>| moments::of_channels(rows, self.channels, samples.clone(), self.length);
+        self.ranges.iter().flat_map(of_range).collect()
+    }
+
+    /// Moments of some channels over some samples.
+    fn moments<T: Float>(&self, x: &[T], samples: Range<usize>, channels: &Range<usize>) -> Vec<Moment> {
+        let of_sample = |sample: usize| {
+            let first = (sample * self.channels + channels.start) * self.length;
+            moments::of_near(&x[first..][..channels.len() * self.length], self.length)
+        };
+        let rows: Vec<_> = samples.clone().flat_map(of_sample).collect();
+        moments::of_channels(&rows, channels.len(), 0..samples.len(), self.length).collect()
+    }
+
     /// For each row, the number of its range.
-    fn range_of_row(&self) -> Vec<usize> {
+    pub fn range_of_row(&self) -> Vec<usize> {
         let numbered = self.ranges.iter().enumerate();
         numbered
             .flat_map(|(number, range)| range.clone().map(move |_| number))
@@ -67,61 +83,13 @@ impl Plan {
     }
 }
 
-/// What a channel is multiplied with and moved by, in the type of the data.
-#[derive(Clone, Copy)]
-struct Affine<T> {
-    mean: T,
-    scale: T,
-    bias: T,
-}
-
-impl<T: Float> Affine<T> {
-    fn new(moment: Moment, eps: f64, weight: T, bias: T) -> Self {
-        Self {
-            mean: T::from_f64(moment.mean),
-            scale: T::from_f64(weight.to_f64() / (moment.var + eps).sqrt()),
-            bias,
-        }
+/// What a channel with these statistics is multiplied with and moved by.
+pub(super) fn affine<T: Float>(moment: Moment, eps: f64, weight: T, bias: T) -> Affine<T> {
+    Affine {
+        mean: T::from_f64(moment.mean),
+        scale: T::from_f64(weight.to_f64() / (moment.var + eps).sqrt()),
+        bias,
     }
-
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    fn of(self, x: T) -> T {
-        (x - self.mean) * self.scale + self.bias
-    }
-}
-
-/// The `ReLU` behind a layer, or none: what is not above the floor is put there. A floor of NaN lies below everything.
-#[derive(Clone, Copy)]
-pub(crate) struct Floor<T>(T);
-
-impl<T: Float> Floor<T> {
-    pub fn new(relu: bool) -> Self {
-        Self(T::from_f64(if relu { 0.0 } else { f64::NAN }))
-    }
-
-    /// NaN stays.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    pub fn of(self, y: T) -> T {
-        if y <= self.0 { self.0 } else { y }
-    }
-
-    /// The gradient before, given that behind.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    pub fn gradient(self, y: T, dy: T) -> T {
-        if y <= self.0 { T::zero() } else { dy }
-    }
-}
-
-/// The gradient of a result, `values factor + shift`, with a factor and a shift for each row and channel: what a gate
-/// behind a batch norm leaves to it, so that the product is never written.
-#[derive(Clone, Copy)]
-pub(super) struct Gradient<'a, T> {
-    pub values: &'a [T],
-    pub factor: Option<&'a [T]>,
-    pub shift: Option<&'a [T]>,
 }
 
 /// What the channels of a task are multiplied with and moved by.
@@ -169,14 +137,14 @@ pub(super) fn forward_train<T: Float>(
             let by_range: Vec<_> = plan
                 .ranges
                 .iter()
-                .map(|rows| moments(x, plan, rows, &channels))
+                .map(|samples| plan.moments(x, samples.clone(), &channels))
                 .collect();
             let of_channel = |channel: usize| {
                 let i = channel - channels.start;
                 by_range.iter().map(move |of_range| of_range[i])
             };
             let affines = channels.clone().flat_map(|channel| {
-                of_channel(channel).map(move |moment| Affine::new(moment, eps, weight[channel], bias[channel]))
+                of_channel(channel).map(move |moment| affine(moment, eps, weight[channel], bias[channel]))
             });
             let affines = Affines {
                 first: channels.start,
@@ -185,9 +153,12 @@ pub(super) fn forward_train<T: Float>(
             };
             (affines, by_range)
         },
-        |(affines, _), places| normalise(x, plan, affines, &range_of_row, floor, places),
+        |(affines, by_range), places| {
+            normalise(x, plan, &affines, &range_of_row, floor, places);
+            by_range
+        },
     );
-    let by_range = (0..ranges).flat_map(|range| blocks.iter().flat_map(move |(_, by_range)| by_range[range].iter()));
+    let by_range = (0..ranges).flat_map(|range| blocks.iter().flat_map(move |by_range| by_range[range].iter()));
     let moments = by_range.copied().collect();
     (y, moments)
 }
@@ -221,7 +192,7 @@ pub(super) fn forward_eval<T: Float>(
 ) -> Vec<T> {
     let floor = Floor::new(relu);
     let affines: Vec<_> = (0..plan.channels)
-        .map(|c| Affine::new(moments[c], eps, weight[c], bias[c]))
+        .map(|c| affine(moments[c], eps, weight[c], bias[c]))
         .collect();
     // by sample, so that rows are written in the order in which they lie
     write_channels(
@@ -231,190 +202,4 @@ pub(super) fn forward_eval<T: Float>(
         |(), places| normalise_samples(x, plan.channels, plan.length, &affines, floor, places),
     )
     .0
-}
-
-/// Gradients of input, weight and bias.
-pub(super) struct Gradients<T> {
-    pub x: Vec<T>,
-    pub weight: Vec<T>,
-    pub bias: Vec<T>,
-}
-
-/// `dx = scale (g - offset - (x - mean) slope)`, `g` being the gradient behind the batch norm.
-#[derive(Clone, Copy)]
-struct Line<T> {
-    affine: Affine<T>,
-    offset: T,
-    slope: T,
-}
-
-impl<T: Float> Gradient<'_, T> {
-    /// Factor and shift of a row of all channels of all samples.
-    #[allow(clippy::inline_always, reason = "part of vector loops")]
-    #[inline(always)]
-    fn line(&self, row: usize) -> (T, T) {
-        let factor = self.factor.map_or(T::one(), |factor| factor[row]);
-        (factor, self.shift.map_or(T::zero(), |shift| shift[row]))
-    }
-}
-
-vectorised! {
-    /// Adds to the sums of some channels, over some rows, the gradient behind the batch norm and its products with the
-    /// centred input.
-    fn add_gradients<T>(
-        dy: Gradient<'_, T>,
-        x: &[T],
-        plan: &Plan,
-        rows: Range<usize>,
-        first: usize,
-        floor: Floor<T>,
-        channels: &mut [(Affine<T>, RowSums<T>)],
-    ) {
-        for row in rows {
-            for (i, (affine, sums)) in channels.iter_mut().enumerate() {
-                let affine = *affine;
-                let (factor, shift) = dy.line(row * plan.channels + first + i);
-                sums.add(plan.row(dy.values, row, first + i), plan.row(x, row, first + i), |dy, x| {
-                    let g = floor.gradient(affine.of(x), dy * factor + shift);
-                    (g, g * (x - affine.mean))
-                });
-            }
-        }
-    }
-}
-
-/// What the input gradients of a task's channels are computed from.
-struct Lines<T> {
-    /// The first channel.
-    first: usize,
-    /// By channel, then range.
-    all: Vec<Line<T>>,
-    ranges: usize,
-}
-
-vectorised! {
-    fn input_gradient<T>(
-        dy: Gradient<'_, T>,
-        x: &[T],
-        plan: &Plan,
-        lines: &Lines<T>,
-        range_of_row: &[usize],
-        floor: Floor<T>,
-        places: Places<'_, T>,
-    ) {
-        for (row, channel, place) in places {
-            let (factor, shift) = dy.line(row * plan.channels + channel);
-            let line = lines.all[(channel - lines.first) * lines.ranges + range_of_row[row]];
-            let Line { affine, offset, slope } = line;
-            place.fill(plan.row(dy.values, row, channel), plan.row(x, row, channel), |dy, x| {
-                let g = floor.gradient(affine.of(x), dy * factor + shift);
-                affine.scale * (g - offset - (x - affine.mean) * slope)
-            });
-        }
-    }
-}
-
-/// What the forward pass was.
-#[derive(Clone, Copy)]
-pub(super) struct Passed<'a> {
-    pub plan: &'a Plan,
-    /// By range, then channel.
-    pub moments: &'a [Moment],
-    pub eps: f64,
-    /// Whether the moments were taken from the input and depend on it.
-    pub through_statistics: bool,
-    pub relu: bool,
-}
-
-/// The gradients, given that of the result.
-pub(super) fn backward<T: Float>(
-    x: &[T],
-    (weight, bias): (&[T], &[T]),
-    dy: Gradient<'_, T>,
-    passed: Passed<'_>,
-) -> Gradients<T> {
-    struct Block<T> {
-        lines: Lines<T>,
-        weight: Vec<T>,
-        bias: Vec<T>,
-    }
-    let plan = passed.plan;
-    let floor = Floor::new(passed.relu);
-    let ranges = plan.ranges.len();
-    let range_of_row = plan.range_of_row();
-    let (dx, blocks) = write_channels(
-        plan.shape(),
-        plan.block::<T>(),
-        |channels| {
-            let by_range: Vec<Vec<(Line<T>, f64, f64)>> = (0..ranges)
-                .map(|range| of_range(x, (weight, bias), dy, passed, range, &channels))
-                .collect();
-            let each = |i: usize| by_range.iter().map(move |of_range| of_range[i]);
-            let count = channels.len();
-            Block {
-                lines: Lines {
-                    first: channels.start,
-                    all: (0..count).flat_map(|i| each(i).map(|(line, ..)| line)).collect(),
-                    ranges,
-                },
-                weight: (0..count)
-                    .map(|i| T::from_f64(each(i).map(|(_, weight, _)| weight).sum()))
-                    .collect(),
-                bias: (0..count)
-                    .map(|i| T::from_f64(each(i).map(|(.., bias)| bias).sum()))
-                    .collect(),
-            }
-        },
-        |block, places| input_gradient(dy, x, plan, &block.lines, &range_of_row, floor, places),
-    );
-    let mut gradients = Gradients {
-        x: dx,
-        weight: Vec::with_capacity(plan.channels),
-        bias: Vec::with_capacity(plan.channels),
-    };
-    for block in blocks {
-        gradients.weight.extend(block.weight);
-        gradients.bias.extend(block.bias);
-    }
-    gradients
-}
-
-/// For each of some channels its line on the rows of a range, and their part of the gradients of weight and bias.
-fn of_range<T: Float>(
-    x: &[T],
-    (weight, bias): (&[T], &[T]),
-    dy: Gradient<'_, T>,
-    passed: Passed<'_>,
-    range: usize,
-    channels: &Range<usize>,
-) -> Vec<(Line<T>, f64, f64)> {
-    let Passed { plan, eps, .. } = passed;
-    let rows = &plan.ranges[range];
-    let moments = &passed.moments[range * plan.channels..][channels.clone()];
-    let mut sums: Vec<_> = moments
-        .iter()
-        .zip(channels.clone())
-        .map(|(&moment, channel)| {
-            let affine = Affine::new(moment, eps, weight[channel], bias[channel]);
-            (affine, RowSums::new())
-        })
-        .collect();
-    let floor = Floor::new(passed.relu);
-    add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
-    let values = (rows.len() * plan.length) as f64;
-    let mean_over = |sum: f64| if passed.through_statistics { sum / values } else { 0.0 };
-    let of_channel = |((affine, sums), moment): ((Affine<T>, RowSums<T>), &Moment)| {
-        let (sum, with_x) = sums.totals();
-        let off = moment.mean - affine.mean.to_f64();
-        let inv_std = 1.0 / (moment.var + eps).sqrt();
-        // sum of the gradient times the normalised x
-        let with_unit = (with_x - off * sum) * inv_std;
-        let line = Line {
-            affine,
-            offset: T::from_f64(mean_over(sum)),
-            slope: T::from_f64(mean_over(with_unit) * inv_std),
-        };
-        (line, with_unit, sum)
-    };
-    sums.into_iter().zip(moments).map(of_channel).collect()
 }

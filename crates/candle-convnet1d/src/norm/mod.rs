@@ -8,19 +8,18 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::buffer::has_kernels;
 use crate::conv::own;
+use crate::moments::Moment;
 use crate::signal::Signal;
 use crate::{Error, Pass, composed, relu};
 
+mod backward;
 mod behind;
 mod kernels;
 mod op;
-mod statistics;
 
 use behind::Kept;
-pub(crate) use kernels::Floor;
 use kernels::Plan;
 use op::BatchNorm;
-use statistics::Moment;
 
 /// Which variance of a batch enters the running one. The batch itself is always normalised with
 /// the biased variance.
@@ -279,10 +278,11 @@ impl BatchNorm1d {
 
     /// The same of a signal that has kernels.
     pub(crate) fn forward_signal(&self, x: &Signal, pass: Pass, relu: bool) -> Result<Signal> {
-        match x.values().dims() {
-            [_, channels, _] if *channels == self.channels => self.by_kernels(x.values(), pass, relu, |norm| {
-                norm.of_signal(x, &self.weight, &self.bias)
-            }),
+        let like = x.values().like();
+        match like.dims() {
+            [_, channels, _] if *channels == self.channels => {
+                self.by_kernels(like, pass, relu, |norm| norm.of_signal(x, &self.weight, &self.bias))
+            }
             dims => Err(self.unfit(dims)),
         }
     }

@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 
-use super::kernels::{self, Passed, Plan};
-use super::statistics::Moment;
-use crate::buffer::{Reader, for_float, output, values};
-use crate::signal::{Gradient, Signal};
+use super::backward::{self, Passed};
+use super::kernels::{self, Plan};
+use crate::buffer::{Float, Reader, for_float, output, values};
+use crate::moments::{self, Moment, RowMoment};
+use crate::pool::MaxPool;
+use crate::signal::{Gradient, Pooled, Scaled, Signal};
+use crate::values::{Opened, Values};
 
 /// Where the moments come from.
 enum Source {
@@ -56,24 +59,54 @@ impl BatchNorm {
             .apply_op3(&weight.contiguous()?, &bias.contiguous()?, self)
     }
 
+    /// By the batch's statistics it is left to whoever reads it.
     pub fn of_signal(self, x: &Signal, weight: &Tensor, bias: &Tensor) -> Result<Signal> {
         let (weight, bias) = (weight.contiguous()?, bias.contiguous()?);
-        let input = x.values().clone();
-        let y = input.apply_op3_no_bwd(&weight, &bias, &self)?;
+        let input = x.values().written()?;
+        let y = match &self.source {
+            Source::Given(_) => input.apply_op3_no_bwd(&weight, &bias, &self)?.into(),
+            Source::Batch(saved) => self.pending(&input, x.values().moments(), (&weight, &bias), saved)?,
+        };
         self.signal(x, y, (&weight, &bias), move || Ok(input.clone()))
+    }
+
+    /// What comes of `x`, not written. `of_rows`: the moments of the rows of `x`, if they are at hand.
+    fn pending(
+        &self,
+        x: &Tensor,
+        of_rows: Option<&[RowMoment]>,
+        (weight, bias): (&Tensor, &Tensor),
+        saved: &OnceLock<Vec<Moment>>,
+    ) -> Result<Values> {
+        let readers = [x, weight, bias].map(Reader::new);
+        for_float!(x.dtype(), T => {
+            let [x_values, weight, bias] = [readers[0].values::<T>()?, readers[1].values::<T>()?, readers[2].values::<T>()?];
+            let plan = &self.plan;
+            let moments = saved.get_or_init(|| match of_rows {
+                Some(rows) => plan.moments_of_rows(rows),
+                None => plan.moments_of_rows(&moments::of_all(x_values, plan.length)),
+            });
+            let channels = (0..self.plan.channels).cycle();
+            let affines: Vec<_> = moments
+                .iter()
+                .zip(channels)
+                .map(|(&moment, c)| kernels::affine(moment, self.eps, weight[c], bias[c]))
+                .collect();
+            Values::pending(x.clone(), &affines, self.plan.range_of_row(), self.relu)
+        })
     }
 
     /// The signal `y`, which this makes of `x`. `input` gives the values of `x` to the backward pass.
     pub fn signal(
         self,
         x: &Signal,
-        y: Tensor,
+        y: Values,
         (weight, bias): (&Tensor, &Tensor),
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {
         x.then(self.name(), y, &[weight, bias], move |dy, parameters| {
             let (dx, dweight, dbias) = self.backward(&input()?, (parameters[0], parameters[1]), &dy)?;
-            Ok((Some(dx), vec![Some(dweight), Some(dbias)]))
+            Ok((Some(dx.into()), vec![Some(dweight), Some(dbias)]))
         })
     }
 
@@ -95,22 +128,67 @@ impl BatchNorm {
             through_statistics,
             relu: self.relu,
         };
-        let readers = [x, weight, bias, &dy.values].map(Reader::new);
-        let [factor, shift] = [&dy.factor, &dy.shift].map(|by_row| by_row.as_ref().map(Reader::new));
+        let readers = [x, weight, bias].map(Reader::new);
         for_float!(x.dtype(), T => {
-            let dy = kernels::Gradient {
-                values: readers[3].values::<T>()?,
-                factor: factor.as_ref().map(Reader::values).transpose()?,
-                shift: shift.as_ref().map(Reader::values).transpose()?,
-            };
+            let opened = OpenedGradient::new(dy);
+            let dy = opened.gradient::<T>()?;
             let parameters = (readers[1].values::<T>()?, readers[2].values::<T>()?);
-            let gradients = kernels::backward::<T>(readers[0].values()?, parameters, dy, passed);
+            let gradients = backward::backward::<T>(readers[0].values()?, parameters, dy, passed);
             let channels = self.plan.channels;
             Ok((
                 Tensor::from_vec(gradients.x, x.shape(), &Device::Cpu)?,
                 Tensor::from_vec(gradients.weight, channels, &Device::Cpu)?,
                 Tensor::from_vec(gradients.bias, channels, &Device::Cpu)?,
             ))
+        })
+    }
+}
+
+/// A gradient opened for reading.
+enum OpenedGradient<'a> {
+    Scaled {
+        values: Reader<'a>,
+        factor: Option<Reader<'a>>,
+        shift: Option<Reader<'a>>,
+    },
+    Pooled {
+        pool: &'a MaxPool,
+        x: Opened<'a>,
+        y: Reader<'a>,
+        dy: Reader<'a>,
+    },
+}
+
+impl<'a> OpenedGradient<'a> {
+    fn new(gradient: &'a Gradient) -> Self {
+        match gradient {
+            Gradient::Scaled(Scaled { values, factor, shift }) => Self::Scaled {
+                values: Reader::new(values),
+                factor: factor.as_ref().map(Reader::new),
+                shift: shift.as_ref().map(Reader::new),
+            },
+            Gradient::Pooled(Pooled { pool, x, y, dy }) => Self::Pooled {
+                pool,
+                x: x.open(),
+                y: Reader::new(y),
+                dy: Reader::new(dy),
+            },
+        }
+    }
+
+    fn gradient<T: Float>(&self) -> Result<backward::Gradient<'_, T>> {
+        Ok(match self {
+            Self::Scaled { values, factor, shift } => backward::Gradient::Scaled(backward::Scaled {
+                values: values.values()?,
+                factor: factor.as_ref().map(Reader::values).transpose()?,
+                shift: shift.as_ref().map(Reader::values).transpose()?,
+            }),
+            Self::Pooled { pool, x, y, dy } => backward::Gradient::Pooled(backward::Pooled {
+                pool,
+                x: x.input()?,
+                y: y.values()?,
+                dy: dy.values()?,
+            }),
         })
     }
 }

@@ -1,11 +1,15 @@
 //! Mean over windows.
 
+use std::ops::Range;
+
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 
 use super::windows::Windows;
 use crate::buffer::{Float, Place, Reader, for_float, output, values, write_rows_and, write_stretches};
 use crate::lanes;
+use crate::scratch::Scratch;
+use crate::values::{Input, Values};
 use crate::vectorised::vectorised;
 
 pub(super) struct AvgPool {
@@ -45,22 +49,23 @@ fn sum<T: Float>(row: &[T]) -> f64 {
 
 vectorised! {
     /// Means of rows.
-    fn means<T>(x: &[T], length: usize, divisor: f64, place: Place<'_, T>) {
-        place.fill_with(x.chunks_exact(length).map(|row| T::from_f64(sum(row) / divisor)));
+    fn means<T>(x: Input<'_, T>, rows: Range<usize>, divisor: f64, place: Place<'_, T>) {
+        let mut scratch = Scratch::new();
+        let scratch = scratch.take(x.room());
+        place.fill_with(rows.map(|row| T::from_f64(sum(x.row(row, scratch)) / divisor)));
     }
 }
 
 impl AvgPool {
-    /// Means where the only window is the whole row.
-    fn row_means<T: Float>(&self, x: &[T], length: usize) -> Vec<T> {
-        write_stretches(x.len() / length, length, |rows, place| {
-            means(
-                &x[rows.start * length..rows.end * length],
-                length,
-                self.divisors[0],
-                place,
-            );
-        })
+    /// `(N, C, L_out)` of `(N, C, L)`.
+    fn all<T: Float>(&self, x: Input<'_, T>, (rows, length): (usize, usize)) -> Vec<T> {
+        if length <= LONG && self.windows.iter().eq([&(0..length)]) {
+            return write_stretches(rows, length, |rows, place| means(x, rows, self.divisors[0], place));
+        }
+        let (y, _) = write_rows_and(rows, self.windows.len(), length, |row, y, (): &mut ()| {
+            self.forward(x.row(row, Scratch::new().take(x.room())), y);
+        });
+        y
     }
 
     fn forward<T: Float>(&self, x: &[T], y: &mut [T]) {
@@ -88,6 +93,21 @@ impl AvgPool {
     }
 }
 
+/// Means over the length `(N, C)` of values.
+pub(crate) fn row_means(x: &Values) -> Result<Tensor> {
+    let (n, c, length) = x.dims3()?;
+    let windows = Windows::adaptive("adaptive_avg_pool1d", length, 1)?;
+    let pool = AvgPool {
+        divisors: windows.sizes(),
+        windows,
+    };
+    let opened = x.open();
+    for_float!(x.dtype(), T => {
+        let means = pool.all::<T>(opened.input()?, (n * c, length));
+        Tensor::from_vec(means, (n, c), &Device::Cpu)
+    })
+}
+
 impl CustomOp1 for AvgPool {
     fn name(&self) -> &'static str {
         "avg_pool1d"
@@ -97,13 +117,7 @@ impl CustomOp1 for AvgPool {
         let (n, c, length) = layout.shape().dims3()?;
         let outputs = self.windows.len();
         for_float!(x.dtype(), T => {
-            let x = values::<T>(x, layout)?;
-            if length <= LONG && self.windows.iter().eq([&(0..length)]) {
-                return Ok(output::<T>(self.row_means(x, length), (n, c, 1)));
-            }
-            let (y, _) = write_rows_and(n * c, outputs, length, |row, y, (): &mut ()| {
-                self.forward(&x[row * length..][..length], y);
-            });
+            let y = self.all(Input::written(values::<T>(x, layout)?, length), (n * c, length));
             Ok(output::<T>(y, (n, c, outputs)))
         })
     }

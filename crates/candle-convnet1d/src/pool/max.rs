@@ -9,8 +9,11 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use super::windows::Windows;
 use crate::buffer::{Float, Reader, for_float, output, values, write_rows_and};
 use crate::lanes;
+use crate::scratch::Scratch;
+use crate::values::{Input, Values};
 use crate::vectorised::vectorised;
 
+#[derive(Debug)]
 pub(crate) struct MaxPool {
     pub windows: Windows,
 }
@@ -57,8 +60,7 @@ impl MaxPool {
     fn backward<T: Float>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         match self.windows.kernel_and_stride() {
             Some((2, 2)) if self.windows.whole() == (0..dy.len()) => backward_pairs(x, dy, dx),
-            Some((2, 2)) => self.backward_regular::<T, 2, 2>(x, y, dy, dx),
-            Some((3, 2)) => self.backward_regular::<T, 3, 2>(x, y, dy, dx),
+            Some((3, 2)) => self.backward_triples(x, y, dy, dx),
             _ => self.backward_each(0..dy.len(), x, y, dy, dx),
         }
     }
@@ -70,25 +72,36 @@ impl MaxPool {
         }
     }
 
-    fn backward_regular<T: Float, const KERNEL: usize, const STRIDE: usize>(
-        &self,
-        x: &[T],
-        y: &[T],
-        dy: &[T],
-        dx: &mut [T],
-    ) {
+    fn backward_triples<T: Float>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         let whole = self.windows.whole();
         self.backward_each(0..whole.start, x, y, dy, dx);
-        let first = self.windows.iter().nth(whole.start).map_or(0, |range| range.start);
-        let windows = self.windows.whole_of::<T, KERNEL, STRIDE>(x);
-        for (i, (&dy, window)) in dy[whole.clone()].iter().zip(windows).enumerate() {
-            let found = small_position(window);
-            // a sum at every position, of which all but one add nothing, needs no branch
-            for (tap, dx) in dx[first + i * STRIDE..][..KERNEL].iter_mut().enumerate() {
-                *dx += if tap == found { dy } else { T::zero() };
-            }
+        if !whole.is_empty() {
+            let first = self.windows.range(whole.start).start;
+            triples(&x[first..], &dy[whole.clone()], &mut dx[first..]);
         }
         self.backward_each(whole.end..dy.len(), x, y, dy, dx);
+    }
+}
+
+vectorised! {
+    /// Adds the gradient of windows of three positions, two apart. Every position gets a sum, of which most add nothing: that
+    /// needs no branch.
+    fn triples<T>(x: &[T], dy: &[T], dx: &mut [T]) {
+        let count = dy.len();
+        let (x, dx) = (&x[..=2 * count], &mut dx[..=2 * count]);
+        // for the next window's first position
+        let mut carried = T::zero();
+        for (i, &dy) in dy.iter().enumerate() {
+            let (a, b, c) = (x[2 * i], x[2 * i + 1], x[2 * i + 2]);
+            let second = b > a || b.is_nan();
+            let larger = if second { b } else { a };
+            let third = c > larger || c.is_nan();
+            let of_pair = if third { T::zero() } else { dy };
+            dx[2 * i] = (dx[2 * i] + carried) + if second { T::zero() } else { of_pair };
+            dx[2 * i + 1] += if second { of_pair } else { T::zero() };
+            carried = if third { dy } else { T::zero() };
+        }
+        dx[2 * count] += carried;
     }
 }
 
@@ -120,7 +133,7 @@ fn position<T: Float>(window: &[T], largest: T) -> usize {
     let found = if largest.is_nan() {
         window.iter().rposition(|x| x.is_nan())
     } else {
-        window.iter().position(|&x| x == largest)
+        lanes::position(window, largest)
     };
     found.unwrap_or(0)
 }
@@ -140,6 +153,50 @@ fn small_position<T: Float>(window: &[T]) -> usize {
     best
 }
 
+impl MaxPool {
+    /// `(N, C, L_out)` of `(N, C, L)`.
+    fn all<T: Float>(&self, x: Input<'_, T>, (rows, length): (usize, usize)) -> Vec<T> {
+        let outputs = self.windows.len();
+        let (y, _) = write_rows_and(rows, outputs, length, |row, y, (): &mut ()| {
+            self.forward(x.row(row, Scratch::new().take(x.room())), y);
+        });
+        y
+    }
+
+    /// What it makes of values.
+    pub fn of_values(&self, x: &Values) -> Result<Tensor> {
+        let (n, c, length) = x.dims3()?;
+        let opened = x.open();
+        for_float!(x.dtype(), T => {
+            let y = self.all::<T>(opened.input()?, (n * c, length));
+            Tensor::from_vec(y, (n, c, self.windows.len()), &Device::Cpu)
+        })
+    }
+
+    /// The gradient of `x`, given the result `y` and its gradient.
+    pub fn gradient(&self, x: &Values, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let (n, c, length) = x.dims3()?;
+        let dy = dy.contiguous()?;
+        let (opened, readers) = (x.open(), [y, &dy].map(Reader::new));
+        for_float!(x.dtype(), T => {
+            let (x, y, dy) = (opened.input::<T>()?, readers[0].values::<T>()?, readers[1].values::<T>()?);
+            let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
+                self.row_gradient(row, x, (y, dy), dx);
+            });
+            Tensor::from_vec(dx, (n, c, length), &Device::Cpu)
+        })
+    }
+
+    /// Adds that of one row to `dx`.
+    pub fn row_gradient<T: Float>(&self, row: usize, x: Input<'_, T>, (y, dy): (&[T], &[T]), dx: &mut [T]) {
+        let outputs = self.windows.len();
+        let of_row = row * outputs..(row + 1) * outputs;
+        let mut scratch = Scratch::new();
+        let x = x.row(row, scratch.take(x.room()));
+        self.backward(x, &y[of_row.clone()], &dy[of_row], dx);
+    }
+}
+
 impl CustomOp1 for MaxPool {
     fn name(&self) -> &'static str {
         "max_pool1d"
@@ -147,33 +204,13 @@ impl CustomOp1 for MaxPool {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, c, length) = layout.shape().dims3()?;
-        let outputs = self.windows.len();
         for_float!(x.dtype(), T => {
-            let x = values::<T>(x, layout)?;
-            let (y, _) = write_rows_and(n * c, outputs, length, |row, y, (): &mut ()| {
-                self.forward(&x[row * length..][..length], y);
-            });
-            Ok(output::<T>(y, (n, c, outputs)))
+            let y = self.all(Input::written(values::<T>(x, layout)?, length), (n * c, length));
+            Ok(output::<T>(y, (n, c, self.windows.len())))
         })
     }
 
     fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (n, c, length) = x.dims3()?;
-        let outputs = self.windows.len();
-        let dy = dy.contiguous()?;
-        let readers = [x, y, &dy].map(Reader::new);
-        for_float!(x.dtype(), T => {
-            let [values, y, dy] = [
-                readers[0].values::<T>()?,
-                readers[1].values::<T>()?,
-                readers[2].values::<T>()?,
-            ];
-            let (dx, _) = write_rows_and(n * c, length, length, |row, dx, (): &mut ()| {
-                let x = &values[row * length..][..length];
-                let of_row = row * outputs..(row + 1) * outputs;
-                self.backward(x, &y[of_row.clone()], &dy[of_row], dx);
-            });
-            Tensor::from_vec(dx, x.shape(), &Device::Cpu).map(Some)
-        })
+        self.gradient(&x.clone().into(), y, dy).map(Some)
     }
 }

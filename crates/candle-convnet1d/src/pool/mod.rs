@@ -10,6 +10,7 @@ mod max;
 mod windows;
 
 use average::AvgPool;
+pub(crate) use average::row_means;
 pub(crate) use max::MaxPool;
 
 pub(crate) use windows::Windows;

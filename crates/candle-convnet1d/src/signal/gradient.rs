@@ -1,20 +1,42 @@
 //! Gradients of signals: what a layer leaves to the one before it, beside candle's graph.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Result, Shape, Tensor};
 
 use crate::buffer::{Reader, for_float, write_elements, write_row_iters};
+use crate::pool::MaxPool;
+use crate::values::Values;
 
-/// The gradient of a signal, `values factor + shift`, factor and shift `(N, C)` where there are any.
-pub(crate) struct Gradient {
+/// The gradient of a signal, not always written in full.
+pub(crate) enum Gradient {
+    Scaled(Scaled),
+    Pooled(Pooled),
+}
+
+/// `values factor + shift`, factor and shift `(N, C)` where there are any.
+pub(crate) struct Scaled {
     pub values: Tensor,
     pub factor: Option<Tensor>,
     pub shift: Option<Tensor>,
 }
 
+/// What a pool of `x` with the results `y` hands back, given their gradient: mostly zeros.
+pub(crate) struct Pooled {
+    pub pool: Arc<MaxPool>,
+    pub x: Values,
+    pub y: Tensor,
+    pub dy: Tensor,
+}
+
 impl From<Tensor> for Gradient {
+    fn from(values: Tensor) -> Self {
+        Self::Scaled(values.into())
+    }
+}
+
+impl From<Tensor> for Scaled {
     fn from(values: Tensor) -> Self {
         Self {
             values,
@@ -27,6 +49,23 @@ impl From<Tensor> for Gradient {
 impl Gradient {
     /// In full, `(N, C, L)`.
     pub fn materialised(self) -> Result<Tensor> {
+        match self {
+            Self::Scaled(scaled) => scaled.materialised(),
+            Self::Pooled(Pooled { pool, x, y, dy }) => pool.gradient(&x, &y, &dy),
+        }
+    }
+
+    /// As it is read with a factor and a shift.
+    fn scaled(self) -> Result<Scaled> {
+        match self {
+            Self::Scaled(scaled) => Ok(scaled),
+            pooled @ Self::Pooled(_) => pooled.materialised().map(Into::into),
+        }
+    }
+}
+
+impl Scaled {
+    fn materialised(self) -> Result<Tensor> {
         let Self { values, factor, shift } = self;
         if factor.is_none() && shift.is_none() {
             return Ok(values);
@@ -67,13 +106,16 @@ impl Slot {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = held.take();
         *held = Some(match first {
-            Some(first) => Gradient {
-                shift: Some(match first.shift {
-                    None => shift,
-                    Some(other) => (other + shift)?,
-                }),
-                ..first
-            },
+            Some(first) => {
+                let first = first.scaled()?;
+                Gradient::Scaled(Scaled {
+                    shift: Some(match first.shift {
+                        None => shift,
+                        Some(other) => (other + shift)?,
+                    }),
+                    ..first
+                })
+            }
             None => Gradient::from(repeated(&shift, shape)?),
         });
         Ok(())

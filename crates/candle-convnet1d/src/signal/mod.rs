@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use candle_core::{CustomOp1, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use crate::buffer::{Reader, for_float, has_kernels, write_row_iters};
-use crate::pool::{self, dims3};
+use crate::pool::{self, MaxPool, dims3};
+use crate::values::Values;
 use crate::{BatchNorm1d, Conv1d, Pass};
 
 mod gradient;
 mod node;
 mod residual;
 
-pub(crate) use gradient::Gradient;
 use gradient::Slot;
+pub(crate) use gradient::{Gradient, Pooled, Scaled};
 use node::{Enter, node, one_element};
 
 /// A batch of signals `(N, C, L)` between one layer of a network and the next.
@@ -25,15 +26,19 @@ use node::{Enter, node, one_element};
 /// candle adds every gradient of every operation to a tensor of zeros that it makes for it: four passes over memory on one
 /// thread, for each activation. Where there are kernels, a signal takes part in candle's graph by a tensor of one element
 /// only; its gradient goes from layer to layer beside the graph, is written once, and is added to another one only where
-/// two meet. Gates leave theirs as a factor and a shift of each channel, which the batch norm before them applies as it
-/// reads. Elsewhere (CUDA, other dtypes, second derivatives) a signal is the tensor itself.
+/// two meet. Gates leave theirs as a factor and a shift of each channel, and pools of maxima theirs as it is, mostly zeros not
+/// written, which the batch norm before them applies as it reads.
+///
+/// In training what a batch norm gives is not written either: it is a few operations away from what it got, which its
+/// backward pass keeps anyhow, and every layer that reads it, forwards and backwards, applies them to a row at a time. A
+/// convolution with a batch norm behind it takes the statistics of each row while that lies in a cache. Elsewhere (CUDA, other dtypes, second derivatives) a signal is the tensor itself.
 ///
 /// # Limits
 /// A backward pass that ended in an error must not be repeated on the same graph.
 #[derive(Clone, Debug)]
 pub struct Signal {
-    /// A constant to candle where there is a link.
-    values: Tensor,
+    /// Constants to candle where there is a link; else a tensor.
+    values: Values,
     link: Option<Link>,
 }
 
@@ -51,7 +56,7 @@ impl Signal {
         dims3("signal", x)?;
         if !has_kernels(x) {
             return Ok(Self {
-                values: x.clone(),
+                values: x.clone().into(),
                 link: None,
             });
         }
@@ -68,7 +73,7 @@ impl Signal {
             one_element(&x)?
         };
         Ok(Self {
-            values,
+            values: values.into(),
             link: Some(Link { token, gradient }),
         })
     }
@@ -78,22 +83,22 @@ impl Signal {
         match &self.link {
             Some(link) if link.token.track_op() => {
                 let slot = link.gradient.clone();
-                node("leave", self.values.clone(), &link.token, &[], move |dy, _| {
+                node("leave", self.values.written()?, &link.token, &[], move |dy, _| {
                     slot.add(dy.contiguous()?.into())?;
                     Ok(Vec::new())
                 })
             }
-            _ => Ok(self.values.clone()),
+            _ => self.values.written(),
         }
     }
 
     /// L.
     pub fn length(&self) -> Result<usize> {
-        self.values.dim(2)
+        self.values.like().dim(2)
     }
 
     /// The values alone. To candle they are constants where there are kernels.
-    pub(crate) fn values(&self) -> &Tensor {
+    pub(crate) fn values(&self) -> &Values {
         &self.values
     }
 
@@ -103,7 +108,7 @@ impl Signal {
     }
 
     /// The signal `values`, computed from this one, of which no gradient is wanted, and from constants.
-    pub(crate) fn untracked(&self, values: Tensor) -> Self {
+    pub(crate) fn untracked(&self, values: Values) -> Self {
         // what is not tracked gets no gradient, so that it may share this one's place
         Self {
             values,
@@ -116,12 +121,12 @@ impl Signal {
     pub(crate) fn then<F>(
         &self,
         name: &'static str,
-        values: Tensor,
+        values: Values,
         parameters: &[&Tensor],
         backward: F,
     ) -> Result<Self>
     where
-        F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Tensor>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
+        F: Fn(Gradient, &[&Tensor]) -> Result<(Option<Gradient>, Vec<Option<Tensor>>)> + Send + Sync + 'static,
     {
         let Some(link) = &self.link else {
             return Err(candle_core::Error::Msg("a signal without kernels".into()).bt());
@@ -133,13 +138,13 @@ impl Signal {
         let (input, output) = (link.gradient.clone(), gradient.clone());
         let token = node(
             name,
-            one_element(&values)?,
+            one_element(values.like())?,
             &link.token,
             parameters,
             move |_, parameters| {
                 let (dx, others) = backward(output.take()?, parameters)?;
                 if let Some(dx) = dx {
-                    input.add(dx.into())?;
+                    input.add(dx)?;
                 }
                 Ok(others)
             },
@@ -150,25 +155,39 @@ impl Signal {
         })
     }
 
-    /// As [`then`](Self::then), by an operation of candle's graph on contiguous tensors.
-    fn by_op<C: CustomOp1 + Send + Sync + 'static>(&self, op: C) -> Result<Self> {
-        let x = self.values.clone();
-        let y = x.apply_op1_no_bwd(&op)?;
+    /// A pool of maxima.
+    fn pool(&self, pool: MaxPool) -> Result<Self> {
+        let (x, pool) = (self.values.clone(), Arc::new(pool));
+        let y = pool.of_values(&x)?;
         let result = y.clone();
-        self.then(op.name(), y, &[], move |dy, _| {
-            Ok((op.bwd(&x, &result, &dy.materialised()?)?, Vec::new()))
+        self.then("max_pool1d", y.into(), &[], move |dy, _| {
+            let pooled = Pooled {
+                pool: pool.clone(),
+                x: x.clone(),
+                y: result.clone(),
+                dy: dy.materialised()?,
+            };
+            Ok((Some(Gradient::Pooled(pooled)), Vec::new()))
         })
     }
 
     fn tensor(values: Tensor) -> Self {
-        Self { values, link: None }
+        Self {
+            values: values.into(),
+            link: None,
+        }
     }
 
     /// A convolution layer.
     pub fn conv(&self, layer: &Conv1d) -> Result<Self> {
+        self.conv_for(layer, false)
+    }
+
+    /// [`conv`](Self::conv), `counted` if a batch norm will want the batch's statistics.
+    fn conv_for(&self, layer: &Conv1d, counted: bool) -> Result<Self> {
         match self.link {
-            Some(_) => layer.forward_signal(self),
-            None => candle_core::Module::forward(layer, &self.values).map(Self::tensor),
+            Some(_) => layer.forward_signal(self, counted),
+            None => candle_core::Module::forward(layer, self.values.like()).map(Self::tensor),
         }
     }
 
@@ -176,7 +195,7 @@ impl Signal {
     pub fn norm(&self, layer: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match self.link {
             Some(_) => layer.forward_signal(self, pass, false),
-            None => layer.forward(&self.values, pass).map(Self::tensor),
+            None => layer.forward(self.values.like(), pass).map(Self::tensor),
         }
     }
 
@@ -184,7 +203,7 @@ impl Signal {
     pub fn norm_relu(&self, layer: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match self.link {
             Some(_) => layer.forward_signal(self, pass, true),
-            None => layer.forward_relu(&self.values, pass).map(Self::tensor),
+            None => layer.forward_relu(self.values.like(), pass).map(Self::tensor),
         }
     }
 
@@ -193,7 +212,7 @@ impl Signal {
     pub fn conv_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match (pass, &self.link) {
             (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, false),
-            _ => self.conv(conv)?.norm(norm, pass),
+            _ => self.conv_for(conv, pass.is_train())?.norm(norm, pass),
         }
     }
 
@@ -201,36 +220,36 @@ impl Signal {
     pub fn conv_norm_relu(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
         match (pass, &self.link) {
             (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, true),
-            _ => self.conv(conv)?.norm_relu(norm, pass),
+            _ => self.conv_for(conv, pass.is_train())?.norm_relu(norm, pass),
         }
     }
 
     /// [`max_pool1d`](crate::max_pool1d).
     pub fn max_pool(&self, kernel: usize, stride: usize, padding: usize) -> Result<Self> {
         match self.link {
-            Some(_) => self.by_op(pool::max_pool_op(&self.values, kernel, stride, padding)?),
-            None => crate::max_pool1d(&self.values, kernel, stride, padding).map(Self::tensor),
+            Some(_) => self.pool(pool::max_pool_op(self.values.like(), kernel, stride, padding)?),
+            None => crate::max_pool1d(self.values.like(), kernel, stride, padding).map(Self::tensor),
         }
     }
 
     /// [`adaptive_max_pool1d`](crate::adaptive_max_pool1d).
     pub fn adaptive_max_pool(&self, outputs: usize) -> Result<Self> {
         match self.link {
-            Some(_) => self.by_op(pool::adaptive_max_pool_op(&self.values, outputs)?),
-            None => crate::adaptive_max_pool1d(&self.values, outputs).map(Self::tensor),
+            Some(_) => self.pool(pool::adaptive_max_pool_op(self.values.like(), outputs)?),
+            None => crate::adaptive_max_pool1d(self.values.like(), outputs).map(Self::tensor),
         }
     }
 
     /// [`global_avg_pool1d`](crate::global_avg_pool1d): the tensor `(N, C)`.
     pub fn mean(&self) -> Result<Tensor> {
         let Some(link) = &self.link else {
-            return crate::global_avg_pool1d(&self.values);
+            return crate::global_avg_pool1d(self.values.like());
         };
-        let means = crate::global_avg_pool1d(&self.values)?;
+        let means = pool::row_means(&self.values)?;
         if !link.token.track_op() {
             return Ok(means);
         }
-        let (slot, shape) = (link.gradient.clone(), self.values.shape().clone());
+        let (slot, shape) = (link.gradient.clone(), self.values.like().shape().clone());
         let length = shape.dims3()?.2 as f64;
         node("mean", means, &link.token, &[], move |dy, _| {
             slot.add_shift((dy.contiguous()? / length)?, &shape)?;
@@ -241,14 +260,14 @@ impl Signal {
     /// The channels from `first` on, `count` of them.
     pub fn channels(&self, first: usize, count: usize) -> Result<Self> {
         if self.link.is_none() {
-            return self.values.narrow(1, first, count).map(Self::tensor);
+            return self.values.like().narrow(1, first, count).map(Self::tensor);
         }
         let (n, channels, length) = self.values.dims3()?;
         if (first, count) == (0, channels) {
             return Ok(self.clone());
         }
-        let part = self.values.narrow(1, first, count)?.contiguous()?;
-        self.then("channels", part, &[], move |dy, _| {
+        let part = self.values.written()?.narrow(1, first, count)?.contiguous()?;
+        self.then("channels", part.into(), &[], move |dy, _| {
             let dy = dy.materialised()?;
             let reader = Reader::new(&dy);
             let dx = for_float!(dy.dtype(), T => {
@@ -262,7 +281,7 @@ impl Signal {
                 });
                 Tensor::from_vec(dx, (n, channels, length), &Device::Cpu)?
             });
-            Ok((Some(dx), Vec::new()))
+            Ok((Some(dx.into()), Vec::new()))
         })
     }
 }

@@ -1,16 +1,18 @@
 //! The end of a residual block: sums of signals, gates before them, a `ReLU` behind.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
 
-use super::gradient::{Gradient, Slot};
+use super::gradient::{Gradient, Scaled, Slot};
 use super::node::{node, one_element};
 use super::{Link, Signal};
 use crate::buffer::{Places, Reader, for_float, rows_per_task, write_channels, write_elements};
-use crate::gate::scale_channels;
-use crate::lanes::fold3;
-use crate::norm::Floor;
+use crate::gate::scale_values;
+use crate::lanes::{dot, fold3};
+use crate::scratch::Scratch;
+use crate::values::{Floor, Input, Opened, Values};
 use crate::vectorised::vectorised;
 use crate::{SeGate, relu};
 
@@ -28,26 +30,26 @@ impl Signal {
     /// A squeeze-and-excitation gate.
     pub fn gated(&self, gate: &SeGate) -> Result<Self> {
         let Some(link) = &self.link else {
-            return gate.forward(&self.values).map(Self::tensor);
+            return gate.forward(self.values.like()).map(Self::tensor);
         };
         let scale = gate.scale(&self.mean()?)?;
-        let y = scale_channels(&self.values, &scale.detach())?;
+        let y = scale_values(&self.values, &scale.detach())?;
         if !link.token.track_op() && !scale.track_op() {
-            return Ok(self.untracked(y));
+            return Ok(self.untracked(y.into()));
         }
         let gradient = Arc::<Slot>::default();
         let (x, input, output) = (self.values.clone(), link.gradient.clone(), gradient.clone());
         let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {
             let dy = output.take()?.materialised()?;
             let dscale = gate_gradient(&x, &dy)?;
-            input.add(Gradient {
+            input.add(Gradient::Scaled(Scaled {
                 factor: Some(others[0].detach()),
                 ..dy.into()
-            })?;
+            }))?;
             Ok(vec![Some(dscale)])
         })?;
         Ok(Self {
-            values: y,
+            values: y.into(),
             link: Some(Link { token, gradient }),
         })
     }
@@ -56,20 +58,20 @@ impl Signal {
     pub fn gated_plus_relu(&self, gate: &SeGate, shortcut: &Self) -> Result<Self> {
         match self.link {
             Some(_) => self.end(Some(gate.scale(&self.mean()?)?), shortcut, true),
-            None => relu(&(gate.forward(&self.values)? + &shortcut.values)?).map(Self::tensor),
+            None => relu(&(gate.forward(self.values.like())? + shortcut.values.like())?).map(Self::tensor),
         }
     }
 
     /// `self scale + shortcut`, with or without a `ReLU`.
     fn end(&self, scale: Option<Tensor>, shortcut: &Self, relu_behind: bool) -> Result<Self> {
         let (Some(link), Some(other)) = (&self.link, &shortcut.link) else {
-            let sum = (&self.values + &shortcut.values)?;
+            let sum = (self.values.like() + shortcut.values.like())?;
             return Ok(Self::tensor(if relu_behind { relu(&sum)? } else { sum }));
         };
         let out = end_values(&self.values, scale.as_ref(), &shortcut.values, relu_behind)?;
         let tracked = [link.token.track_op(), other.token.track_op()];
         if !(tracked[0] || tracked[1] || scale.as_ref().is_some_and(Tensor::track_op)) {
-            return Ok(self.untracked(out));
+            return Ok(self.untracked(out.into()));
         }
         let gradient = Arc::<Slot>::default();
         let (slots, output) = ([link.gradient.clone(), other.gradient.clone()], gradient.clone());
@@ -93,10 +95,10 @@ impl Signal {
                 };
                 if tracked[0] {
                     let factor = gated.then(|| others[0].detach());
-                    slots[0].add(Gradient {
+                    slots[0].add(Gradient::Scaled(Scaled {
                         factor,
                         ..dy.clone().into()
-                    })?;
+                    }))?;
                 }
                 if tracked[1] {
                     slots[1].add(dy.into())?;
@@ -110,20 +112,21 @@ impl Signal {
             },
         )?;
         Ok(Self {
-            values: out,
+            values: out.into(),
             link: Some(Link { token, gradient }),
         })
     }
 }
 
 /// For each row of `x` `(N, C, L)` its product with `dy`: `(N, C)`.
-fn gate_gradient(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+fn gate_gradient(x: &Values, dy: &Tensor) -> Result<Tensor> {
     let (n, c, length) = x.dims3()?;
-    let readers = [x, dy].map(Reader::new);
+    let (opened, dy) = (x.open(), Reader::new(dy));
     for_float!(x.dtype(), T => {
-        let (x, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let (x, dy) = (opened.input::<T>()?, dy.values::<T>()?);
         let dots = write_elements(n * c, length, |rows| {
-            rows.map(|row| crate::lanes::dot(&dy[row * length..][..length], &x[row * length..][..length]) as T)
+            let mut scratch = Scratch::new();
+            rows.map(move |row| dot(&dy[row * length..][..length], x.row(row, scratch.take(x.room()))) as T)
         });
         Tensor::from_vec(dots, (n, c), &Device::Cpu)
     })
@@ -132,35 +135,37 @@ fn gate_gradient(x: &Tensor, dy: &Tensor) -> Result<Tensor> {
 vectorised! {
     /// Rows of `x scale + shortcut`, with or without a `ReLU`.
     fn end_rows<T>(
-        x: &[T],
+        x: Input<'_, T>,
         scale: Option<&[T]>,
-        shortcut: &[T],
+        shortcut: Input<'_, T>,
         floor: Floor<T>,
-        length: usize,
         places: Places<'_, T>,
     ) {
+        let mut scratch = [(); 2].map(|()| Scratch::new());
+        let [x_scratch, shortcut_scratch] = &mut scratch;
+        let (x_scratch, shortcut_scratch) = (x_scratch.take(x.room()), shortcut_scratch.take(shortcut.room()));
         for (_, row, place) in places {
             let scale = scale.map_or(T::one(), |scale| scale[row]);
-            let range = row * length..(row + 1) * length;
-            place.fill(&x[range.clone()], &shortcut[range], |x, s| floor.of(x * scale + s));
+            let (x, shortcut) = (x.row(row, x_scratch), shortcut.row(row, shortcut_scratch));
+            place.fill(x, shortcut, |x, s| floor.of(x * scale + s));
         }
     }
 }
 
-fn end_values(x: &Tensor, scale: Option<&Tensor>, shortcut: &Tensor, relu: bool) -> Result<Tensor> {
+fn end_values(x: &Values, scale: Option<&Tensor>, shortcut: &Values, relu: bool) -> Result<Tensor> {
     let (n, c, length) = x.dims3()?;
-    if shortcut.dims() != x.dims() {
-        return x.add(shortcut); // the error
+    if shortcut.like().dims() != x.like().dims() {
+        return x.like().add(shortcut.like()); // the error
     }
     let scale = scale.map(Tensor::contiguous).transpose()?;
-    let readers = [x, shortcut].map(Reader::new);
+    let opened = [x, shortcut].map(Values::open);
     let scale = scale.as_ref().map(Reader::new);
     for_float!(x.dtype(), T => {
-        let (x, shortcut) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+        let (x, shortcut) = (opened[0].input::<T>()?, opened[1].input::<T>()?);
         let scale = scale.as_ref().map(Reader::values::<T>).transpose()?;
         let floor = Floor::<T>::new(relu);
         let (y, _) = write_channels((1, n * c, length), rows_per_task(length), |_| (), |(), places| {
-            end_rows(x, scale, shortcut, floor, length, places);
+            end_rows(x, scale, shortcut, floor, places);
         });
         Tensor::from_vec(y, (n, c, length), &Device::Cpu)
     })
@@ -186,23 +191,31 @@ vectorised! {
 }
 
 /// The gradient in front of a `ReLU` with results `y`, and its product with `x`, row by row, where a gate was.
-fn end_gradients(y: &Tensor, x: Option<&Tensor>, dy: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+fn end_gradients(y: &Tensor, x: Option<&Values>, dy: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     let (n, c, length) = y.dims3()?;
     let readers = [y, dy].map(Reader::new);
-    let x = x.map(Reader::new);
+    let opened = x.map(Values::open);
     for_float!(y.dtype(), T => {
         let (y, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
-        let x = x.as_ref().map(Reader::values::<T>).transpose()?;
-        let dot = |row: usize, x: &[T]| {
-            let range = row * length..(row + 1) * length;
-            dot_before(&y[range.clone()], &dy[range.clone()], &x[range]) as T
+        let input = opened.as_ref().map(Opened::input::<T>).transpose()?;
+        let dots = |rows: Range<usize>, x: Input<'_, T>| {
+            let mut scratch = Scratch::new();
+            let scratch = scratch.take(x.room());
+            let of_row = |row: usize| {
+                let range = row * length..(row + 1) * length;
+                dot_before(&y[range.clone()], &dy[range], x.row(row, scratch)) as T
+            };
+            rows.map(of_row).collect()
         };
         let (before, dots) = write_channels(
             (1, n * c, length),
             rows_per_task(length),
             // few enough rows to be in a cache when they are written
-            |rows| x.map_or_else(Vec::new, |x| rows.map(|row| dot(row, x)).collect()),
-            |_, places| rows_before(y, dy, length, places),
+            |rows| input.map_or_else(Vec::new, |x| dots(rows, x)),
+            |dots, places| {
+                rows_before(y, dy, length, places);
+                dots
+            },
         );
         let before = Tensor::from_vec(before, (n, c, length), &Device::Cpu)?;
         let dots = x.map(|_| Tensor::from_vec(dots.concat(), (n, c), &Device::Cpu)).transpose()?;
