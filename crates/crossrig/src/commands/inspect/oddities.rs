@@ -11,6 +11,8 @@ const SPEED: f64 = 0.01;
 /// Ratio of levels that is told: between domains, and between the classes of one, where damage alone makes a factor of ten.
 const DOMAINS_APART: f64 = 10.0;
 const CLASSES_APART: f64 = 20.0;
+/// Recordings from which on a difference of speeds can be seen: lines of shorter ones are too wide.
+const LEAST_SECONDS: f64 = 5.0;
 /// A mean of so many deviations is an offset; squares of deviations below this are 0 in 32 bits.
 const OFFSET: f64 = 3.0;
 const TINY: f64 = 1e-16;
@@ -72,7 +74,9 @@ impl Facts {
         }
         let first = recording.channels.first().map_or(&[][..], Vec::as_slice);
         let first = &first[..first.len().min(MOST_SAMPLES)];
-        if let (Some(rate), Some(rpm)) = (facts.rate_hz, facts.stated()) {
+        if let (Some(rate), Some(rpm)) = (facts.rate_hz, facts.stated())
+            && facts.seconds() >= LEAST_SECONDS
+        {
             let shown = shaft_speed(first, rate, rpm).ok().and_then(|s| s.trusted_hz());
             facts.shown_rpm = shown.map(|hz| 60.0 * hz);
         }
@@ -119,6 +123,26 @@ impl Level {
             mean,
             deviation: most * square.sqrt(),
         }
+    }
+
+    fn oddity(&self) -> Option<String> {
+        let Self {
+            variable,
+            mean,
+            deviation,
+        } = self;
+        if *deviation <= 0.0 {
+            return None;
+        }
+        if *deviation < TINY {
+            return Some(format!(
+                "{variable} deviates by {deviation:.0e}, whose square is 0 in 32 bits; scale it"
+            ));
+        }
+        let ratio = mean.abs() / deviation;
+        (ratio > OFFSET).then(|| {
+            format!("{variable} stands at {mean:.4}, {ratio:.0} times its deviation: an offset, such as gravity")
+        })
     }
 }
 
@@ -186,73 +210,74 @@ fn speeds(all: &[Facts]) -> Vec<String> {
     lines
 }
 
+/// The middle level of the recordings of a class in a domain.
+struct Group<'a> {
+    class: Option<&'a str>,
+    domain: &'a str,
+    level: f64,
+}
+
+impl Group<'_> {
+    fn name(&self) -> String {
+        let class = self.class.map_or(String::new(), |class| format!("{class} of "));
+        format!("{class}{}", self.domain)
+    }
+}
+
 /// Domains and classes that are told apart by how strong they are, offsets, numbers too small for 32 bits.
 fn levels(all: &[Facts]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut of_class: BTreeMap<(Option<&str>, &str), Vec<f64>> = BTreeMap::new();
+    let mut of_group: BTreeMap<(Option<&str>, &str), Vec<f64>> = BTreeMap::new();
     for facts in all {
         if let Some(level) = facts.channels.first() {
             let key = (facts.class.as_deref(), facts.domain.as_str());
-            of_class.entry(key).or_default().push(level.deviation);
+            of_group.entry(key).or_default().push(level.deviation);
         }
     }
-    let middles: Vec<(Option<&str>, &str, f64)> = of_class
+    let groups: Vec<Group<'_>> = of_group
         .into_iter()
-        .map(|((class, domain), levels)| (class, domain, middle(levels)))
+        .map(|((class, domain), levels)| Group {
+            class,
+            domain,
+            level: middle(levels),
+        })
         .collect();
-    let mut apart = |of: Vec<&(Option<&str>, &str, f64)>, least: f64, words: &dyn Fn(f64, &str, &str) -> String| {
-        let weakest = of.iter().min_by(|a, b| a.2.total_cmp(&b.2));
-        let strongest = of.iter().max_by(|a, b| a.2.total_cmp(&b.2));
-        if let (Some(weak), Some(strong)) = (weakest, strongest)
-            && weak.2 > 0.0
-            && strong.2 / weak.2 >= least
-        {
-            let name = |of: &(Option<&str>, &str, f64)| format!("{} of {}", of.0.unwrap_or("recordings"), of.1);
-            lines.push(words(strong.2 / weak.2, &name(strong), &name(weak)));
-        }
-    };
-    let domains: BTreeSet<&str> = middles.iter().map(|m| m.1).collect();
-    for domain in domains {
-        let of = middles.iter().filter(|m| m.1 == domain).collect();
-        apart(of, CLASSES_APART, &|ratio, strong, weak| {
-            format!(
-                "{strong} is {ratio:.0} times as strong as {weak}: another gain or unit? the level alone tells these classes \
-                 apart; scale each window or recording"
-            )
-        });
+    let mut lines = Vec::new();
+    if let Some((ratio, strong, weak)) = apart(&groups, |a, b| a.domain == b.domain, CLASSES_APART) {
+        lines.push(format!(
+            "{} is {ratio:.0} times as strong as {}: another gain or unit? the level alone tells these classes apart; scale \
+             each window or recording",
+            strong.name(),
+            weak.name()
+        ));
     }
-    let classes: BTreeSet<Option<&str>> = middles.iter().map(|m| m.0).collect();
-    for class in classes {
-        let of = middles.iter().filter(|m| m.0 == class).collect();
-        apart(of, DOMAINS_APART, &|ratio, strong, weak| {
-            format!(
-                "{strong} is {ratio:.0} times as strong as {weak}: another gain or unit? scale each window or recording"
-            )
-        });
+    if let Some((ratio, strong, weak)) = apart(&groups, |a, b| a.class == b.class, DOMAINS_APART) {
+        lines.push(format!(
+            "{} is {ratio:.0} times as strong as {}: another gain or unit? scale each window or recording",
+            strong.name(),
+            weak.name()
+        ));
     }
     for facts in all {
-        for Level {
-            variable,
-            mean,
-            deviation,
-        } in &facts.channels
-        {
-            if *deviation > 0.0 && mean.abs() > OFFSET * deviation {
-                let ratio = mean.abs() / deviation;
-                lines.push(format!(
-                    "{}: {variable} stands at {mean:.4}, {ratio:.0} times its deviation: an offset, such as gravity",
-                    facts.file
-                ));
-            }
-            if *deviation > 0.0 && *deviation < TINY {
-                lines.push(format!(
-                    "{}: {variable} deviates by {deviation:.0e}, whose square is 0 in 32 bits; scale it",
-                    facts.file
-                ));
-            }
+        for level in &facts.channels {
+            lines.extend(level.oddity().map(|oddity| format!("{}: {oddity}", facts.file)));
         }
     }
     lines
+}
+
+/// The two groups, of those that may be compared, whose levels are furthest apart, where they are by `least`.
+fn apart<'g, 'a>(
+    groups: &'g [Group<'a>],
+    comparable: impl Fn(&Group<'a>, &Group<'a>) -> bool,
+    least: f64,
+) -> Option<(f64, &'g Group<'a>, &'g Group<'a>)> {
+    groups
+        .iter()
+        .flat_map(|strong| groups.iter().map(move |weak| (strong, weak)))
+        .filter(|(strong, weak)| weak.level > 0.0 && comparable(strong, weak))
+        .map(|(strong, weak)| (strong.level / weak.level, strong, weak))
+        .filter(|(ratio, ..)| *ratio >= least)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// Recordings much shorter than the others.
@@ -327,6 +352,7 @@ fn habits(all: &[Facts]) -> Vec<String> {
             .filter_map(|f| f.channels.first())
             .map(|l| l.variable.as_str())
             .collect();
+        shown.sort_unstable();
         shown.dedup();
         shown.truncate(MOST_NAMES);
         return vec![format!(
