@@ -349,7 +349,7 @@ fn habits(all: &[Facts]) -> Vec<String> {
     if !common {
         let mut shown: Vec<&str> = files
             .iter()
-            .flat_map(|f| f.channels.first())
+            .filter_map(|f| f.channels.first())
             .map(|l| l.variable.as_str())
             .collect();
         shown.sort_unstable();
