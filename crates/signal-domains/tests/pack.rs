@@ -266,7 +266,6 @@ fn cwru_packed_gives_bit_equal_windows() {
                 file: &entry.file,
                 unit: entry.unit.as_deref(),
                 samples: recording.len(),
-                windows: None,
             })
             .collect();
         let plan = SplitPlan {
@@ -316,11 +315,9 @@ fn h5py_reads_a_pack_by_its_names_and_attributes() {
 /// Two channels of 11, 7 and 3 samples, of several widths.
 fn three_lengths() -> tempfile::TempDir {
     let rows = |n: i32, scale: f64| {
-        let mut text = "a,b\n".to_owned();
-        for i in 0..n {
-            text += &format!("{},{}\n", f64::from(i) * scale, f64::from(100 + i) * scale);
-        }
-        text
+        let row = |i| format!("{},{}\n", f64::from(i) * scale, f64::from(100 + i) * scale);
+        let rows: Vec<String> = (0..n).map(row).collect();
+        format!("a,b\n{}", rows.concat())
     };
     let manifest = r#"
 [dataset]
@@ -474,7 +471,7 @@ fn windows_that_cannot_be_are_refused_and_leave_nothing() {
 /// A pack of overlapping windows must not be a way around the guard gap.
 #[test]
 fn splits_of_packed_windows_that_overlap_are_those_of_the_recordings() {
-    let samples: Vec<String> = (0..6000).map(|i| ((i * 7919) % 1009).to_string()).collect();
+    let samples: Vec<String> = (0..6000).map(|i| (i * 7919 % 1009).to_string()).collect();
     let samples = samples.join("\n");
     let folder = folder(&[("lab/p/good/1.csv", samples.clone()), ("lab/p/good/2.csv", samples)]);
     let original = open(&folder.path().join("lab"));
