@@ -128,7 +128,7 @@ impl Walk<'_> {
             (true, false) => "struct",
             (false, _) => "reference",
         };
-        let elements = dataset.total_elements();
+        let elements = elements(dataset);
         // a reference of the newer kinds may name another file, which looking it up would open
         let follow =
             self.matlab && kind == ReferenceKind::Object1 && depth < self.limits.max_depth && elements <= self.most;
@@ -284,10 +284,21 @@ fn word(datatype: &DatatypeMessage) -> &'static str {
     }
 }
 
+/// How many elements it states. The crate's own product of the extents overflows where a damaged file states enough.
+fn elements(dataset: &H5Dataset) -> usize {
+    if dataset.is_null() {
+        return 0;
+    }
+    dataset
+        .shape()
+        .iter()
+        .fold(1, |n: usize, extent| n.saturating_mul(*extent))
+}
+
 /// The text of a char array of one row or column, which MATLAB keeps as UTF-16.
 fn matlab_text(dataset: &H5Dataset) -> Option<String> {
     let rows = dataset.shape().iter().filter(|n| **n != 1).count();
-    if rows > 1 || dataset.total_elements() > MOST_TEXT {
+    if rows > 1 || elements(dataset) > MOST_TEXT {
         return None;
     }
     let units = dataset.read_numeric_as::<u16>().ok()?;
@@ -301,7 +312,7 @@ fn text(dataset: &H5Dataset, datatype: &DatatypeMessage) -> Option<String> {
         DatatypeMessage::VarLenString { .. } => 0,
         _ => return None,
     };
-    if dataset.total_elements() != 1 || long > MOST_TEXT {
+    if elements(dataset) != 1 || long > MOST_TEXT {
         return None;
     }
     let text = dataset.read_strings_lossy().ok()?.pop()?;
