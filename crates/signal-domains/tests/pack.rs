@@ -266,6 +266,7 @@ fn cwru_packed_gives_bit_equal_windows() {
                 file: &entry.file,
                 unit: entry.unit.as_deref(),
                 samples: recording.len(),
+                windows: None,
             })
             .collect();
         let plan = SplitPlan {
