@@ -209,7 +209,7 @@ impl SignalSettings {
     }
 
     /// Values of a row that a network sees of a window; only inputs whose rows are always equally long have windows of
-    /// revolutions ([`Settings::check_window`]).
+    /// revolutions (`check_window`).
     pub fn row_len(&self) -> usize {
         match self.window {
             Length::Samples(n) => self.recipe().row_len(n),
