@@ -11,7 +11,6 @@ use std::arch::x86_64::{
 use super::tile::SLACK;
 use crate::InstructionSet;
 use crate::buffer::Float;
-use crate::prefetch;
 use crate::values::Input;
 
 /// Padded rows of the channels of one group of one sample, such that every tap of a convolution is
@@ -159,7 +158,7 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
             let end = (start + LINE).min(count);
             // so many rows at a time are more than the processor asks for by itself
             for row in 0..rows {
-                prefetch::to_read(src.wrapping_add(row * stride + start + AHEAD));
+                crate::prefetch::to_read(src.wrapping_add(row * stride + start + AHEAD));
             }
             let whole = start + (end - start) / 8 * 8;
             for row in (0..by_8).step_by(8) {
