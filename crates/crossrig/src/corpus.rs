@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use globset::{Glob, GlobMatcher};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use signal_conditioning::Meta;
 use signal_domains::{Dataset, Family, OpenOptions, RecordingEntry};
 
@@ -61,6 +62,23 @@ pub struct Corpus {
 }
 
 impl Corpus {
+    /// SHA-256 over names and contents of the recordings, in an order of their own.
+    pub fn digest(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for (role, domains) in [("source", &self.sources), ("target", &self.targets)] {
+            for d in domains {
+                let line = |s: &Signal| format!("{role}\t{}\t{}\t{}\n", d.name, s.file, s.sha256);
+                lines.extend(d.signals.iter().map(line));
+            }
+        }
+        lines.sort();
+        let mut hash = Sha256::new();
+        for line in &lines {
+            hash.update(line.as_bytes());
+        }
+        hex(&hash.finalize())
+    }
+
     /// What the user should know where recordings are not in memory.
     pub fn streams(&self) -> Option<String> {
         let signals = || self.sources.iter().chain(&self.targets).flat_map(|d| &d.signals);
@@ -420,4 +438,9 @@ fn same_recordings(
         }
     }
     Ok(())
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }

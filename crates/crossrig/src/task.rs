@@ -3,7 +3,6 @@
 //! Sources carry labels, targets do not: what a target's label says stands apart in [`Truth`], which only scoring takes.
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use signal_conditioning::{Meta, window_starts};
 use signal_domains::{
     Family, Fractions, Item, LabelledItem, Part, Split, SplitKind, SplitPlan, default_kind, split_source, split_target,
@@ -111,7 +110,7 @@ impl Task {
     /// split that the recordings do not allow.
     pub fn new(corpus: Corpus, settings: &Settings) -> Result<(Self, Truth, Vec<String>)> {
         let mut warnings = corpus.warnings.clone();
-        let digest = digest(&corpus);
+        let digest = corpus.digest();
         let wanted = Globs::new(&settings.classes, "classes")?;
         let (classes, truth) = class_lists(&corpus, &wanted, &mut warnings)?;
         let channels = common_channels(&corpus)?;
@@ -486,29 +485,4 @@ fn shortest_window<'a>(domains: impl Iterator<Item = &'a DomainSignals>, setting
         }
     }
     Ok(shortest)
-}
-
-/// Names and contents of the recordings, in an order of their own.
-fn digest(corpus: &Corpus) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for (role, domains) in [("source", &corpus.sources), ("target", &corpus.targets)] {
-        for d in domains {
-            lines.extend(
-                d.signals
-                    .iter()
-                    .map(|s| format!("{role}\t{}\t{}\t{}\n", d.name, s.file, s.sha256)),
-            );
-        }
-    }
-    lines.sort();
-    let mut hash = Sha256::new();
-    for line in &lines {
-        hash.update(line.as_bytes());
-    }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"))
 }

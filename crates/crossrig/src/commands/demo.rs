@@ -11,7 +11,7 @@ use signal_conditioning::Meta;
 use signal_domains::Family;
 
 use super::Context;
-use crate::corpus::{Corpus, DomainSignals, Signal};
+use crate::corpus::{Corpus, DomainSignals, Signal, hex};
 use crate::error::{Error, Result};
 use crate::experiment::{Conduct, conduct};
 use crate::metrics::{Metrics, Scores};
@@ -19,7 +19,7 @@ use crate::options::{BatchNorm, DomainLoss, ExtractorOption, Input, TrainOptions
 use crate::record::metrics;
 use crate::settings::Settings;
 use crate::summary::{percent, rows, table};
-use crate::task::{Task, hex};
+use crate::task::Task;
 use crate::training::Trained;
 use crate::{output, progress};
 
