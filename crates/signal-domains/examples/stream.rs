@@ -1,7 +1,7 @@
 //! Streams windows of a data set in a scattered order, and says how fast, and in how much memory:
 //!
 //! ```text
-//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS [AHEAD]]]]
+//! cargo run --release -p signal-domains --example stream -- DATASET [WINDOWS [LENGTH [THREADS [AHEAD [f32|f64]]]]]
 //! ```
 //!
 //! Of data that are not packed it says too which share of the system's own rate that is: as many threads read as many bytes at the
@@ -16,16 +16,25 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use signal_domains::{Dataset, OpenOptions, StreamOptions, WindowStream};
+use signal_domains::{Dataset, OpenOptions, Sample, StreamOptions, WindowStream};
 
 /// Files that are open at once for the comparison, at most.
 const MOST_FILES: usize = 512;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    match std::env::args().nth(6).as_deref() {
+        None | Some("f32") => stream::<f32>(),
+        Some("f64") => stream::<f64>(),
+        Some(other) => Err(format!("windows of {other}: expected f32 or f64").into()),
+    }
+}
+
+/// Windows of samples as `S`.
+fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().ok_or("name a manifest, a folder or a packed file")?);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(64)?);
+    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(256)?);
     let start = Instant::now();
     let dataset = Dataset::open(&path, &OpenOptions::default())?;
     println!(
@@ -66,8 +75,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for turn in ["first", "again"] {
         let start = Instant::now();
         let mut sum = 0.0;
-        for window in WindowStream::new(&dataset.recordings, asked.iter().copied(), &options)? {
-            sum += window?.iter().flatten().sum::<f64>();
+        for window in WindowStream::<_, S>::new(&dataset.recordings, asked.iter().copied(), &options)? {
+            sum += window?.into_iter().flatten().map(Into::into).sum::<f64>();
         }
         let spent = start.elapsed().as_secs_f64();
         println!(
@@ -83,10 +92,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let read = plain.read(&places, length, workers)?;
                 let start = Instant::now();
                 let mut first = 0.0;
-                let mut stream = WindowStream::new(&dataset.recordings, asked.iter().copied(), &options)?;
+                let mut stream = WindowStream::<_, S>::new(&dataset.recordings, asked.iter().copied(), &options)?;
                 while let Some(window) = stream.next() {
                     let window = window?;
-                    first += window.first().and_then(|channel| channel.first()).unwrap_or(&0.0);
+                    first += window
+                        .first()
+                        .and_then(|channel| channel.first())
+                        .map_or(0.0, |&v| v.into());
                     stream.give_back(window);
                 }
                 let ours = count as f64 / start.elapsed().as_secs_f64();
@@ -171,19 +183,20 @@ impl Plain {
         let start = Instant::now();
         let read = std::thread::scope(|scope| {
             let one = |thread: usize| {
-                scope.spawn(move || {
+                let plain = move || {
                     let mut buffer = vec![0; most];
                     for &(file, at, bytes) in places.iter().skip(thread).step_by(threads) {
                         read_at(&self.files[file], at as u64, &mut buffer[..bytes])?;
                         std::hint::black_box(&mut buffer);
                     }
                     Ok::<(), io::Error>(())
-                })
+                };
+                std::thread::Builder::new().name("read".into()).spawn_scoped(scope, plain)
             };
             let running: Vec<_> = (0..threads).map(one).collect();
             running
                 .into_iter()
-                .all(|thread| thread.join().is_ok_and(|read| read.is_ok()))
+                .all(|thread| thread.is_ok_and(|thread| thread.join().is_ok_and(|read| read.is_ok())))
         });
         if !read {
             return Err("a file cannot be read".into());

@@ -57,7 +57,7 @@
 //! | Arrow IPC, file and stream, also named Feather (feature `parquet`): plain, LZ4, zstd | as Parquet, fixed-size lists too | as Parquet; dictionaries |
 //! | bare binary numbers | by a stated layout ([`RawLayout`]) | – |
 //!
-//! All numbers become f64. A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
+//! All numbers become f64, or where asked for the nearest f32 ([`Sample`]). A matrix is as many channels as its shorter extent. A key (see [`Channel::key`]) picks one.
 //!
 //! # Tables
 //!
@@ -115,7 +115,7 @@ pub use draft::draft_manifest;
 pub use error::{Error, Place, Result};
 pub use formats::{
     Decimal, Delimiter, Dialect, Encoding, Limits, MAX_SAMPLES, RawEndian, RawLayout, RawNumber, RawOrder, ReadOptions,
-    SignalFile, TextLayout, Variable, list_variables,
+    Sample, SignalFile, TextLayout, Variable, list_variables,
 };
 pub use leak::{Copied, Leak, LeakOptions, LeakReport, Likeness, Piece, check_leaks};
 pub use pack::{Cut, PackFormat, Packed, pack, pack_as, pack_windows};

@@ -11,7 +11,7 @@ use signal_conditioning::resample;
 
 use crate::dataset::{RecordingEntry, Stretch};
 use crate::error::{Error, Place, Result};
-use crate::formats::{Dialect, SignalFile, Variable};
+use crate::formats::{Dialect, Sample, SignalFile, Variable};
 use crate::select::{Chosen, pick};
 
 /// Samples, of all channels together, that are read at once in a pass over a whole recording (4 MiB): files that are packed as
@@ -163,18 +163,21 @@ impl OpenRecording {
         self.samples.is_empty()
     }
 
-    /// `len` samples of each channel from `start`.
+    /// `len` samples of each channel from `start`, as `f64` or `f32`.
     ///
     /// Errors: they are not there; the file is damaged where they are.
-    pub fn read(&self, start: usize, len: usize) -> Result<Vec<Vec<f64>>> {
-        self.file.read_channels(&self.chosen, self.samples(start, len)?)
+    pub fn read<S: Sample>(&self, start: usize, len: usize) -> Result<Vec<Vec<S>>> {
+        let mut out = Vec::new();
+        self.read_into(start, len, &mut out)?;
+        Ok(out)
     }
 
     /// The same into vectors that were used before, which are overwritten; where the format allows, nothing is allocated. After
     /// an error they hold anything.
-    pub fn read_into(&self, start: usize, len: usize, out: &mut Vec<Vec<f64>>) -> Result<()> {
+    pub fn read_into<S: Sample>(&self, start: usize, len: usize, out: &mut Vec<Vec<S>>) -> Result<()> {
         let samples = self.samples(start, len)?;
-        self.file.read_channels_into(&self.chosen, samples, out)
+        out.resize_with(self.chosen.len(), Vec::new);
+        self.file.read_channels(&self.chosen, &samples, out)
     }
 
     fn samples(&self, start: usize, len: usize) -> Result<Range<usize>> {
@@ -190,7 +193,7 @@ impl OpenRecording {
         }
     }
 
-    /// All samples in their order, piece by piece.
+    /// All samples in their order, piece by piece, as `f64`.
     pub fn pieces(&self) -> impl Iterator<Item = Result<Vec<Vec<f64>>>> + '_ {
         let piece = (PIECE / self.chosen.len().max(1)).max(1);
         (0..self.len())

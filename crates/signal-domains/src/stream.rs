@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::dataset::RecordingEntry;
 use crate::error::{Error, Result};
+use crate::formats::Sample;
 use crate::recording::OpenRecording;
 
 /// How [`WindowStream`] reads.
@@ -23,21 +24,21 @@ pub struct StreamOptions {
 }
 
 impl Default for StreamOptions {
-    /// Windows of 1024 samples, 2 threads, 64 windows ahead, 64 files a thread.
+    /// Windows of 1024 samples, 2 threads, 256 windows ahead (1 MB for each channel as `f32`), 64 files a thread.
     fn default() -> Self {
         Self {
             window: 1024,
             workers: 2,
-            ahead: 64,
+            ahead: 256,
             open_files: 64,
         }
     }
 }
 
-/// A window: its samples, channel by channel.
-pub type Window = Vec<Vec<f64>>;
+/// A window: its samples, channel by channel, as `f64` or `f32`.
+pub type Window<S = f64> = Vec<Vec<S>>;
 
-/// Windows of recordings, in the order asked for, read from the files by threads a bounded number ahead.
+/// Windows of recordings, in the order asked for, read from the files by threads a bounded number ahead, as `f64` or `f32`.
 ///
 /// Memory is that of the windows ahead and of the open files' descriptions, whatever the recordings' number and length.
 /// (A file packed as a whole, by gzip or as a deflated MAT or NPZ array, is inflated up to the window each time: pack such
@@ -53,13 +54,13 @@ pub type Window = Vec<Vec<f64>>;
 /// // windows by the number of their recording and their first sample
 /// let windows = vec![(0, 50), (0, 0)];
 /// let options = StreamOptions { window: 3, ..StreamOptions::default() };
-/// let mut stream = WindowStream::new(&dataset.recordings, windows, &options)?;
+/// let mut stream = WindowStream::<_, f32>::new(&dataset.recordings, windows, &options)?;
 /// assert_eq!(stream.next().unwrap()?, [[50.0, 51.0, 52.0]]);
 /// assert_eq!(stream.next().unwrap()?, [[0.0, 1.0, 2.0]]);
 /// assert!(stream.next().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct WindowStream<Windows> {
+pub struct WindowStream<Windows, S = f64> {
     windows: Windows,
     ahead: usize,
     /// Windows that a worker is asked for at once: half of its share of those ahead, so that it reads while others are used.
@@ -69,10 +70,10 @@ pub struct WindowStream<Windows> {
     /// The worker of each batch that is to come, in the order asked for.
     batches: VecDeque<usize>,
     /// What is left of the batch that came last.
-    ready: std::vec::IntoIter<Result<Window>>,
+    ready: std::vec::IntoIter<Result<Window<S>>>,
     /// Windows that were given back, at most as many as are ahead.
-    used: Vec<Window>,
-    workers: Vec<Worker>,
+    used: Vec<Window<S>>,
+    workers: Vec<Worker<S>>,
     /// The worker that is asked next.
     turn: usize,
 }
@@ -88,33 +89,40 @@ pub struct WindowStream<Windows> {
 /// # std::fs::write(&path, (0..100).map(|i| format!("{i}\n")).collect::<String>())?;
 /// let entry = Arc::new(RecordingEntry::of_file(&path, &[]));
 /// let open = OpenRecordings::new(64);
-/// assert_eq!(open.read(&entry, 50, 3)?, [[50.0, 51.0, 52.0]]);
+/// assert_eq!(open.read::<f64>(&entry, 50, 3)?, [[50.0, 51.0, 52.0]]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct OpenRecordings {
-    /// The latest in front.
-    latest: Mutex<VecDeque<(Arc<RecordingEntry>, Arc<OpenRecording>)>>,
+    open: Mutex<Vec<Open>>,
     most: usize,
 }
 
-/// Windows are asked for and handed over several at a time, at most so many: waking a thread costs more than reading a window.
-const BATCH: usize = 32;
-
-/// A window that is to be read: its recording, its first sample, and where it is put.
-struct Asked {
-    recording: usize,
-    start: usize,
-    into: Window,
+/// A recording that is open.
+struct Open {
+    entry: Arc<RecordingEntry>,
+    recording: Arc<OpenRecording>,
+    /// Which use of any of them was its last one.
+    used: u64,
 }
 
-struct Worker {
+/// Windows are asked for and handed over several at a time, at most so many: waking a thread costs more than reading a window.
+const BATCH: usize = 64;
+
+/// A window that is to be read: its recording, its first sample, and where it is put.
+struct Asked<S> {
+    recording: usize,
+    start: usize,
+    into: Window<S>,
+}
+
+struct Worker<S> {
     /// `None` once no more is to be read.
-    ask: Option<Sender<Vec<Asked>>>,
-    answers: Receiver<Vec<Result<Window>>>,
+    ask: Option<Sender<Vec<Asked<S>>>>,
+    answers: Receiver<Vec<Result<Window<S>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
+impl<Windows: Iterator<Item = (usize, usize)>, S: Sample> WindowStream<Windows, S> {
     /// `windows` are numbers of recordings and of first samples. They are asked for as the stream goes on: an endless
     /// iterator gives an endless stream.
     ///
@@ -144,7 +152,7 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
 
     /// Gives a window back that is not needed any more: another is read into its memory. Who streams at the rate of the page cache
     /// spends more time on making and freeing windows than on reading them.
-    pub fn give_back(&mut self, window: Window) {
+    pub fn give_back(&mut self, window: Window<S>) {
         if self.used.len() < self.ahead {
             self.used.push(window);
         }
@@ -176,8 +184,8 @@ impl<Windows: Iterator<Item = (usize, usize)>> WindowStream<Windows> {
     }
 }
 
-impl<Windows: Iterator<Item = (usize, usize)>> Iterator for WindowStream<Windows> {
-    type Item = Result<Window>;
+impl<Windows: Iterator<Item = (usize, usize)>, S: Sample> Iterator for WindowStream<Windows, S> {
+    type Item = Result<Window<S>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Err(e) = self.ask() {
@@ -199,28 +207,25 @@ fn ended() -> Error {
     Error::Argument("a thread that reads windows has ended; open the stream again".into())
 }
 
-impl Worker {
+impl<S: Sample> Worker<S> {
     fn start(recordings: Arc<[Arc<RecordingEntry>]>, options: StreamOptions) -> Result<Self> {
-        let (ask, asked) = channel::<Vec<Asked>>();
+        let (ask, asked) = channel::<Vec<Asked<S>>>();
         let (answer, answers) = channel();
         let work = move || {
             let open = OpenRecordings::new(options.open_files);
-            let read = |Asked {
-                            recording,
-                            start,
-                            mut into,
-                        }| match recordings.get(recording) {
-                Some(entry) => {
-                    let read = open.open(entry)?.read_into(start, options.window, &mut into);
-                    read.map(|()| into)
-                }
+            let read = |recording: usize, start, into: &mut _| match recordings.get(recording) {
+                Some(entry) => open.open(entry)?.read_into(start, options.window, into),
                 None => Err(Error::Argument(format!(
                     "no recording {recording}: there are {}",
                     recordings.len()
                 ))),
             };
+            let answered = |mut asked: Asked<S>| {
+                read(asked.recording, asked.start, &mut asked.into)?;
+                Ok(asked.into)
+            };
             for windows in asked {
-                if answer.send(windows.into_iter().map(read).collect()).is_err() {
+                if answer.send(windows.into_iter().map(answered).collect()).is_err() {
                     // nobody waits any more
                     break;
                 }
@@ -236,7 +241,7 @@ impl Worker {
     }
 }
 
-impl<Windows> Drop for WindowStream<Windows> {
+impl<Windows, S> Drop for WindowStream<Windows, S> {
     fn drop(&mut self) {
         for worker in &mut self.workers {
             worker.ask = None;
@@ -254,44 +259,67 @@ impl OpenRecordings {
     /// With at most `most` of them open, at least 1; several of one file share it.
     pub fn new(most: usize) -> Self {
         Self {
-            latest: Mutex::default(),
+            open: Mutex::default(),
             most: most.max(1),
         }
     }
 
-    /// `len` samples of each channel of a recording from `start`; it is known by its place in memory.
+    /// `len` samples of each channel of a recording from `start`, as `f64` or `f32`; it is known by its place in memory.
     ///
     /// Errors: those of [`RecordingEntry::open`] and [`OpenRecording::read`].
-    pub fn read(&self, recording: &Arc<RecordingEntry>, start: usize, len: usize) -> Result<Window> {
+    pub fn read<S: Sample>(&self, recording: &Arc<RecordingEntry>, start: usize, len: usize) -> Result<Window<S>> {
         self.open(recording)?.read(start, len)
     }
 
     /// The recording, opened where it is not open.
-    pub fn open(&self, recording: &Arc<RecordingEntry>) -> Result<Arc<OpenRecording>> {
+    pub fn open(&self, entry: &Arc<RecordingEntry>) -> Result<Arc<OpenRecording>> {
         let others: Vec<_> = {
-            let mut latest = self.latest();
-            if let Some(at) = latest.iter().position(|(known, _)| Arc::ptr_eq(known, recording))
-                && let Some(found) = latest.remove(at)
-            {
-                let open = Arc::clone(&found.1);
-                latest.push_front(found);
-                return Ok(open);
+            let mut open = self.locked();
+            if let Some(at) = open.iter().position(|known| Arc::ptr_eq(&known.entry, entry)) {
+                // the last one used is the first: it is likely to be asked for again
+                let used = open[0].used + 1;
+                open.swap(0, at);
+                open[0].used = used;
+                return Ok(Arc::clone(&open[0].recording));
             }
             // before another is opened, so that there are never more
-            latest.truncate(self.most - 1);
-            latest.iter().cloned().collect()
+            make_room(&mut open, self.most);
+            let pairs = open
+                .iter()
+                .map(|known| (Arc::clone(&known.entry), Arc::clone(&known.recording)));
+            pairs.collect()
         };
         // while others may read: two threads that open the same one at once do no harm
-        let open = Arc::new(recording.open_beside(others.iter().map(|(entry, open)| (&**entry, &**open)))?);
+        let beside = others.iter().map(|(entry, recording)| (&**entry, &**recording));
+        let recording = Arc::new(entry.open_beside(beside)?);
         drop(others);
-        let mut latest = self.latest();
-        latest.truncate(self.most - 1);
-        latest.push_front((Arc::clone(recording), Arc::clone(&open)));
-        Ok(open)
+        let mut open = self.locked();
+        make_room(&mut open, self.most);
+        let used = open.first().map_or(0, |known| known.used + 1);
+        open.push(Open {
+            entry: Arc::clone(entry),
+            recording: Arc::clone(&recording),
+            used,
+        });
+        let last = open.len() - 1;
+        open.swap(0, last);
+        Ok(recording)
     }
 
-    fn latest(&self) -> MutexGuard<'_, VecDeque<(Arc<RecordingEntry>, Arc<OpenRecording>)>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<Open>> {
         // a panic elsewhere leaves a list of open recordings
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the one that has not been used for longest, where one more would be too many.
+fn make_room(open: &mut Vec<Open>, most: usize) {
+    while open.len() >= most {
+        let oldest = (0..open.len()).min_by_key(|&at| open[at].used);
+        match oldest {
+            // the others keep their places, the last one used in front
+            Some(at) => drop(open.remove(at)),
+            None => break,
+        }
     }
 }

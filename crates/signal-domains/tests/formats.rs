@@ -163,13 +163,13 @@ fn mat_files_of_level_4_are_read_in_both_byte_orders() {
         assert_eq!(find(file.variables(), name).kind, kind);
         let (variable, channel) = file.find(name).unwrap();
         assert_eq!(
-            file.read_range(variable, channel, 0, 50).unwrap(),
+            file.read_range::<f64>(variable, channel, 0, 50).unwrap(),
             ramp(name == "x_u2"),
             "{name}"
         );
     }
     let (variable, channel) = file.find("matrix#2").unwrap();
-    assert_eq!(file.read_range(variable, channel, 3, 2).unwrap(), [10.0, 13.0]);
+    assert_eq!(file.read_range::<f64>(variable, channel, 3, 2).unwrap(), [10.0, 13.0]);
     assert_eq!(
         find(file.variables(), "words").attributes["text"],
         Attribute::Text("bearing".into())
@@ -223,7 +223,7 @@ fn structs_and_cells_inside_each_other_are_refused_beyond_the_depth_allowed_and_
             "{depth}"
         );
         let (x, channel) = file.find("beside").unwrap();
-        assert_eq!(file.read_range(x, channel, 0, 50).unwrap(), ramp(false));
+        assert_eq!(file.read_range::<f64>(x, channel, 0, 50).unwrap(), ramp(false));
         if !deep {
             let reason = find(file.variables(), "deep").reason.clone().unwrap();
             assert!(reason.contains("more than 39 deep"), "{reason}");
@@ -333,13 +333,13 @@ fn a_piece_of_a_variable_is_the_same_as_that_piece_of_the_whole() {
         let whole = file.read(variable).unwrap().swap_remove(channel);
         for start in 0..=whole.len() {
             for len in [0, 1, 3, whole.len() - start] {
-                match file.read_range(variable, channel, start, len) {
+                match file.read_range::<f64>(variable, channel, start, len) {
                     Ok(piece) => assert_eq!(piece, whole[start..start + len]),
                     Err(e) => assert!(start + len > whole.len(), "{e}"),
                 }
             }
         }
-        assert!(file.read_range(variable, channel, usize::MAX, 2).is_err());
+        assert!(file.read_range::<f64>(variable, channel, usize::MAX, 2).is_err());
     }
 }
 

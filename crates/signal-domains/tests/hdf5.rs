@@ -54,7 +54,7 @@ fn a_piece_is_read_by_a_hyperslab_and_equals_that_piece_of_the_whole() {
                 assert!(expected.is_none_or(|e| e == whole), "{name}");
                 for start in [0, 1, 15, 16, 23] {
                     for len in [0, 1, whole.len() - start] {
-                        let piece = open.read_range(index, channel, start, len).unwrap();
+                        let piece = open.read_range::<f64>(index, channel, start, len).unwrap();
                         assert_eq!(piece, whole[start..start + len], "{name}");
                     }
                 }
@@ -165,7 +165,7 @@ fn extents_that_were_never_written_are_refused_before_any_memory_is_taken() {
             matches!(error, Error::Limit { .. }) && error.to_string().contains(words),
             "{error}"
         );
-        let error = file.read_range(index, 0, 0, 1000).unwrap_err();
+        let error = file.read_range::<f64>(index, 0, 0, 1000).unwrap_err();
         assert!(error.to_string().contains("never written"), "{error}");
     }
 }

@@ -84,7 +84,7 @@ fn compare(path: &Path) -> (usize, usize) {
         assert!(bits(&a) == bits(&b), "{} {name}: {a:?} {b:?}", path.display());
         let (start, len) = (variable.samples() / 3, variable.samples().div_ceil(4));
         if let Some(channel) = variable.channels().checked_sub(1) {
-            let piece = theirs.read_range(there, channel, start, len).unwrap();
+            let piece = theirs.read_range::<f64>(there, channel, start, len).unwrap();
             assert_eq!(bits(&[piece])[0], bits(&a)[channel][start..start + len], "{name}");
         }
         samples += a.iter().map(Vec::len).sum::<usize>();

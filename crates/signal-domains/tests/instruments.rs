@@ -16,7 +16,7 @@ fn pieces_agree(name: &str) {
             assert_eq!(whole.len(), variable.samples(), "{name} {}", variable.name);
             for start in 0..=whole.len() {
                 for len in [0, 1, 3, 11, whole.len() - start] {
-                    match file.read_range(index, channel, start, len) {
+                    match file.read_range::<f64>(index, channel, start, len) {
                         Ok(piece) => assert_eq!(piece, whole[start..start + len], "{name} {}", variable.name),
                         Err(e) => assert!(start + len > whole.len(), "{name} {}: {e}", variable.name),
                     }
@@ -276,9 +276,9 @@ fn flac_files_are_read_without_loss_and_from_any_sample_on() {
         // a fresh file for each, so that reading starts from no known frame
         for start in [2999, 1500, 0, 4] {
             let file = SignalFile::open(&fixture(name), &ReadOptions::default()).unwrap();
-            let piece = file.read_range(1, 0, start, 3000 - start).unwrap();
+            let piece = file.read_range::<f64>(1, 0, start, 3000 - start).unwrap();
             assert_eq!(piece, expected[1][start..], "{name}");
-            assert_eq!(file.read_range(1, 0, 7, 1).unwrap(), expected[1][7..8], "{name}");
+            assert_eq!(file.read_range::<f64>(1, 0, 7, 1).unwrap(), expected[1][7..8], "{name}");
         }
     }
     for key in ["1", "2", "3"] {

@@ -111,7 +111,7 @@ fn is_read(path: &Path, whole: bool) -> bool {
     let mut sound = true;
     for (index, variable) in file.variables().iter().enumerate().take(6).filter(|(_, v)| v.numeric) {
         let len = variable.samples().min(200);
-        let piece = file.read_range(index, 0, 0, len);
+        let piece = file.read_range::<f64>(index, 0, 0, len);
         sound &= piece.is_ok();
         if whole && let (Ok(piece), Ok(all)) = (&piece, file.read(index)) {
             assert!(

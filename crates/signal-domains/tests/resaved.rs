@@ -98,7 +98,7 @@ fn a_recording_saved_as_text_wav_bare_numbers_or_packed_gives_bit_equal_windows(
     };
     let bare = SignalFile::open(&f.join("x.bin"), &options).unwrap();
     for (n, expected) in expected.iter().enumerate() {
-        let window = bare.read_range(0, 0, n * WINDOW, WINDOW).unwrap();
+        let window = bare.read_range::<f64>(0, 0, n * WINDOW, WINDOW).unwrap();
         assert!(
             window.iter().map(|x| x.to_bits()).eq(expected.iter().copied()),
             "bare, {n}"
@@ -115,7 +115,7 @@ fn a_recording_saved_as_text_wav_bare_numbers_or_packed_gives_bit_equal_windows(
         let packed = Dataset::open(&f.join(file), &OpenOptions::default()).unwrap();
         let open = packed.recordings[0].open().unwrap();
         for (n, expected) in expected.iter().enumerate() {
-            let window = open.read(n * WINDOW, WINDOW).unwrap();
+            let window = open.read::<f64>(n * WINDOW, WINDOW).unwrap();
             assert!(
                 window[0].iter().map(|x| x.to_bits()).eq(expected.iter().copied()),
                 "{file}, {n}"

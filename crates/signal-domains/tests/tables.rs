@@ -192,7 +192,7 @@ fn a_piece_is_that_piece_of_the_whole() {
             for start in 0..=whole.len() {
                 for len in [0, 1, 9, whole.len() - start] {
                     if start + len <= whole.len() {
-                        let piece = file.read_range(index, 0, start, len).unwrap();
+                        let piece = file.read_range::<f64>(index, 0, start, len).unwrap();
                         assert_eq!(
                             bits(&piece),
                             bits(&whole[start..start + len]),

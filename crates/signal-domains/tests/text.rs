@@ -261,7 +261,7 @@ fn encodings_gzip_and_decimal_commas_give_the_same_samples_rate_and_unit() {
         let dialect = file.dialect().unwrap().to_string();
         assert!(dialect.contains(shown), "{name}: {dialect}");
         for start in [0, 1, 17, 49, 50] {
-            let piece = file.read_range(index, channel, start, 50 - start).unwrap();
+            let piece = file.read_range::<f64>(index, channel, start, 50 - start).unwrap();
             assert_eq!(piece, ramp()[start..], "{name}");
         }
     }
@@ -373,7 +373,7 @@ fn any_piece_of_a_long_file_is_read_from_the_row_where_it_starts() {
     let file = SignalFile::from_bytes(Path::new("x"), rows.join("\n").into_bytes(), &ReadOptions::default()).unwrap();
     for start in [0, 4095, 4096, 4097, 12_288, 19_990] {
         let expected: Vec<f64> = (start..start + 10).map(|i| 2.0 * i as f64).collect();
-        assert_eq!(file.read_range(1, 0, start, 10).unwrap(), expected);
+        assert_eq!(file.read_range::<f64>(1, 0, start, 10).unwrap(), expected);
     }
 }
 

@@ -25,7 +25,7 @@ pub fn read_file(file: &SignalFile) {
             let start = whole.len() / 3;
             let len = (whole.len() - start).min(5);
             let piece = file
-                .read_range(index, channel, start, len)
+                .read_range::<f64>(index, channel, start, len)
                 .expect("a piece of what was read");
             let same = piece
                 .iter()

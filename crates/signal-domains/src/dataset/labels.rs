@@ -83,7 +83,7 @@ impl Found {
         let chosen = pick(path, file.variables(), key)?;
         let variable = &file.variables()[chosen.variable];
         let len = variable.samples();
-        let values = file.read_channels(&[chosen], 0..len)?.swap_remove(0);
+        let values: Vec<f64> = file.read_range(chosen.variable, chosen.channel, 0, len)?;
         let label = |value: f64| match variable.words.get(value as usize) {
             Some(word) => word.clone(),
             None => value.to_string(),

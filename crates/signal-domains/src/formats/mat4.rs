@@ -9,7 +9,7 @@ use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
 use super::stream::Stream;
-use super::{Limits, Order, Reader, Variable};
+use super::{ByChannel, Limits, Order, Out, Reader, Sample, Variable};
 use crate::dataset::Attribute;
 use crate::error::{Error, Result};
 use crate::select::Chosen;
@@ -135,7 +135,7 @@ fn matrix(stream: &mut Stream<'_>) -> Result<(Variable, Number, u64)> {
         Kind::Text => {
             let mut variable = Variable::other(name, shape, "char");
             if header.rows == 1 && elements <= MOST_TEXT as u64 {
-                let mut codes = Vec::new();
+                let mut codes = Vec::<f64>::new();
                 let data = stream.bytes(elements * header.number.size() as u64, &what)?;
                 header.number.decode(stream.endian, &data, &mut codes);
                 let text = codes
@@ -165,17 +165,19 @@ impl Reader for Mat4File {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let one = |c: &Chosen| {
-            let (variable, (at, number)) = (&self.listing.variables[c.variable], self.listing.spots[c.variable]);
-            let lane = variable.lane(Order::ColumnMajor, c.channel);
-            Stream::plain(&self.source, at..self.source.len(), self.endian).numbers(
-                number,
-                lane,
-                samples.clone(),
-                &variable.describe(),
-            )
-        };
-        channels.iter().map(one).collect()
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
+    }
+}
+
+impl ByChannel for Mat4File {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        let (variable, (at, number)) = (
+            &self.listing.variables[chosen.variable],
+            self.listing.spots[chosen.variable],
+        );
+        let lane = variable.lane(Order::ColumnMajor, chosen.channel);
+        Stream::plain(&self.source, at..self.source.len(), self.endian)
+            .numbers_into(number, lane, samples, variable, out)
     }
 }

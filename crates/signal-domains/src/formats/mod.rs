@@ -15,6 +15,7 @@ mod numbers;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 mod raw;
+mod sample;
 pub(crate) mod source;
 mod stream;
 #[cfg(feature = "parquet")]
@@ -28,10 +29,13 @@ mod zip;
 
 use std::ops::Range;
 use std::path::Path;
+use std::slice;
 
 pub(crate) use columnar::Columnar;
 pub use limits::{Limits, MAX_SAMPLES};
 pub use raw::{RawEndian, RawLayout, RawNumber, RawOrder};
+pub use sample::Sample;
+pub(crate) use sample::{ByChannel, Out};
 pub use text::{Decimal, Delimiter, Dialect, Encoding, TextLayout};
 pub(crate) use variable::Order;
 pub use variable::{Variable, list_variables};
@@ -67,16 +71,8 @@ pub(crate) trait Reader: Send + Sync {
     fn format(&self) -> &'static str;
     /// Everything in the file, readable as a signal or not, in the file's order.
     fn variables(&self) -> &[Variable];
-    /// Samples `samples` of each channel.
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>>;
-    /// The same into vectors that were used before, one for each channel, which are overwritten; after an error they hold
-    /// anything. For readers that need no memory of their own for it.
-    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
-        for (out, read) in out.iter_mut().zip(self.read(channels, samples)?) {
-            *out = read;
-        }
-        Ok(())
-    }
+    /// Samples `samples` of each channel, one vector for each; after an error they hold anything.
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()>;
     /// How a text file was read.
     fn dialect(&self) -> Option<&Dialect> {
         None
@@ -99,7 +95,7 @@ pub(crate) trait Reader: Send + Sync {
 ///     println!("{} {:?} {} {:?} Hz", variable.name, variable.shape, variable.kind, variable.rate_hz);
 /// }
 /// let (y, channel) = file.find("y")?;
-/// assert_eq!(file.read_range(y, channel, 1, 2)?, [6.0, 7.0]);
+/// assert_eq!(file.read_range::<f64>(y, channel, 1, 2)?, [6.0, 7.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SignalFile {
@@ -177,11 +173,11 @@ impl SignalFile {
         Ok((chosen.variable, chosen.channel))
     }
 
-    /// `len` samples from `start` of one channel of variable `index`.
+    /// `len` samples from `start` of one channel of variable `index`, as `f64` or `f32`.
     ///
     /// Errors: there is no such variable, channel or sample; the variable holds no real numbers; the file is damaged
     /// there.
-    pub fn read_range(&self, index: usize, channel: usize, start: usize, len: usize) -> Result<Vec<f64>> {
+    pub fn read_range<S: Sample>(&self, index: usize, channel: usize, start: usize, len: usize) -> Result<Vec<S>> {
         let chosen = Chosen {
             variable: index,
             channel,
@@ -189,10 +185,12 @@ impl SignalFile {
         let end = start
             .checked_add(len)
             .ok_or_else(|| Error::Argument(format!("{len} samples from {start} are more than can be counted")))?;
-        Ok(self.read_channels(&[chosen], start..end)?.swap_remove(0))
+        let mut out = Vec::new();
+        self.read_channels(&[chosen], &(start..end), slice::from_mut(&mut out))?;
+        Ok(out)
     }
 
-    /// All channels of variable `index`, each with [`Variable::samples`] samples.
+    /// All channels of variable `index`, each with [`Variable::samples`] samples, as `f64`.
     pub fn read(&self, index: usize) -> Result<Vec<Vec<f64>>> {
         let Some(variable) = self.variables().get(index) else {
             return Err(self.no_variable(index));
@@ -216,25 +214,21 @@ impl SignalFile {
                 channel,
             })
             .collect();
-        self.read_channels(&channels, 0..variable.samples())
+        let mut out = vec![Vec::new(); channels.len()];
+        self.read_channels(&channels, &(0..variable.samples()), &mut out)?;
+        Ok(out)
     }
 
-    /// The same samples of several channels, in one pass where the format allows.
-    pub(crate) fn read_channels(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        self.check(channels, &samples)?;
-        self.reader.read(channels, samples)
-    }
-
-    /// The same into vectors that were used before, one for each channel.
-    pub(crate) fn read_channels_into(
+    /// The same samples of several channels, in one pass where the format allows, into vectors that may have been used before,
+    /// one for each channel.
+    pub(crate) fn read_channels<S: Sample>(
         &self,
         channels: &[Chosen],
-        samples: Range<usize>,
-        out: &mut Vec<Vec<f64>>,
+        samples: &Range<usize>,
+        out: &mut [Vec<S>],
     ) -> Result<()> {
-        self.check(channels, &samples)?;
-        out.resize_with(channels.len(), Vec::new);
-        self.reader.read_into(channels, samples, out)
+        self.check(channels, samples)?;
+        self.reader.read_into(channels, samples, S::out(out))
     }
 
     fn check(&self, channels: &[Chosen], samples: &Range<usize>) -> Result<()> {

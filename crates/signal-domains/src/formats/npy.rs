@@ -10,7 +10,7 @@ use super::numbers::{Endian, Number, elements};
 use super::source::Source;
 use super::stream::Stream;
 use super::zip::{Member, Packing, members};
-use super::{Limits, Order, Reader, Variable};
+use super::{ByChannel, Limits, Order, Out, Reader, Sample, Variable};
 use crate::error::{Error, Result};
 use crate::select::Chosen;
 
@@ -104,22 +104,21 @@ impl Array {
     }
 
     /// Samples of a channel, from a stream at the array's first byte.
-    fn samples(
+    fn samples<S: Sample>(
         &self,
         stream: &mut Stream<'_>,
         variable: &Variable,
         channel: usize,
-        samples: Range<usize>,
-        what: &str,
-        out: &mut Vec<f64>,
+        samples: &Range<usize>,
+        out: &mut Vec<S>,
     ) -> Result<()> {
         let Dtype::Numbers(number, endian, _) = self.dtype else {
             out.clear();
             return Ok(());
         };
-        stream.skip(self.start, what)?;
+        stream.skip(self.start, variable)?;
         stream.endian = endian;
-        stream.numbers_into(number, variable.lane(self.order, channel), samples, what, out)
+        stream.numbers_into(number, variable.lane(self.order, channel), samples, variable, out)
     }
 }
 
@@ -262,8 +261,6 @@ pub(super) struct NpyFile {
     source: Source,
     array: Array,
     variables: [Variable; 1],
-    /// What it is, for errors: to say it anew costs as much as to read a window.
-    described: String,
 }
 
 impl NpyFile {
@@ -275,7 +272,6 @@ impl NpyFile {
         Ok(Self {
             source,
             array,
-            described: variables[0].describe(),
             variables,
         })
     }
@@ -290,20 +286,16 @@ impl Reader for NpyFile {
         &self.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let mut out = vec![Vec::new(); channels.len()];
-        self.read_into(channels, samples, &mut out)?;
-        Ok(out)
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
     }
+}
 
-    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
-        for (chosen, out) in channels.iter().zip(out) {
-            let mut stream = Stream::plain(&self.source, 0..self.source.len(), Endian::Little);
-            let (variable, what) = (&self.variables[0], &self.described);
-            self.array
-                .samples(&mut stream, variable, chosen.channel, samples.clone(), what, out)?;
-        }
-        Ok(())
+impl ByChannel for NpyFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        let mut stream = Stream::plain(&self.source, 0..self.source.len(), Endian::Little);
+        self.array
+            .samples(&mut stream, &self.variables[0], chosen.channel, samples, out)
     }
 }
 
@@ -378,23 +370,25 @@ impl Reader for NpzFile {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let one = |c: &Chosen| {
-            let variable = &self.listing.variables[c.variable];
-            let Some((member, array)) = &self.listing.spots[c.variable] else {
-                return Ok(Vec::new());
-            };
-            // all numbers in one piece: the checksum can be compared on the way
-            let whole = samples.len() == variable.elements();
-            let mut stream = member_stream(&self.source, &self.limits, member, whole);
-            let what = variable.describe();
-            let mut values = Vec::new();
-            array.samples(&mut stream, variable, c.channel, samples.clone(), &what, &mut values)?;
-            if whole {
-                stream.finish(&what)?;
-            }
-            Ok(values)
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
+    }
+}
+
+impl ByChannel for NpzFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        let variable = &self.listing.variables[chosen.variable];
+        let Some((member, array)) = &self.listing.spots[chosen.variable] else {
+            out.clear();
+            return Ok(());
         };
-        channels.iter().map(one).collect()
+        // all numbers in one piece: the checksum can be compared on the way
+        let whole = samples.len() == variable.elements();
+        let mut stream = member_stream(&self.source, &self.limits, member, whole);
+        array.samples(&mut stream, variable, chosen.channel, samples, out)?;
+        if whole {
+            stream.finish(variable)?;
+        }
+        Ok(())
     }
 }

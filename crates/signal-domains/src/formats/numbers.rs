@@ -1,13 +1,22 @@
 //! Numbers as files store them.
 
+use super::sample::Sample;
+
 /// Byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endian {
+pub enum Endian {
     Little,
     Big,
 }
 
 impl Endian {
+    /// That of this machine.
+    pub const NATIVE: Self = if cfg!(target_endian = "little") {
+        Self::Little
+    } else {
+        Self::Big
+    };
+
     pub fn u16(self, b: [u8; 2]) -> u16 {
         if self == Self::Little {
             u16::from_le_bytes(b)
@@ -35,7 +44,7 @@ impl Endian {
 
 /// How one number is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
+pub enum Number {
     I8,
     U8,
     I16,
@@ -80,13 +89,13 @@ impl Number {
     }
 
     /// Appends the numbers of `bytes`, a whole number of them. Integers beyond 2^53 are rounded to the nearest f64.
-    pub fn decode(self, endian: Endian, bytes: &[u8], out: &mut Vec<f64>) {
-        fn each<const N: usize>(bytes: &[u8], out: &mut Vec<f64>, number: impl Fn([u8; N]) -> f64) {
-            out.extend(bytes.as_chunks::<N>().0.iter().map(|&b| number(b)));
+    pub fn decode<S: Sample>(self, endian: Endian, bytes: &[u8], out: &mut Vec<S>) {
+        fn each<const N: usize, S: Sample>(bytes: &[u8], out: &mut Vec<S>, number: impl Fn([u8; N]) -> f64) {
+            out.extend(bytes.as_chunks::<N>().0.iter().map(|&b| S::nearest(number(b))));
         }
         match self {
-            Self::I8 => out.extend(bytes.iter().map(|&b| f64::from(b as i8))),
-            Self::U8 => out.extend(bytes.iter().map(|&b| f64::from(b))),
+            Self::I8 => each(bytes, out, |[b]| f64::from(b as i8)),
+            Self::U8 => each(bytes, out, |[b]| f64::from(b)),
             Self::I16 => each(bytes, out, |b| f64::from(endian.u16(b) as i16)),
             Self::U16 => each(bytes, out, |b| f64::from(endian.u16(b))),
             Self::I24 => each(bytes, out, |b: [u8; 3]| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::{Endian, Lane, Number};
 use super::source::Source;
 use super::stream::Stream;
-use super::{Reader, Variable};
+use super::{ByChannel, Out, Reader, Sample, Variable};
 use crate::error::{Error, Result};
 use crate::select::Chosen;
 
@@ -148,32 +148,29 @@ impl Reader for RawFile {
         &self.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let mut out = vec![Vec::new(); channels.len()];
-        self.read_into(channels, samples, &mut out)?;
-        Ok(out)
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
     }
+}
 
-    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
+impl ByChannel for RawFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
         let endian = match self.layout.endian {
             RawEndian::Little => Endian::Little,
             RawEndian::Big => Endian::Big,
         };
-        for (chosen, out) in channels.iter().zip(out) {
-            let channel = chosen.variable as u64;
-            let lane = match self.layout.order {
-                RawOrder::Interleaved => Lane {
-                    first: channel,
-                    stride: self.variables.len() as u64,
-                },
-                RawOrder::Consecutive => Lane {
-                    first: channel * self.variables[chosen.variable].samples() as u64,
-                    stride: 1,
-                },
-            };
-            let mut stream = Stream::plain(&self.source, self.layout.offset..self.source.len(), endian);
-            stream.numbers_into(self.layout.number.number(), lane, samples.clone(), "the file", out)?;
-        }
-        Ok(())
+        let channel = chosen.variable as u64;
+        let lane = match self.layout.order {
+            RawOrder::Interleaved => Lane {
+                first: channel,
+                stride: self.variables.len() as u64,
+            },
+            RawOrder::Consecutive => Lane {
+                first: channel * self.variables[chosen.variable].samples() as u64,
+                stride: 1,
+            },
+        };
+        let mut stream = Stream::plain(&self.source, self.layout.offset..self.source.len(), endian);
+        stream.numbers_into(self.layout.number.number(), lane, samples, "the file", out)
     }
 }

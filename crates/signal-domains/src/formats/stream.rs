@@ -1,6 +1,7 @@
 //! Reads forward through a stretch of a file, plain or inflated; every error says where.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -10,6 +11,7 @@ use flate2::bufread::{DeflateDecoder, ZlibDecoder};
 
 use super::Limits;
 use super::numbers::{Endian, Lane, Number};
+use super::sample::Sample;
 use super::source::{Source, SourceReader};
 use crate::error::{Error, Place, Result};
 
@@ -36,7 +38,8 @@ pub(crate) struct Stream<'a> {
 }
 
 enum Inner<'a> {
-    Plain(BufReader<SourceReader<'a>>),
+    /// Made when it is first read from: who reads straight from the file needs none.
+    Plain(Option<BufReader<SourceReader<'a>>>),
     Unpacked(BufReader<Unpacker<'a>>),
 }
 
@@ -75,7 +78,7 @@ impl<'a> Stream<'a> {
             source,
             at: range.start,
             end: range.end.min(source.len()),
-            inner: Inner::Plain(BufReader::with_capacity(BLOCK, source.reader(range))),
+            inner: Inner::Plain(None),
             endian,
             inflated_from: None,
         }
@@ -151,7 +154,7 @@ impl<'a> Stream<'a> {
         Error::file(self.source.path(), place, message)
     }
 
-    fn check(&self, n: u64, what: &str) -> Result<()> {
+    fn check(&self, n: u64, what: impl Display + Copy) -> Result<()> {
         let left = self.left();
         if n <= left {
             return Ok(());
@@ -167,10 +170,13 @@ impl<'a> Stream<'a> {
     }
 
     /// Fills `out` with the next bytes.
-    pub fn fill(&mut self, out: &mut [u8], what: &str) -> Result<()> {
+    pub fn fill(&mut self, out: &mut [u8], what: impl Display + Copy) -> Result<()> {
         self.check(out.len() as u64, what)?;
         let result = match &mut self.inner {
-            Inner::Plain(reader) => reader.read_exact(out),
+            Inner::Plain(reader) => {
+                let new = || BufReader::with_capacity(BLOCK, self.source.reader(self.at..self.end));
+                reader.get_or_insert_with(new).read_exact(out)
+            }
             Inner::Unpacked(reader) => reader.read_exact(out),
         };
         match result {
@@ -182,7 +188,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn failed(&self, e: io::Error, n: u64, what: &str) -> Error {
+    fn failed(&self, e: io::Error, n: u64, what: impl Display + Copy) -> Error {
         match (&self.inner, e.kind()) {
             (Inner::Plain(_), _) => Error::io(self.source.path(), e),
             (Inner::Unpacked(_), _) if self.inflated_from.is_none() => Error::io(self.source.path(), e),
@@ -198,26 +204,26 @@ impl<'a> Stream<'a> {
         }
     }
 
-    pub fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+    pub fn array<const N: usize>(&mut self, what: impl Display + Copy) -> Result<[u8; N]> {
         let mut out = [0; N];
         self.fill(&mut out, what)?;
         Ok(out)
     }
 
-    pub fn u16(&mut self, what: &str) -> Result<u16> {
+    pub fn u16(&mut self, what: impl Display + Copy) -> Result<u16> {
         Ok(self.endian.u16(self.array(what)?))
     }
 
-    pub fn u32(&mut self, what: &str) -> Result<u32> {
+    pub fn u32(&mut self, what: impl Display + Copy) -> Result<u32> {
         Ok(self.endian.u32(self.array(what)?))
     }
 
-    pub fn u64(&mut self, what: &str) -> Result<u64> {
+    pub fn u64(&mut self, what: impl Display + Copy) -> Result<u64> {
         Ok(self.endian.u64(self.array(what)?))
     }
 
     /// The next `n` bytes, allocated as they come.
-    pub fn bytes(&mut self, n: u64, what: &str) -> Result<Vec<u8>> {
+    pub fn bytes(&mut self, n: u64, what: impl Display + Copy) -> Result<Vec<u8>> {
         self.check(n, what)?;
         let mut out = Vec::new();
         let mut left = n as usize;
@@ -232,10 +238,11 @@ impl<'a> Stream<'a> {
     }
 
     /// Passes over `n` bytes.
-    pub fn skip(&mut self, n: u64, what: &str) -> Result<()> {
+    pub fn skip(&mut self, n: u64, what: impl Display + Copy) -> Result<()> {
         self.check(n, what)?;
         let result = match &mut self.inner {
-            Inner::Plain(reader) => seek_forward(reader, n),
+            Inner::Plain(None) => Ok(()),
+            Inner::Plain(Some(reader)) => seek_forward(reader, n),
             Inner::Unpacked(reader) => match io::copy(&mut reader.by_ref().take(n), &mut io::sink()) {
                 Ok(passed) if passed < n => Err(io::ErrorKind::UnexpectedEof.into()),
                 other => other.map(|_| ()),
@@ -246,25 +253,18 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Samples `samples` of a channel from an array that starts here.
-    pub fn numbers(&mut self, number: Number, lane: Lane, samples: Range<usize>, what: &str) -> Result<Vec<f64>> {
-        let mut out = Vec::new();
-        self.numbers_into(number, lane, samples, what, &mut out)?;
-        Ok(out)
-    }
-
-    /// The same in place of what `out` holds.
-    pub fn numbers_into(
+    /// Samples `samples` of a channel from an array that starts here, in place of what `out` holds.
+    pub fn numbers_into<S: Sample>(
         &mut self,
         number: Number,
         lane: Lane,
-        samples: Range<usize>,
-        what: &str,
-        out: &mut Vec<f64>,
+        samples: &Range<usize>,
+        what: impl Display + Copy,
+        out: &mut Vec<S>,
     ) -> Result<()> {
-        out.clear();
         let len = samples.len() as u64;
         if len == 0 {
+            out.clear();
             return Ok(());
         }
         let size = number.size() as u64;
@@ -273,17 +273,41 @@ impl<'a> Stream<'a> {
         let need = (first + (len as u128 - 1) * lane.stride as u128 + 1) * size as u128;
         self.check(u64::try_from(need).unwrap_or(u64::MAX), what)?;
         self.skip(first as u64 * size, what)?;
+        let plain = lane.stride == 1 && matches!(self.inner, Inner::Plain(_));
+        if plain && number == S::STORED && self.endian == Endian::NATIVE {
+            // as they are wanted: the one copy is the system's
+            out.truncate(samples.len());
+            out.reserve_exact(samples.len() - out.len());
+            out.resize(samples.len(), S::default());
+            return self.straight(bytemuck::cast_slice_mut(out), what);
+        }
+        out.clear();
         out.reserve_exact(samples.len());
-        if lane.stride == 1 && matches!(self.inner, Inner::Plain(_)) {
+        if plain {
             self.contiguous(number, len, out, what)
         } else {
             self.strided(number, lane.stride * size, len, out, what)
         }
     }
 
+    /// Fills `out` with the next bytes, straight from the file.
+    fn straight(&mut self, out: &mut [u8], what: impl Display + Copy) -> Result<()> {
+        match self.source.read_at(self.at, out) {
+            Ok(got) if got == out.len() => self.skip(got as u64, what),
+            Ok(_) => Err(self.failed(io::ErrorKind::UnexpectedEof.into(), out.len() as u64, what)),
+            Err(e) => Err(self.failed(e, out.len() as u64, what)),
+        }
+    }
+
     /// Appends `count` numbers that follow each other as they are in the file, straight from it: no byte is read that is not
     /// wanted, and each is copied once before it is converted.
-    fn contiguous(&mut self, number: Number, count: u64, out: &mut Vec<f64>, what: &str) -> Result<()> {
+    fn contiguous<S: Sample>(
+        &mut self,
+        number: Number,
+        count: u64,
+        out: &mut Vec<S>,
+        what: impl Display + Copy,
+    ) -> Result<()> {
         let size = number.size() as u64;
         let most = STRAIGHT as u64 / size;
         STRAIGHT_BYTES.with_borrow_mut(|bytes| {
@@ -291,13 +315,8 @@ impl<'a> Stream<'a> {
             while left > 0 {
                 let piece = left.min(most);
                 bytes.resize((piece * size) as usize, 0);
-                match self.source.read_at(self.at, bytes) {
-                    Ok(got) if got == bytes.len() => {}
-                    Ok(_) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into(), piece * size, what)),
-                    Err(e) => return Err(self.failed(e, piece * size, what)),
-                }
+                self.straight(bytes, what)?;
                 number.decode(self.endian, bytes, out);
-                self.skip(piece * size, what)?;
                 left -= piece;
             }
             Ok(())
@@ -305,7 +324,14 @@ impl<'a> Stream<'a> {
     }
 
     /// Appends `count` numbers, of which each starts `row` bytes after the one before. The stream is left behind the last.
-    pub fn strided(&mut self, number: Number, row: u64, count: u64, out: &mut Vec<f64>, what: &str) -> Result<()> {
+    pub fn strided<S: Sample>(
+        &mut self,
+        number: Number,
+        row: u64,
+        count: u64,
+        out: &mut Vec<S>,
+        what: impl Display + Copy,
+    ) -> Result<()> {
         let size = number.size() as u64;
         let row = row.max(size);
         let most = (BLOCK as u64 / row).max(1);
@@ -331,7 +357,7 @@ impl<'a> Stream<'a> {
     }
 
     /// The end of the unpacked bytes is here, and their checksum is right.
-    pub fn finish(&mut self, what: &str) -> Result<()> {
+    pub fn finish(&mut self, what: impl Display + Copy) -> Result<()> {
         let Inner::Unpacked(reader) = &mut self.inner else {
             return Ok(());
         };

@@ -11,7 +11,7 @@ use super::listing::{Full, Listing};
 use super::numbers::{Endian, Lane, Number, rate_of_spacing};
 use super::source::{Source, SourceReader};
 use super::stream::Stream;
-use super::{Limits, Reader, Variable};
+use super::{ByChannel, Limits, Out, Reader, Sample, Variable};
 use crate::dataset::Attribute;
 use crate::error::{Error, Result};
 use crate::select::Chosen;
@@ -321,22 +321,28 @@ impl Reader for UffFile {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let one = |c: &Chosen| match self.listing.spots[c.variable] {
-            None => Ok(Vec::new()),
-            Some(values) => match values.binary {
-                None => self.text(values, samples.clone()),
-                Some(endian) => {
-                    let lane = Lane { first: 0, stride: 1 };
-                    Stream::plain(&self.source, values.start..self.source.len(), endian).numbers(
-                        values.number,
-                        lane,
-                        samples.clone(),
-                        "a function's values",
-                    )
-                }
-            },
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
+    }
+}
+
+impl ByChannel for UffFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        out.clear();
+        let Some(values) = self.listing.spots[chosen.variable] else {
+            return Ok(());
         };
-        channels.iter().map(one).collect()
+        let Some(endian) = values.binary else {
+            out.extend(self.text(values, samples.clone())?.into_iter().map(S::nearest));
+            return Ok(());
+        };
+        let lane = Lane { first: 0, stride: 1 };
+        Stream::plain(&self.source, values.start..self.source.len(), endian).numbers_into(
+            values.number,
+            lane,
+            samples,
+            "a function's values",
+            out,
+        )
     }
 }

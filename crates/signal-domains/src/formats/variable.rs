@@ -1,6 +1,7 @@
 //! What a file holds: variables, columns, data sets, channels.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use super::numbers::{Lane, rate_of_spacing};
@@ -74,21 +75,16 @@ impl Variable {
 
     /// Samples per channel: the longest extent, if at most two extents differ from 1; the number of elements otherwise.
     pub fn samples(&self) -> usize {
-        match self.wide_extents()[..] {
+        match self.wide_extents() {
             _ if self.elements() == 0 => 0,
-            [] => 1,
-            [a] => a,
-            [a, b] => a.max(b),
-            _ => self.elements(),
+            Some((a, b)) => a.max(b),
+            None => self.elements(),
         }
     }
 
     /// Number of channels: 1 for a vector, the shorter extent of a matrix.
     pub fn channels(&self) -> usize {
-        match self.wide_extents()[..] {
-            [a, b] => a.min(b).max(1),
-            _ => 1,
-        }
+        self.wide_extents().map_or(1, |(a, b)| a.min(b).max(1))
     }
 
     /// Number of elements.
@@ -99,7 +95,7 @@ impl Variable {
     /// Whether it can be a recording: real numbers that are no times and no words, more than one sample, at most two extents other
     /// than 1.
     pub fn is_signal(&self) -> bool {
-        self.numeric && !self.time && self.words.is_empty() && self.samples() > 1 && self.wide_extents().len() <= 2
+        self.numeric && !self.time && self.words.is_empty() && self.samples() > 1 && self.wide_extents().is_some()
     }
 
     /// Takes the rate and the unit that its attributes state. Attributes that state different rates state none.
@@ -129,20 +125,22 @@ impl Variable {
 
     /// `name (121265x1 float64)`.
     pub(crate) fn describe(&self) -> String {
-        let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let space = if shape.is_empty() { "" } else { " " };
-        format!("{} ({}{space}{})", self.name, shape.join("x"), self.kind)
+        self.to_string()
     }
 
-    fn wide_extents(&self) -> Vec<usize> {
-        self.shape.iter().copied().filter(|&n| n != 1).collect()
+    /// The extents that differ from 1, with 1 for each that is not there; `None` where there are more than two. No memory
+    /// is taken: it is asked for each window that is read.
+    fn wide_extents(&self) -> Option<(usize, usize)> {
+        let mut wide = self.shape.iter().copied().filter(|&n| n != 1);
+        let pair = (wide.next().unwrap_or(1), wide.next().unwrap_or(1));
+        wide.next().is_none().then_some(pair)
     }
 
     /// How the samples of `channel` lie among the elements.
     pub(crate) fn lane(&self, order: Order, channel: usize) -> Lane {
-        let wide = self.wide_extents();
-        let &[first, second] = &wide[..] else {
-            return Lane { first: 0, stride: 1 };
+        let (first, second) = match self.wide_extents() {
+            Some((first, second)) if second != 1 => (first, second),
+            _ => return Lane { first: 0, stride: 1 },
         };
         let (fast, slow) = match order {
             Order::ColumnMajor => (first, second),
@@ -161,6 +159,18 @@ impl Variable {
                 stride: fast as u64,
             }
         }
+    }
+}
+
+/// `name (121265x1 float64)`.
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (", self.name)?;
+        for (n, extent) in self.shape.iter().enumerate() {
+            write!(f, "{}{extent}", if n == 0 { "" } else { "x" })?;
+        }
+        let space = if self.shape.is_empty() { "" } else { " " };
+        write!(f, "{space}{})", self.kind)
     }
 }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::numbers::{Endian, Lane, Number};
 use super::source::Source;
 use super::stream::Stream;
-use super::{Limits, Reader, Variable};
+use super::{ByChannel, Limits, Out, Reader, Sample, Variable};
 use crate::dataset::Attribute;
 use crate::error::{Error, Result};
 use crate::select::Chosen;
@@ -200,21 +200,24 @@ impl Reader for WavFile {
         &self.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        let one = |c: &Chosen| {
-            let lane = Lane {
-                first: c.variable as u64,
-                stride: u64::from(self.format.channels),
-            };
-            let mut stream = Stream::plain(&self.source, self.data.clone(), self.endian);
-            let mut values = stream.numbers(self.format.number, lane, samples.clone(), "the `data` chunk")?;
-            if self.format.number == Number::U8 {
-                for v in &mut values {
-                    *v -= 128.0;
-                }
-            }
-            Ok(values)
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
+    }
+}
+
+impl ByChannel for WavFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        let lane = Lane {
+            first: chosen.variable as u64,
+            stride: u64::from(self.format.channels),
         };
-        channels.iter().map(one).collect()
+        let mut stream = Stream::plain(&self.source, self.data.clone(), self.endian);
+        stream.numbers_into(self.format.number, lane, samples, "the `data` chunk", out)?;
+        if self.format.number == Number::U8 {
+            for v in out {
+                *v = S::nearest((*v).into() - 128.0);
+            }
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::windows::Cut;
 use crate::dataset::Attribute;
 use crate::error::{Error, Place, Result};
 use crate::formats::hdf5::Hdf5File;
-use crate::formats::{Reader, Variable};
+use crate::formats::{Out, Reader, Variable};
 use crate::select::Chosen;
 
 /// An open file of windows. Its variables are those of a file of recordings.
@@ -115,15 +115,8 @@ impl WindowedFile {
     }
 }
 
-impl Reader for WindowedFile {
-    fn format(&self) -> &'static str {
-        "HDF5, packed windows"
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
+impl WindowedFile {
+    /// Samples `samples` of each channel.
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         if samples.is_empty() {
             return Ok(vec![Vec::new(); channels.len()]);
@@ -145,5 +138,20 @@ impl Reader for WindowedFile {
             }
         }
         Ok(out)
+    }
+}
+
+impl Reader for WindowedFile {
+    fn format(&self) -> &'static str {
+        "HDF5, packed windows"
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }

@@ -18,7 +18,7 @@ use self::schema::{Field, Single, Values};
 use super::listing::Listing;
 use super::source::Source;
 use super::table::{self, Column, Content, Spot, list};
-use super::{Limits, Reader, Variable};
+use super::{Limits, Out, Reader, Variable};
 use crate::dataset::Attribute;
 use crate::error::Result;
 use crate::select::Chosen;
@@ -205,15 +205,8 @@ impl ArrowFile {
     }
 }
 
-impl Reader for ArrowFile {
-    fn format(&self) -> &'static str {
-        "Arrow"
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.listing.variables
-    }
-
+impl ArrowFile {
+    /// Samples `samples` of each channel.
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         let one = |chosen: &Chosen| match self.listing.spots[chosen.variable] {
             _ if samples.is_empty() => Ok(Vec::new()),
@@ -225,5 +218,20 @@ impl Reader for ArrowFile {
             },
         };
         channels.iter().map(one).collect()
+    }
+}
+
+impl Reader for ArrowFile {
+    fn format(&self) -> &'static str {
+        "Arrow"
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.listing.variables
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }

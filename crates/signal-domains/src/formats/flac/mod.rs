@@ -13,7 +13,7 @@ use self::frame::Blocks;
 use super::numbers::Endian;
 use super::source::Source;
 use super::stream::Stream;
-use super::{Limits, Reader, Variable};
+use super::{Limits, Out, Reader, Variable};
 use crate::dataset::Attribute;
 use crate::error::{Error, Result};
 use crate::select::Chosen;
@@ -128,15 +128,8 @@ impl FlacFile {
     }
 }
 
-impl Reader for FlacFile {
-    fn format(&self) -> &'static str {
-        "FLAC"
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
+impl FlacFile {
+    /// Samples `samples` of each channel.
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         let mut out: Vec<Vec<f64>> = channels.iter().map(|_| Vec::with_capacity(samples.len())).collect();
         if samples.is_empty() {
@@ -166,5 +159,20 @@ impl Reader for FlacFile {
             }
         }
         Ok(out)
+    }
+}
+
+impl Reader for FlacFile {
+    fn format(&self) -> &'static str {
+        "FLAC"
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }

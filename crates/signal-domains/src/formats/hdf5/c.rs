@@ -15,7 +15,7 @@ use hdf5_metno::{
 
 use super::super::listing::{Full, Listing};
 use super::super::source::Source;
-use super::super::{Limits, Order, Reader, Variable};
+use super::super::{Limits, Order, Out, Reader, Variable};
 use super::{damaged, slab};
 use crate::error::{Error, Result};
 use crate::select::Chosen;
@@ -244,6 +244,13 @@ impl Spot {
     }
 }
 
+impl CFile {
+    /// Samples `samples` of each channel.
+    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        channels.iter().map(|c| self.channel(c, samples.clone())).collect()
+    }
+}
+
 impl Reader for CFile {
     fn format(&self) -> &'static str {
         "HDF5 by the C library"
@@ -253,8 +260,9 @@ impl Reader for CFile {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        channels.iter().map(|c| self.channel(c, samples.clone())).collect()
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }
 

@@ -9,9 +9,9 @@ pub(super) mod c;
 mod listing;
 mod write;
 
-use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::OnceLock;
 
 use rust_hdf5::{H5Dataset, H5File};
@@ -22,16 +22,11 @@ pub(crate) use self::write::{Hdf5Windows, Hdf5Writer, Narrowest, Samples};
 use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
-use super::{Limits, Order, Reader, Variable};
+use super::{ByChannel, Limits, Order, Out, Reader, Sample, Variable};
 use crate::error::{Error, Place, Result};
 use crate::select::Chosen;
 
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-
-thread_local! {
-    /// Samples as they are stored are read into the same place each time: making it anew costs as much as reading a window.
-    static FLOATS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Whether the signature stands at byte 0 or after a user block of 512 bytes or a power of two times that.
 pub(crate) fn is_hdf5(head: &[u8]) -> bool {
@@ -196,35 +191,28 @@ impl Hdf5File {
         }
     }
 
-    /// Samples of a data set of floats, the usual ones, with no memory but that of `out`; whether it is one.
-    fn floats_into(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<f64>) -> Result<bool> {
+    /// Samples of a data set of floats that are stored as they are wanted, with no memory but that of `out`; whether it is one.
+    fn straight<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<bool> {
         let variable = &self.listing.variables[chosen.variable];
         let Spot::Whole(whole) = &self.listing.spots[chosen.variable] else {
             return Ok(false);
         };
-        let is = |number: Number| matches!(whole.kind, Kind::Float) && variable.kind == number.name();
+        if !matches!(whole.kind, Kind::Float) || variable.kind != S::STORED.name() {
+            return Ok(false);
+        }
         let Some((starts, counts)) = slab(&variable.shape, chosen.channel, samples)
             .filter(|_| !samples.is_empty() && variable.elements() as u64 <= self.most_bytes)
         else {
             return Ok(false);
         };
-        let len = samples.len();
-        let read = if is(Number::F64) {
-            out.resize(len, 0.0);
-            let dataset = whole.open(&self.file);
-            dataset.and_then(|dataset| dataset.read_slice_into(out, &starts, &counts))
-        } else if is(Number::F32) {
-            FLOATS.with_borrow_mut(|floats| {
-                floats.resize(len.max(floats.len()), 0.0);
-                let floats = &mut floats[..len];
-                whole.open(&self.file)?.read_slice_into(floats, &starts, &counts)?;
-                out.clear();
-                out.extend(floats.iter().map(|v| f64::from(*v)));
-                Ok(())
-            })
-        } else {
-            return Ok(false);
-        };
+        out.resize(samples.len(), S::default());
+        let read = whole
+            .open(&self.file)
+            .and_then(|dataset| match S::out(slice::from_mut(out)) {
+                Out::Single([out]) => dataset.read_slice_into(out, &starts, &counts),
+                Out::Double([out]) => dataset.read_slice_into(out, &starts, &counts),
+                _ => Ok(()),
+            });
         match read {
             Ok(()) => Ok(true),
             Err(e) => Err(damaged(&self.path, &format!("data set {}: {e}", variable.describe()))),
@@ -352,15 +340,16 @@ impl Reader for Hdf5File {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        channels.iter().map(|c| self.channel(c, samples.clone())).collect()
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
     }
+}
 
-    fn read_into(&self, channels: &[Chosen], samples: Range<usize>, out: &mut [Vec<f64>]) -> Result<()> {
-        for (chosen, out) in channels.iter().zip(out) {
-            if !self.floats_into(chosen, &samples, out)? {
-                *out = self.channel(chosen, samples.clone())?;
-            }
+impl ByChannel for Hdf5File {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
+        if !self.straight(chosen, samples, out)? {
+            out.clear();
+            out.extend(self.channel(chosen, samples.clone())?.into_iter().map(S::nearest));
         }
         Ok(())
     }

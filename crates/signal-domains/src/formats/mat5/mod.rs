@@ -15,7 +15,7 @@ use super::listing::{Full, Listing};
 use super::numbers::Endian;
 use super::source::Source;
 use super::stream::Stream;
-use super::{Limits, Order, Reader, Variable};
+use super::{ByChannel, Limits, Order, Out, Reader, Sample, Variable};
 use crate::error::{Error, Place, Result};
 use crate::select::Chosen;
 
@@ -162,7 +162,7 @@ fn array_end(stream: &mut Stream<'_>, entry: Entry) -> Result<Option<u64>> {
 
 /// What was inflated ends where the array does, with the right checksum.
 fn check_end(stream: &mut Stream<'_>, end: u64) -> Result<()> {
-    stream.finish(&format!("the variable declares {end} inflated bytes and"))
+    stream.finish(format_args!("the variable declares {end} inflated bytes and"))
 }
 
 impl Reader for MatFile {
@@ -174,34 +174,34 @@ impl Reader for MatFile {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        channels.iter().map(|c| self.channel(*c, samples.clone())).collect()
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        self.channels_into(channels, samples, out)
     }
 }
 
-impl MatFile {
-    fn channel(&self, chosen: Chosen, samples: Range<usize>) -> Result<Vec<f64>> {
+impl ByChannel for MatFile {
+    fn channel_into<S: Sample>(&self, chosen: &Chosen, samples: &Range<usize>, out: &mut Vec<S>) -> Result<()> {
         let (variable, spot) = (
             &self.listing.variables[chosen.variable],
             self.listing.spots[chosen.variable],
         );
         let Some(number) = spot.number else {
-            return Ok(Vec::new());
+            out.clear();
+            return Ok(());
         };
         let entry = self.entries[spot.entry];
         let mut stream = stream((&self.source, &self.limits, self.endian, entry));
         let end = array_end(&mut stream, entry)?;
-        let what = variable.describe();
-        stream.skip(spot.start - stream.at(), &what)?;
+        stream.skip(spot.start - stream.at(), variable)?;
         let whole = samples.end == variable.samples();
         let lane = variable.lane(Order::ColumnMajor, chosen.channel);
-        let values = stream.numbers(number, lane, samples, &what)?;
+        stream.numbers_into(number, lane, samples, variable, out)?;
         if let (true, true, Some(end)) = (whole, entry.compressed, end) {
             // up to the end of the compressed data, where the checksum is
-            stream.skip(end.saturating_sub(stream.at()), &what)?;
+            stream.skip(end.saturating_sub(stream.at()), variable)?;
             check_end(&mut stream, end)?;
         }
-        Ok(values)
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use self::write::{Kind, ParquetWriter, Row};
 use super::listing::Listing;
 use super::source::Source;
 use super::table::{Column, Content, Spot, list, text};
-use super::{Limits, Reader, Variable, arrow, table};
+use super::{Limits, Out, Reader, Variable, arrow, table};
 use crate::dataset::Attribute;
 use crate::error::Result;
 use crate::select::Chosen;
@@ -165,15 +165,8 @@ impl ParquetFile {
     }
 }
 
-impl Reader for ParquetFile {
-    fn format(&self) -> &'static str {
-        "Parquet"
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.listing.variables
-    }
-
+impl ParquetFile {
+    /// Samples `samples` of each channel.
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         let one = |chosen: &Chosen| match self.listing.spots[chosen.variable] {
             _ if samples.is_empty() => Ok(Vec::new()),
@@ -187,5 +180,20 @@ impl Reader for ParquetFile {
             }
         };
         channels.iter().map(one).collect()
+    }
+}
+
+impl Reader for ParquetFile {
+    fn format(&self) -> &'static str {
+        "Parquet"
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.listing.variables
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::listing::{Full, Listing};
 use super::numbers::{Endian, Number};
 use super::source::Source;
 use super::stream::Stream;
-use super::{Limits, Reader, Variable};
+use super::{Limits, Out, Reader, Variable};
 use crate::error::{Error, Result};
 use crate::select::Chosen;
 
@@ -287,6 +287,16 @@ impl ChunkLane {
     }
 }
 
+impl TdmsFile {
+    /// Samples `samples` of each channel.
+    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
+        channels
+            .iter()
+            .map(|c| self.channel(c.variable, samples.clone()))
+            .collect()
+    }
+}
+
 impl Reader for TdmsFile {
     fn format(&self) -> &'static str {
         "TDMS"
@@ -296,10 +306,8 @@ impl Reader for TdmsFile {
         &self.listing.variables
     }
 
-    fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
-        channels
-            .iter()
-            .map(|c| self.channel(c.variable, samples.clone()))
-            .collect()
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 }

@@ -22,7 +22,7 @@ use self::dialect::{Sample, detect, unit_in};
 use self::encoding::{Coding, TextLine};
 use super::listing::{Full, Listing};
 use super::source::Source;
-use super::{Limits, Reader, Variable};
+use super::{Limits, Out, Reader, Variable};
 use crate::dataset::Attribute;
 use crate::error::{Error, Place, Result};
 use crate::select::Chosen;
@@ -422,15 +422,8 @@ fn stamp_resolution(cell: &str) -> f64 {
     )
 }
 
-impl Reader for TextFile {
-    fn format(&self) -> &'static str {
-        "text"
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.listing.variables
-    }
-
+impl TextFile {
+    /// Samples `samples` of each channel.
     fn read(&self, channels: &[Chosen], samples: Range<usize>) -> Result<Vec<Vec<f64>>> {
         let mut out: Vec<Vec<f64>> = channels.iter().map(|_| Vec::with_capacity(samples.len())).collect();
         if samples.is_empty() {
@@ -475,6 +468,21 @@ impl Reader for TextFile {
             }
         }
         Ok(out)
+    }
+}
+
+impl Reader for TextFile {
+    fn format(&self) -> &'static str {
+        "text"
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.listing.variables
+    }
+
+    fn read_into(&self, channels: &[Chosen], samples: &Range<usize>, out: Out<'_>) -> Result<()> {
+        out.take(self.read(channels, samples.clone())?);
+        Ok(())
     }
 
     fn dialect(&self) -> Option<&Dialect> {
