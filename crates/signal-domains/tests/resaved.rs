@@ -29,7 +29,7 @@ fn windows(path: &Path) -> Vec<Vec<u64>> {
         let window = open
             .read(start, WINDOW)
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        window[0].iter().map(|x| x.to_bits()).collect()
+        window[0].iter().map(|x: &f64| x.to_bits()).collect()
     };
     (0..open.len() / WINDOW).map(|n| window(n * WINDOW)).collect()
 }
@@ -117,7 +117,7 @@ fn a_recording_saved_as_text_wav_bare_numbers_or_packed_gives_bit_equal_windows(
         for (n, expected) in expected.iter().enumerate() {
             let window = open.read::<f64>(n * WINDOW, WINDOW).unwrap();
             assert!(
-                window[0].iter().map(|x| x.to_bits()).eq(expected.iter().copied()),
+                window[0].iter().map(|x: &f64| x.to_bits()).eq(expected.iter().copied()),
                 "{file}, {n}"
             );
         }

@@ -54,7 +54,7 @@ impl Container {
                 .open(source, limits)
                 .err()
                 .unwrap_or_else(|| Error::Argument(format!("{}: not read by this build", path.display())))),
-            _ => Ok(Self::Hdf5(Hdf5File::open(&source, limits)?)),
+            _ => Ok(Self::Hdf5(Hdf5File::open(source, limits)?)),
         }
     }
 

@@ -51,11 +51,11 @@ fn long_recordings_are_read_in_pieces_that_are_those_of_the_whole() {
     let packed = open(&out);
     assert_same(&original, &packed);
     let entry = packed.recordings[0].open().unwrap();
-    let whole = entry.read(0, 50_000).unwrap();
+    let whole = entry.read::<f64>(0, 50_000).unwrap();
     for start in [0, 1, 16_383, 16_384, 16_385, 32_000, 49_000] {
         for len in [1, 1000] {
             assert_eq!(
-                entry.read(start, len).unwrap()[0],
+                entry.read::<f64>(start, len).unwrap()[0],
                 whole[0][start..start + len],
                 "{start}"
             );

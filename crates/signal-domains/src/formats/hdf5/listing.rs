@@ -73,7 +73,7 @@ impl Walk<'_> {
         let numbers = |kind: &str, spot| {
             (
                 Variable::numbers(name.clone(), shape.clone(), kind),
-                Spot::Whole(Whole::new(path, spot)),
+                Spot::Whole(Whole::new(path, spot, &datatype)),
             )
         };
         let (mut variable, spot) = match (class, &datatype) {
@@ -229,7 +229,7 @@ fn lies_elsewhere(dataset: &H5Dataset) -> bool {
 }
 
 /// How numbers of a type are stored; `None` for what is no number of a usual width.
-fn number(datatype: &DatatypeMessage) -> Option<(Number, Endian)> {
+pub(super) fn number(datatype: &DatatypeMessage) -> Option<(Number, Endian)> {
     let endian = |order: ByteOrder| match order {
         ByteOrder::LittleEndian => Endian::Little,
         ByteOrder::BigEndian => Endian::Big,
