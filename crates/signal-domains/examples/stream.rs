@@ -11,7 +11,7 @@
 //! `benches/peers/loader.py` makes data sets for it, and reads the same windows by PyTorch's loader.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -34,7 +34,7 @@ fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().ok_or("name a manifest, a folder or a packed file")?);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(256)?);
+    let (count, length, workers, ahead) = (number(10_000)?, number(1024)?, number(2)?, number(512)?);
     let start = Instant::now();
     let dataset = Dataset::open(&path, &OpenOptions::default())?;
     println!(
@@ -65,7 +65,7 @@ fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
     if all == 0 {
         return Err("no recording is as long as a window".into());
     }
-    let asked: Vec<(usize, usize)> = (0..count).map(|k| windows[k * 7_368_787 % all]).collect();
+    let scattered = (0..count).map(|k| windows[k * 7_368_787 % all]);
     let options = StreamOptions {
         window: length,
         workers,
@@ -75,7 +75,7 @@ fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
     for turn in ["first", "again"] {
         let start = Instant::now();
         let mut sum = 0.0;
-        for window in WindowStream::<_, S>::new(&dataset.recordings, asked.iter().copied(), &options)? {
+        for window in WindowStream::<_, S>::new(&dataset.recordings, scattered.clone(), &options)? {
             sum += window?.into_iter().flatten().map(Into::into).sum::<f64>();
         }
         let spent = start.elapsed().as_secs_f64();
@@ -84,7 +84,10 @@ fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
             count as f64 / spent
         );
     }
+    println!("{}", peak());
     if let Some(plain) = Plain::of(&dataset)? {
+        // what follows holds every place that it reads
+        let asked: Vec<(usize, usize)> = scattered.collect();
         let in_sequence: Vec<(usize, usize)> = windows.iter().copied().cycle().take(count).collect();
         for (order, asked) in [("scattered", &asked), ("in sequence", &in_sequence)] {
             let places = plain.places(asked, length);
@@ -109,19 +112,19 @@ fn stream<S: Sample>() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for line in status
-        .lines()
-        .filter(|l| l.starts_with("VmHWM") || l.starts_with("VmRSS"))
-    {
-        println!("{line}");
-    }
     Ok(())
+}
+
+/// The most memory that the process had so far, where the system says so.
+fn peak() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    line.unwrap_or("peak memory not known").to_owned()
 }
 
 /// Files whose samples lie in them as they are, one recording after the other.
 struct Plain {
-    files: Vec<File>,
+    files: Vec<PathBuf>,
     /// Of each recording its file, where about it starts there, and the size of a sample, of all channels, in bytes.
     recordings: Vec<(usize, usize, usize)>,
     sizes: Vec<usize>,
@@ -136,10 +139,9 @@ impl Plain {
         if paths.len() > MOST_FILES {
             return Ok(None);
         }
-        let files = paths.iter().map(File::open).collect::<io::Result<Vec<_>>>()?;
-        let sizes = files.iter().map(|f| Ok(f.metadata()?.len() as usize));
+        let sizes = paths.iter().map(|path| Ok(fs::metadata(path)?.len() as usize));
         let sizes = sizes.collect::<io::Result<Vec<_>>>()?;
-        let mut held = vec![0; files.len()];
+        let mut held = vec![0; paths.len()];
         let mut recordings = Vec::new();
         for (entry, extent) in dataset.recordings.iter().zip(dataset.extents()) {
             let file = entry.path.as_ref().and_then(|path| paths.binary_search(&path).ok());
@@ -158,7 +160,7 @@ impl Plain {
             recordings: recordings
                 .map(|((file, first, _), channels)| (file, first * bytes[file], channels * bytes[file]))
                 .collect(),
-            files,
+            files: paths.into_iter().cloned().collect(),
             sizes,
         }))
     }
@@ -177,7 +179,8 @@ impl Plain {
         windows.iter().map(place).collect()
     }
 
-    /// Windows a second. A thread reads every `threads`-th one, as if it were given to it.
+    /// Windows a second. A thread reads every `threads`-th one, as if it were given to it, from files that it opened itself: of
+    /// one that is shared the system counts the users at each read, which takes longer.
     fn read(&self, places: &[(usize, usize, usize)], length: usize, threads: usize) -> Result<f64, Box<dyn Error>> {
         let most = places.iter().map(|place| place.2).max().unwrap_or(length);
         let start = Instant::now();
@@ -185,13 +188,16 @@ impl Plain {
             let one = |thread: usize| {
                 let plain = move || {
                     let mut buffer = vec![0; most];
+                    let files = self.files.iter().map(File::open).collect::<io::Result<Vec<_>>>()?;
                     for &(file, at, bytes) in places.iter().skip(thread).step_by(threads) {
-                        read_at(&self.files[file], at as u64, &mut buffer[..bytes])?;
+                        read_at(&files[file], at as u64, &mut buffer[..bytes])?;
                         std::hint::black_box(&mut buffer);
                     }
                     Ok::<(), io::Error>(())
                 };
-                std::thread::Builder::new().name("read".into()).spawn_scoped(scope, plain)
+                std::thread::Builder::new()
+                    .name("read".into())
+                    .spawn_scoped(scope, plain)
             };
             let running: Vec<_> = (0..threads).map(one).collect();
             running

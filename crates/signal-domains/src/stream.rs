@@ -24,12 +24,12 @@ pub struct StreamOptions {
 }
 
 impl Default for StreamOptions {
-    /// Windows of 1024 samples, 2 threads, 256 windows ahead (1 MB for each channel as `f32`), 64 files a thread.
+    /// Windows of 1024 samples, 2 threads, 512 windows ahead (2 MB for each channel as `f32`), 64 files a thread.
     fn default() -> Self {
         Self {
             window: 1024,
             workers: 2,
-            ahead: 256,
+            ahead: 512,
             open_files: 64,
         }
     }
@@ -106,7 +106,7 @@ struct Open {
 }
 
 /// Windows are asked for and handed over several at a time, at most so many: waking a thread costs more than reading a window.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 
 /// A window that is to be read: its recording, its first sample, and where it is put.
 struct Asked<S> {

@@ -128,7 +128,9 @@ fn windows_in_a_table_are_a_row_each_with_what_is_said_of_their_recording() {
         let whole = entry.load().unwrap();
         for start in (0..whole.len()).step_by(3).take_while(|start| start + 4 <= whole.len()) {
             let variable = &file.variables()[file.find(&format!("samples{{{}}}", row + 1)).unwrap().0];
-            let samples = file.read_range::<f64>(file.find(&variable.name).unwrap().0, 0, 0, 8).unwrap();
+            let samples = file
+                .read_range::<f64>(file.find(&variable.name).unwrap().0, 0, 0, 8)
+                .unwrap();
             let expected: Vec<f64> = whole
                 .channels
                 .iter()

@@ -100,7 +100,11 @@ fn a_pack_of_windows_opens_as_its_recordings_up_to_their_ends() {
         for start in 0..whole.len() {
             for len in 0..=whole.len() - start {
                 let piece: Vec<&[f64]> = whole.channels.iter().map(|c| &c[start..start + len]).collect();
-                assert_eq!(recording.read::<f64>(start, len).unwrap(), piece, "{cut:?} {start} {len}");
+                assert_eq!(
+                    recording.read::<f64>(start, len).unwrap(),
+                    piece,
+                    "{cut:?} {start} {len}"
+                );
             }
         }
         let options = OpenOptions {

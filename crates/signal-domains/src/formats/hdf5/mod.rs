@@ -167,7 +167,12 @@ impl Hdf5File {
     /// fastest. What is not in the block may be more than is ever read at once.
     pub(crate) fn block(&self, index: usize, starts: &[usize], counts: &[usize]) -> Result<Vec<f64>> {
         let variable = &self.listing.variables[index];
-        let about = |message: &str| damaged(self.source.path(), &format!("data set {}: {message}", variable.describe()));
+        let about = |message: &str| {
+            damaged(
+                self.source.path(),
+                &format!("data set {}: {message}", variable.describe()),
+            )
+        };
         let Spot::Whole(whole) = &self.listing.spots[index] else {
             return Err(about("it holds no numbers"));
         };
@@ -267,7 +272,10 @@ impl Hdf5File {
                 );
                 Err(damaged(self.source.path(), &message))
             }
-            Err(e) => Err(damaged(self.source.path(), &format!("data set {}: {e}", variable.describe()))),
+            Err(e) => Err(damaged(
+                self.source.path(),
+                &format!("data set {}: {e}", variable.describe()),
+            )),
         }
     }
 }

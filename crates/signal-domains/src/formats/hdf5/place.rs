@@ -25,11 +25,9 @@ use rust_hdf5::format::{FormatContext, FormatError, UNDEF_ADDR};
 use super::super::source::Source;
 use super::is_hdf5;
 
-/// Bytes of a header that are read at first, and at most.
+/// Bytes of a header that are read at first, and at most, with the blocks in which it goes on.
 const HEADER: u64 = 1 << 10;
 const MOST_HEADER: u64 = 1 << 17;
-/// Blocks in which a header goes on, at most.
-const MOST_BLOCKS: usize = 64;
 /// Most entries of a node of a group; the library writes 8 and 32.
 const MOST_ENTRIES: u16 = 1 << 10;
 
@@ -86,10 +84,7 @@ impl<'a> Groups<'a> {
                     sizeof_size: block.sizeof_lengths,
                 },
                 root: block.root_symbol_table_entry.obj_header_addr,
-                most: (
-                    block.sym_leaf_k.checked_mul(2)?,
-                    block.btree_internal_k.checked_mul(2)?,
-                ),
+                most: (block.sym_leaf_k.checked_mul(2)?, block.btree_internal_k.checked_mul(2)?),
             });
         }
         let block = SuperblockV2V3::decode(&head).ok()?;
@@ -122,16 +117,14 @@ impl<'a> Groups<'a> {
         }
         let header = ObjectHeader::decode_any(&bytes).ok()?.0;
         let mut messages = header.messages;
-        let (mut next, mut blocks) = (0, 0);
+        // blocks that overlap, or lead in a circle, are more than the file at last
+        let (mut next, mut left) = (0, MOST_HEADER.min(self.source.len()));
         while let Some(message) = messages.get(next) {
             if message.msg_type == MSG_OBJ_HEADER_CONTINUATION {
                 let (address, size) = self.sizes();
                 let at = self.absolute(little(message.data.get(..address)?))?;
                 let len = little(message.data.get(address..address + size)?);
-                blocks += 1;
-                if blocks > MOST_BLOCKS || len > MOST_HEADER {
-                    return None;
-                }
+                left = left.checked_sub(len.max(1))?;
                 messages.extend(continued(&some(self.source, at, len), header.flags)?);
             }
             next += 1;
