@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rust_hdf5::{DatatypeMessage, H5Dataset, H5File};
+use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, Hdf5Error};
 
 use self::listing::Walk;
 pub(crate) use self::listing::{MOST_ATTRIBUTES, MOST_TEXT};
@@ -184,16 +184,12 @@ impl Hdf5File {
             return Err(about(&format!("{counts:?} numbers from {starts:?} are not there")));
         }
         let wanted = counts.iter().try_fold(1_usize, |n, count| n.checked_mul(*count));
-        let read = whole.open(&self.file).and_then(|dataset| {
-            // unpacked as a whole, whatever is wanted of it
-            let chunk = dataset.chunk_dims().unwrap_or_default();
-            let chunk = chunk.iter().try_fold(1_usize, |n, extent| n.checked_mul(*extent));
-            match (wanted, chunk) {
-                (Some(n), Some(chunk)) if n.max(chunk) as u64 <= self.most_bytes => {
-                    whole.kind.slice(dataset, starts, counts).map(Some)
-                }
-                _ => Ok(None),
+        let read = whole.open(&self.file).and_then(|dataset| match wanted {
+            Some(n) if n as u64 <= self.most_bytes => {
+                self.check_chunk(dataset)?;
+                whole.kind.slice(dataset, starts, counts).map(Some)
             }
+            _ => Ok(None),
         });
         match read {
             Ok(Some(values)) if Some(values.len()) == wanted => Ok(values),
@@ -223,6 +219,17 @@ impl Hdf5File {
         Some((Stream::plain(&self.source, place.clone()?, endian), number))
     }
 
+    /// A chunk of a data set is no more than the file can hold: it is unpacked as a whole, whatever is wanted of it.
+    fn check_chunk(&self, dataset: &H5Dataset) -> rust_hdf5::Result<()> {
+        let chunk = dataset.chunk_dims().unwrap_or_default();
+        let numbers = chunk.iter().try_fold(1_usize, |n, extent| n.checked_mul(*extent));
+        if numbers.is_some_and(|n| n as u64 <= self.most_bytes) {
+            return Ok(());
+        }
+        let message = format!("its chunks of {chunk:?} numbers are more than a file of this size can hold compressed");
+        Err(Hdf5Error::InvalidState(message))
+    }
+
     fn channel(&self, chosen: &Chosen, samples: Range<usize>) -> Result<Vec<f64>> {
         let variable = &self.listing.variables[chosen.variable];
         if samples.is_empty() {
@@ -239,9 +246,10 @@ impl Hdf5File {
         let len = samples.len();
         let read = match &self.listing.spots[chosen.variable] {
             Spot::None => return Ok(Vec::new()),
-            Spot::Whole(whole) => whole
-                .open(&self.file)
-                .and_then(|dataset| whole.kind.read(dataset, variable, chosen.channel, samples)),
+            Spot::Whole(whole) => whole.open(&self.file).and_then(|dataset| {
+                self.check_chunk(dataset)?;
+                whole.kind.read(dataset, variable, chosen.channel, samples)
+            }),
             Spot::Member {
                 path,
                 offset,
@@ -249,6 +257,7 @@ impl Hdf5File {
                 number,
                 endian,
             } => self.file.dataset(path).and_then(|dataset| {
+                self.check_chunk(&dataset)?;
                 let record = dataset.element_size();
                 let bytes = dataset.read_raw_bytes()?;
                 let lane = variable.lane(Order::RowMajor, chosen.channel);
