@@ -169,3 +169,26 @@ fn extents_that_were_never_written_are_refused_before_any_memory_is_taken() {
         assert!(error.to_string().contains("never written"), "{error}");
     }
 }
+
+/// Found by 60,000 mutations: a chunk is unpacked as a whole, and the crate takes its stated size at its word.
+#[test]
+fn a_chunk_that_is_stated_larger_than_the_file_can_hold_is_refused_before_any_memory_is_taken() {
+    let sound = std::fs::read(fixture("filters.h5")).unwrap();
+    // layout messages of version 3, in chunks of one extent: an address, then 16 numbers
+    let stated: Vec<usize> = (0..sound.len() - 19)
+        .filter(|&at| sound[at..].starts_with(&[3, 2, 2]) && sound[at + 11..].starts_with(&[16, 0, 0, 0]))
+        .collect();
+    assert_eq!(stated.len(), 5);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.h5");
+    for at in stated {
+        let mut changed = sound.clone();
+        changed[at + 14] = 0xff;
+        std::fs::write(&path, changed).unwrap();
+        let file = SignalFile::open(&path, &ReadOptions::default()).unwrap();
+        let numeric = (0..file.variables().len()).filter(|&i| file.variables()[i].numeric);
+        let errors: Vec<String> = numeric.filter_map(|i| Some(file.read(i).err()?.to_string())).collect();
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        assert!(error.contains("chunks of [4278190096] numbers"), "{error}");
+    }
+}
