@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -30,6 +31,9 @@ const FEW: usize = 4;
 const SMALL: usize = 128 * 1024;
 /// Bytes of a stripe of all inputs that stay in the first-level cache while all its products are computed.
 const NEAR: usize = 32 * 1024;
+
+/// Sums of a block: for each product of a stripe.
+const OF_BLOCK: usize = PRODUCTS * TALL * STRIPE;
 
 /// A convolution by pairs of outputs.
 struct Plan<'a, T: Real> {
@@ -64,6 +68,41 @@ struct Cut {
     groups: usize,
     rows: usize,
     pairs: usize,
+}
+
+/// Some pairs of a group: as many as a tile has.
+struct Stripe<'a, T> {
+    g: usize,
+    /// What the weights of each product are multiplied with, input by input.
+    panels: [&'a [T]; PRODUCTS],
+    offsets: &'a Offsets,
+    /// Pairs.
+    width: usize,
+    pieces: &'a [Piece],
+}
+
+/// The input of the next samples, which comes from memory while those before are computed.
+struct Ahead {
+    next: Range<usize>,
+    /// What is asked for at a time.
+    share: usize,
+}
+
+impl Ahead {
+    /// Behind some samples of so many values, in `calls` shares. Samples that stay on one thread are in its cache by themselves.
+    fn new(sample: usize, samples: &Range<usize>, calls: usize) -> Self {
+        let next = samples.end * sample..(samples.end + samples.len()) * sample;
+        Self {
+            share: next.len().div_ceil(calls.max(1)),
+            next: if shares::threads() > 1 { next } else { 0..0 },
+        }
+    }
+
+    fn ask<T: Real>(&mut self, x: Input<'_, T>) {
+        let end = (self.next.start + self.share).min(self.next.end);
+        x.ask(self.next.start..end);
+        self.next.start = end;
+    }
 }
 
 /// Part number `number` of `0..end` in parts of `size`.
@@ -178,7 +217,8 @@ impl<T: Real> Plan<'_, T> {
         [panels, sums, lines]: &mut [Scratch<T>; 3],
     ) {
         let width = part.samples.len() * part.slot;
-        let panel = panels.take(PRODUCTS * width.div_ceil(STRIPE) * self.inputs * STRIPE);
+        let of_product = width.div_ceil(STRIPE) * self.inputs * STRIPE;
+        let panel = panels.take(PRODUCTS * of_product);
         let offsets = Offsets::new((0..self.inputs).map(|input| input * STRIPE).collect());
         let pieces = self.pieces(part);
         let blocks: Vec<Span> = spans(self.outputs)
@@ -186,46 +226,30 @@ impl<T: Real> Plan<'_, T> {
             .collect();
         let near = PRODUCTS * self.inputs * STRIPE * size_of::<T>() <= NEAR;
         let at_once = if near { 1 } else { blocks.len() };
-        let sums = sums.take(at_once * PRODUCTS * TALL * STRIPE);
+        let sums = sums.take(at_once * OF_BLOCK);
+        let calls = part.groups.len() * blocks.len() * PRODUCTS * width.div_ceil(STRIPE);
+        let mut ahead = Ahead::new(self.groups * self.inputs * self.length_in, &part.samples, calls);
         for g in part.groups.clone() {
             self.pack(x, g, part, lines, panel);
             for first in (0..width).step_by(STRIPE) {
                 let end = (first + STRIPE).min(width);
+                let stripe = Stripe {
+                    g,
+                    panels: std::array::from_fn(|product| &panel[product * of_product..][first * self.inputs..]),
+                    offsets: &offsets,
+                    width: end - first,
+                    pieces: &pieces[2 * first / PIECE..2 * end / PIECE],
+                };
                 for blocks in blocks.chunks(at_once) {
                     // a stripe of one product of all inputs serves all blocks
                     for product in 0..PRODUCTS {
-                        for (&span, sums) in blocks.iter().zip(sums.chunks_exact_mut(PRODUCTS * TALL * STRIPE)) {
+                        for (&span, sums) in blocks.iter().zip(sums.chunks_exact_mut(OF_BLOCK)) {
+                            ahead.ask(x);
                             let row = (part.samples.start * self.groups + g) * self.outputs + span.first;
-                            let to = Pieces {
-                                // SAFETY: inside the result
-                                first: unsafe { out.at(row * self.length) }.cast(),
-                                rows: span.rows,
-                                stride: self.length,
-                                pieces: &pieces[2 * first / PIECE..2 * end / PIECE],
+                            // SAFETY: the caller's promise
+                            unsafe {
+                                self.product(isa, &stripe, span, product, finish, out.at(row * self.length), sums)
                             };
-                            let finish =
-                                finish.rows(g * self.outputs + span.first..g * self.outputs + span.first + span.rows);
-                            let panel = &panel[product * (panel.len() / PRODUCTS) + first * self.inputs..];
-                            to.ask(product, PRODUCTS);
-                            self.product(
-                                isa,
-                                (g, span),
-                                product,
-                                (panel, &offsets, end - first),
-                                finish.bias,
-                                sums,
-                            );
-                            if product + 1 == PRODUCTS {
-                                let sums = Sums {
-                                    values: sums,
-                                    height: TALL,
-                                    stride: STRIPE,
-                                    width: end - first,
-                                    finish,
-                                };
-                                // SAFETY: the caller's promise; the machine has `isa`
-                                unsafe { scatter(isa, &sums, &to) };
-                            }
                         }
                     }
                 }
@@ -276,37 +300,64 @@ impl<T: Real> Plan<'_, T> {
         }
     }
 
-    /// One of the products of a stripe of a block of outputs.
-    fn product(
+    /// One of the products of a stripe of a block of outputs; with the last come the outputs themselves.
+    ///
+    /// # Safety
+    /// From `out` on, the block's first row of the task's first sample, the stripe's pieces lie inside the result, and nobody else uses
+    /// them meanwhile.
+    #[allow(clippy::too_many_arguments, reason = "the loops around it")]
+    unsafe fn product(
         &self,
         isa: InstructionSet,
-        (g, span): (usize, Span),
+        stripe: &Stripe<'_, T>,
+        span: Span,
         product: usize,
-        (panel, offsets, width): (&[T], &Offsets, usize),
-        bias: &[T],
+        finish: Finish<'_, T>,
+        out: *mut MaybeUninit<T>,
         sums: &mut [T],
     ) {
-        let of_group = padded(self.outputs) * self.inputs;
-        let weights = &self.weights[(product * self.groups + g) * of_group + span.first * self.inputs..];
+        let to = Pieces {
+            first: out.cast(),
+            rows: span.rows,
+            stride: self.length,
+            pieces: stripe.pieces,
+        };
+        to.ask(product, PRODUCTS);
+        let first = stripe.g * self.outputs + span.first;
+        let finish = finish.rows(first..first + span.rows);
+        let of_product = self.weights.len() / PRODUCTS;
+        let weights = &self.weights[product * of_product..][..of_product];
+        let weights = &weights[(stripe.g * padded(self.outputs) + span.first) * self.inputs..];
         let terms = Terms {
             weights: &weights[..span.height * self.inputs],
-            offsets,
+            offsets: stripe.offsets,
             count: self.inputs,
-            panel,
+            panel: stripe.panels[product],
             // both outputs of a pair have the second product as it is
             finish: Finish {
-                bias: if product == 1 { bias } else { &[] },
+                bias: if product == 1 { finish.bias } else { &[] },
                 ..Finish::NONE
             },
         };
         let place = Place {
             first: sums[product * TALL * STRIPE..][..TALL * STRIPE].as_mut_ptr(),
             stride: STRIPE,
-            width,
+            width: stripe.width,
             put: Put::Near,
         };
         // SAFETY: the sums are borrowed exclusively and hold all rows; the machine has `isa`
         unsafe { block(isa, span, &terms, &place) };
+        if product + 1 == PRODUCTS {
+            let sums = Sums {
+                values: sums,
+                height: TALL,
+                stride: STRIPE,
+                width: stripe.width,
+                finish,
+            };
+            // SAFETY: the caller's promise; the machine has `isa`
+            unsafe { scatter(isa, &sums, &to) };
+        }
     }
 }
 

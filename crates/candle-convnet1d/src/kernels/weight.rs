@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::panel::transpose;
+use super::panel::{Steps, transpose};
 use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Terms, block, padded, spans};
 use super::winograd::{self, PRODUCTS};
 use super::{Sizes, bias_gradient};
@@ -294,7 +294,7 @@ impl<T: Real> Work<'_, T> {
                 );
                 let dy = &self.dy[(sample * s.c_out + group * o + outputs.start) * s.l_out..];
                 let dy = &dy[..outputs.len() * s.l_out];
-                self.pack_gradient(dy, first..first + length, terms, factors, transposed);
+                self.pack_gradient(dy, first..first + length, terms, factors);
                 for (sum, row) in of_bias.iter_mut().zip(dy.chunks_exact(s.l_out)) {
                     *sum += lanes::sum(&row[first..first + length]);
                 }
@@ -362,7 +362,7 @@ impl<T: Real> Work<'_, T> {
                 length,
                 (width, count),
                 panel,
-                width,
+                Steps::even(width),
             );
             return;
         }
@@ -374,19 +374,19 @@ impl<T: Real> Work<'_, T> {
             for (i, place) in rows.chunks_exact_mut(stride).take(height).enumerate() {
                 self.x.copy(row + first + i, from, &mut place[..count]);
             }
-            transpose(self.isa, rows, stride, (height, count), &mut panel[first..], width);
+            transpose(
+                self.isa,
+                rows,
+                stride,
+                (height, count),
+                &mut panel[first..],
+                Steps::even(width),
+            );
         }
     }
 
     /// Transposes the gradients of some outputs, block by block, to behind `terms` others.
-    fn pack_gradient(
-        &self,
-        dy: &[T],
-        range: Range<usize>,
-        terms: usize,
-        mut factors: &mut [T],
-        transposed: &mut Scratch<T>,
-    ) {
+    fn pack_gradient(&self, dy: &[T], range: Range<usize>, terms: usize, mut factors: &mut [T]) {
         let pieces = &self.pieces;
         for span in spans(dy.len() / self.s.l_out) {
             let height = span.height;
@@ -394,22 +394,17 @@ impl<T: Real> Work<'_, T> {
             factors = others;
             let place = terms * height..(terms + pieces.terms(range.len())) * height;
             let dy = &dy[span.first * self.s.l_out + range.start..];
-            let pack = |rows: &mut [T]| {
-                if span.rows < height {
-                    rows.fill(T::zero());
-                }
-                transpose(self.isa, dy, self.s.l_out, (span.rows, range.len()), rows, height);
-            };
+            let from = (dy, self.s.l_out, (span.rows, range.len()));
             if self.s.by_pairs() {
-                // the second of the last pair may be missing
-                let rows = transposed.take(range.len().next_multiple_of(2) * height);
-                rows[range.len() * height..].fill(T::zero());
-                pack(&mut rows[..range.len() * height]);
-                let [p0, p1, p2, p3] = winograd::quarters(these).map(|factors| &mut factors[place.clone()]);
-                winograd::gradient_sums(rows, height, p0, p1, p2, p3);
-            } else {
-                pack(&mut these[place]);
+                winograd::transpose_pairs(self.isa, from, these, place, height);
+                continue;
             }
+            let these = &mut these[place];
+            if span.rows < height {
+                these.fill(T::zero());
+            }
+            let (dy, stride, size) = from;
+            transpose(self.isa, dy, stride, size, these, Steps::even(height));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::panel::transpose;
+use super::panel::{Steps, transpose};
 use super::tile::{Real, Span, padded, spans};
 use super::winograd;
 use crate::{InstructionSet, shares};
@@ -103,7 +103,14 @@ pub(super) fn pack_weights_to<T: Real>(
         let weights = &weights[g * strides.group + first * strides.output..];
         if strides.input == taps.len() {
             // all taps of an input in order, and input by input: a row of the weights is one for all terms
-            transpose(isa, weights, strides.output, (span.rows, terms), place, span.height);
+            transpose(
+                isa,
+                weights,
+                strides.output,
+                (span.rows, terms),
+                place,
+                Steps::even(span.height),
+            );
             return;
         }
         // input by input, where the rows of a block lie side by side

@@ -15,8 +15,11 @@
 //! that of the plain sum. The gradient of the input is such a convolution too; that of the weight is the scheme transposed
 //! ([`weight`](super::weight)).
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::panel::{Steps, transpose};
 use super::tile::{Real, padded};
 use super::weights::{Strides, Tap, pack_weights_to};
 use crate::InstructionSet;
@@ -34,8 +37,7 @@ const CHANNELS: usize = 64;
 /// Whether a convolution of groups of `inputs` and `outputs` channels is computed so. Of what changes from batch to batch nothing
 /// matters: packed weights serve any, and a row has the same bits in each.
 pub(super) fn serves((kernel, stride, dilation): (usize, usize, usize), (inputs, outputs): (usize, usize)) -> bool {
-    (kernel, stride, dilation) == (3, 1, 1)
-        && inputs.min(outputs) >= CHANNELS
+    (kernel, stride, dilation) == (3, 1, 1) && inputs.min(outputs) >= CHANNELS
 }
 
 /// Equal parts, one for each product.
@@ -121,29 +123,32 @@ vectorised! {
     }
 }
 
-vectorised! {
-    /// The gradients of the four products, that of the last with the other sign, of pairs of output gradients: rows of `height` channels.
-    pub(super) fn gradient_sums<T>(rows: &[T], height: usize, p0: &mut [T], p1: &mut [T], p2: &mut [T], p3: &mut [T]) {
-        match height {
-            // numbers that the compiler knows
-            12 => gradients_of_pairs::<T, 12>(rows, p0, p1, p2, p3),
-            8 => gradients_of_pairs::<T, 8>(rows, p0, p1, p2, p3),
-            _ => gradients_of_pairs::<T, 4>(rows, p0, p1, p2, p3),
-        }
+/// The gradients of the four products, that of the last with the other sign: of rows of output gradients from `(values, stride, (rows,
+/// count))` to `place` in each quarter of `factors`, `height` for a pair.
+pub(super) fn transpose_pairs<T: Float>(
+    isa: InstructionSet,
+    (dy, stride, (rows, count)): (&[T], usize, (usize, usize)),
+    factors: &mut [T],
+    place: Range<usize>,
+    height: usize,
+) {
+    // the first of each pair to the first quarter, the second to the last
+    let odd = factors.len() / PRODUCTS * (PRODUCTS - 1);
+    if rows < height || !count.is_multiple_of(2) {
+        factors[place.clone()].fill(T::zero());
+        factors[odd + place.start..odd + place.end].fill(T::zero());
     }
+    let steps = Steps { pair: height, odd };
+    transpose(isa, dy, stride, (rows, count), &mut factors[place.start..], steps);
+    let [first, sum, difference, second] = quarters(factors).map(|factors| &mut factors[place.clone()]);
+    sums_and_differences(first, second, sum, difference);
 }
 
-#[allow(clippy::inline_always, reason = "part of vector loops")]
-#[inline(always)]
-fn gradients_of_pairs<T: Float, const M: usize>(rows: &[T], p0: &mut [T], p1: &mut [T], p2: &mut [T], p3: &mut [T]) {
-    let places = p0.as_chunks_mut::<M>().0.iter_mut().zip(p1.as_chunks_mut::<M>().0);
-    let places = places.zip(p2.as_chunks_mut::<M>().0.iter_mut().zip(p3.as_chunks_mut::<M>().0));
-    for ([first, second], ((p0, p1), (p2, p3))) in rows.as_chunks::<M>().0.as_chunks::<2>().0.iter().zip(places) {
-        for m in 0..M {
-            p0[m] = first[m];
-            p1[m] = first[m] + second[m];
-            p2[m] = first[m] - second[m];
-            p3[m] = second[m];
+vectorised! {
+    fn sums_and_differences<T>(a: &[T], b: &[T], sum: &mut [T], difference: &mut [T]) {
+        for ((&a, &b), (sum, difference)) in a.iter().zip(b).zip(sum.iter_mut().zip(difference)) {
+            *sum = a + b;
+            *difference = a - b;
         }
     }
 }
