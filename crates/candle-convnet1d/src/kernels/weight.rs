@@ -39,6 +39,12 @@ fn channel_tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clon
         .map(move |first| (first, (channels - first).min(CHANNELS)))
 }
 
+/// Whether the gradient is made by pairs of outputs. Of fewer sums than a piece has, rounding in what is added before and after
+/// would be more than that in the sums.
+fn by_pairs(s: &Sizes) -> bool {
+    s.by_pairs() && s.n * s.l_out >= POSITIONS
+}
+
 /// How the work is cut: each task owns some outputs of a group and some of the samples.
 struct Cut {
     /// Output channels of a task.
@@ -100,13 +106,13 @@ struct Pieces {
 impl Pieces {
     fn new(s: &Sizes) -> Self {
         let length = s.l_out.div_ceil(s.l_out.div_ceil(POSITIONS));
-        let length = if s.by_pairs() {
+        let length = if by_pairs(s) {
             length.next_multiple_of(2)
         } else {
             length
         };
         let reads = (length - 1) * s.stride + s.dilation * (s.kernel - 1) + 1;
-        let (panels, rows) = if s.by_pairs() {
+        let (panels, rows) = if by_pairs(s) {
             (PRODUCTS, length / 2)
         } else {
             (1, reads)
@@ -220,7 +226,7 @@ pub(crate) fn weight_gradient<T: Real>(
 
 /// Sums for an output and an input channel: one for each tap, or for each product for pairs of outputs.
 fn sums_of(s: &Sizes) -> usize {
-    if s.by_pairs() { PRODUCTS } else { s.kernel }
+    if by_pairs(s) { PRODUCTS } else { s.kernel }
 }
 
 /// The sum of one output's rows of what [`Work::sums`] returned, as `(channel, tap)`, to `dw`, which is 0.
@@ -240,7 +246,7 @@ fn add_rows<'a, T: Real>(s: &Sizes, sums: impl Iterator<Item = &'a [T]> + Clone,
         }
         let dw = dw[channel * s.kernel..].chunks_exact_mut(s.kernel).take(width);
         for (i, dw) in dw.enumerate() {
-            if s.by_pairs() {
+            if by_pairs(s) {
                 let of_products = std::array::from_fn(|product| total[product * width + i]);
                 dw.copy_from_slice(&winograd::tap_gradients(of_products));
             } else {
@@ -334,7 +340,7 @@ impl<T: Real> Work<'_, T> {
                     self.pack_tile(from, (width, high - low), &mut rows[low * width..], normalised);
                 }
             };
-            if s.by_pairs() {
+            if by_pairs(s) {
                 let rows = transposed.take(pieces.reads * width);
                 pack(rows);
                 let of_products = winograd::quarters(&mut panel[..PRODUCTS * pieces.panel(width)]);
@@ -395,7 +401,7 @@ impl<T: Real> Work<'_, T> {
             let place = terms * height..(terms + pieces.terms(range.len())) * height;
             let dy = &dy[span.first * self.s.l_out + range.start..];
             let from = (dy, self.s.l_out, (span.rows, range.len()));
-            if self.s.by_pairs() {
+            if by_pairs(self.s) {
                 winograd::transpose_pairs(self.isa, from, these, place, height);
                 continue;
             }
@@ -448,7 +454,7 @@ impl<T: Real> Work<'_, T> {
     /// What the sums of a tile of `width` channels are made up of.
     fn runs(&self, width: usize) -> impl Iterator<Item = Run> + use<T> {
         let s = self.s;
-        let (by_pairs, dilation) = (s.by_pairs(), s.dilation);
+        let (by_pairs, dilation) = (by_pairs(s), s.dilation);
         // adjacent taps are adjacent lanes if they are adjacent positions
         let (runs, lanes) = if by_pairs {
             (PRODUCTS, width)
