@@ -248,7 +248,7 @@ impl<T: Real> Plan<'_, T> {
                             let row = (part.samples.start * self.groups + g) * self.outputs + span.first;
                             // SAFETY: the caller's promise
                             unsafe {
-                                self.product(isa, &stripe, span, product, finish, out.at(row * self.length), sums)
+                                self.product(isa, &stripe, span, product, finish, out.at(row * self.length), sums);
                             };
                         }
                     }
@@ -320,7 +320,7 @@ impl<T: Real> Plan<'_, T> {
             first: out.cast(),
             rows: span.rows,
             stride: self.length,
-            pieces: stripe.pieces,
+            row: stripe.pieces,
         };
         to.ask(product, PRODUCTS);
         let first = stripe.g * self.outputs + span.first;

@@ -265,10 +265,7 @@ mod tests {
                 pair: width,
                 odd: count.div_ceil(2) * width,
             };
-            for (isa, steps) in InstructionSet::available()
-                .into_iter()
-                .flat_map(|isa| [(isa, Steps::even(width)), (isa, apart)])
-            {
+            for (isa, steps) in InstructionSet::available().flat_map(|isa| [(isa, Steps::even(width)), (isa, apart)]) {
                 let mut dst = vec![-1.0; count.next_multiple_of(2) * width];
                 let mut expected = dst.clone();
                 for (j, r) in (0..count).flat_map(|j| (0..rows).map(move |r| (j, r))) {

@@ -43,14 +43,14 @@ pub(crate) struct Pieces<'a, T> {
     pub rows: usize,
     pub stride: usize,
     /// Of each row.
-    pub pieces: &'a [Piece],
+    pub row: &'a [Piece],
 }
 
 impl<T> Pieces<'_, T> {
     /// Asks for the memory of one of `parts` parts: results come from there before they can be written.
     pub fn ask(&self, part: usize, parts: usize) {
         for row in (part..self.rows).step_by(parts) {
-            for piece in self.pieces {
+            for piece in self.row {
                 prefetch::to_write(
                     self.first
                         .wrapping_add(row * self.stride + piece.at + piece.count.max(1) - 1),
@@ -67,7 +67,7 @@ impl<T> Pieces<'_, T> {
 pub(super) unsafe fn scatter<T: Real>(isa: InstructionSet, sums: &Sums<'_, T>, to: &Pieces<'_, T>) {
     assert!(sums.width.next_multiple_of(SLACK) <= sums.stride && to.rows <= sums.height);
     assert!(PRODUCTS * sums.height * sums.stride <= sums.values.len());
-    assert!(2 * sums.width <= to.pieces.len() * PIECE && to.pieces.iter().all(|piece| piece.count <= PIECE));
+    assert!(2 * sums.width <= to.row.len() * PIECE && to.row.iter().all(|piece| piece.count <= PIECE));
     // SAFETY: the caller's promise, and the assertions above
     unsafe { T::scatter(isa, sums, to) }
 }
@@ -113,11 +113,7 @@ impl<T> Target<T> {
     /// The outputs from number `output` on.
     #[inline(always)]
     fn new<V: Vector<Value = T>>(to: &Pieces<'_, T>, output: usize) -> Self {
-        let piece = to
-            .pieces
-            .get(output / PIECE)
-            .copied()
-            .unwrap_or(Piece { at: 0, count: 0 });
+        let piece = to.row.get(output / PIECE).copied().unwrap_or(Piece { at: 0, count: 0 });
         Self {
             first: to.first.wrapping_add(piece.at + output % PIECE),
             count: piece.count.saturating_sub(output % PIECE).min(V::LANES),
