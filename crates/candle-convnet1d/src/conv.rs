@@ -225,8 +225,14 @@ impl Conv1d {
         }
         let reader = Reader::new(&self.weight);
         let isa = InstructionSet::in_use()?;
+        let Conv1dConfig {
+            stride,
+            dilation,
+            groups,
+            ..
+        } = self.config;
         let packed = for_float!(self.weight.dtype(), T => {
-            let packed = kernels::packed::<T>(isa, reader.values()?, self.weight.dims3()?, self.config.groups);
+            let packed = kernels::packed::<T>(isa, reader.values()?, self.weight.dims3()?, (stride, dilation, groups));
             let count = packed.len();
             Tensor::from_vec(packed, count, &Device::Cpu)?
         });
@@ -334,8 +340,8 @@ pub(crate) fn sizes(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, params: 
         l_in,
         l_out: (padded - reach) / stride + 1,
         kernel,
-        // the first output alone does not depend on it
-        stride: stride.min(padded - reach + 1),
+        // the first output alone does not depend on it; what is more than 1 stays so, as weights may be packed by it
+        stride: stride.min((padded - reach + 1).max(2)),
         padding: left,
         dilation,
         groups,

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -27,7 +27,20 @@ pub(crate) fn to_read<T>(
     }
 }
 
-/// The same, to write to it.
+/// Asks for values that are read some time later: to the second-level cache.
+#[allow(clippy::inline_always, reason = "one instruction a cache line")]
+#[inline(always)]
+pub(crate) fn to_read_later<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for value in values.iter().step_by(LINE / size_of::<T>()) {
+        // SAFETY: SSE, which every x86-64 has
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast());
+        }
+    }
+}
+
+/// Asks for the cache line at any address, to write to it.
 #[allow(clippy::inline_always, reason = "one instruction")]
 #[inline(always)]
 pub(crate) fn to_write<T>(

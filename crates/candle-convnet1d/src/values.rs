@@ -4,12 +4,14 @@
 //! its backward pass keeps anyhow: so that is all that is ever written, and whoever reads a row normalises it on the way to
 //! the first-level cache. There is one place for that, [`Input::copy`].
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::buffer::{Float, Reader, for_float, write_rows};
 use crate::moments::RowMoment;
+use crate::prefetch;
 use crate::vectorised::vectorised;
 
 /// What a channel is multiplied with and moved by, in the type of the data.
@@ -243,6 +245,12 @@ impl<'a, T: Float> Input<'a, T> {
             let [mean, scale, bias] = norm.affines[norm.ranges[sample] * norm.channels + channel];
             (Affine { mean, scale, bias }, norm.floor)
         })
+    }
+
+    /// Asks for some of all values, which [`copy`](Self::copy) wants later.
+    pub fn ask(&self, values: Range<usize>) {
+        let end = values.end.min(self.values.len());
+        prefetch::to_read_later(&self.values[values.start.min(end)..end]);
     }
 
     /// Copies the row from position `from` on.

@@ -12,16 +12,18 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
 use common::{Random, bits, flat};
 
-/// One layer of each kind that keeps something: a wide 1x1, a k3 in groups, a gate.
+/// One layer of each kind that keeps something: a wide 1x1, a dense k3, a k3 in groups, a gate.
 struct Network {
     wide: Conv1d,
     wide_norm: BatchNorm1d,
+    dense: Conv1d,
+    dense_norm: BatchNorm1d,
     grouped: Conv1d,
     grouped_norm: BatchNorm1d,
     gate: SeGate,
 }
 
-const CHANNELS: usize = 48;
+const CHANNELS: usize = 64;
 
 impl Network {
     fn new(vb: VarBuilder) -> Result<Self> {
@@ -38,7 +40,9 @@ impl Network {
         Ok(Self {
             wide: Conv1d::new(6, CHANNELS, 1, conv(1, 0, true), vb.pp("wide"))?,
             wide_norm: BatchNorm1d::new(CHANNELS, norm, vb.pp("wide_norm"))?,
-            grouped: Conv1d::new(CHANNELS, CHANNELS, 3, conv(3, 1, false), vb.pp("grouped"))?,
+            dense: Conv1d::new(CHANNELS, CHANNELS, 3, conv(1, 1, true), vb.pp("dense"))?,
+            dense_norm: BatchNorm1d::new(CHANNELS, norm, vb.pp("dense_norm"))?,
+            grouped: Conv1d::new(CHANNELS, CHANNELS, 3, conv(4, 1, false), vb.pp("grouped"))?,
             grouped_norm: BatchNorm1d::new(CHANNELS, norm, vb.pp("grouped_norm"))?,
             gate: SeGate::new(CHANNELS, 5, vb.pp("gate"))?,
         })
@@ -48,6 +52,7 @@ impl Network {
 impl Extractor for Network {
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = Signal::enter(x)?.conv_norm_relu(&self.wide, &self.wide_norm, pass)?;
+        let x = x.conv_norm_relu(&self.dense, &self.dense_norm, pass)?;
         let y = x.conv_norm(&self.grouped, &self.grouped_norm, pass)?;
         y.gated_plus_relu(&self.gate, &x)?.mean()
     }

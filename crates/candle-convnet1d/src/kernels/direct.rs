@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::Rows;
-use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, TALL, Terms, block, padded, spans};
+use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Span, TALL, Terms, block, padded, spans};
 use super::weights::{Strides, Tap, Weights, forward_strides, pack_weights};
 use crate::InstructionSet;
 use crate::moments::{self, RowMoment};
@@ -107,14 +107,18 @@ impl Cut {
 }
 
 /// The start of a result, written to by several tasks.
-struct Start<T>(*mut MaybeUninit<T>);
-// SAFETY: each task writes to places of its own, see `run_pieces`
+pub(super) struct Start<T>(*mut MaybeUninit<T>);
+// SAFETY: each task writes to places of its own
 unsafe impl<T: Send> Sync for Start<T> {}
 
 impl<T> Start<T> {
+    pub fn new(result: &mut Vec<T>) -> Self {
+        Self(result.spare_capacity_mut().as_mut_ptr())
+    }
+
     /// # Safety
     /// `index` lies inside the result.
-    unsafe fn at(&self, index: usize) -> *mut MaybeUninit<T> {
+    pub unsafe fn at(&self, index: usize) -> *mut MaybeUninit<T> {
         // SAFETY: the caller's promise
         unsafe { self.0.add(index) }
     }
@@ -327,7 +331,7 @@ impl<T: Real> Plan<'_, T> {
                 first: unsafe { out.add(positions.start) }.cast::<T>(),
                 stride: self.length,
                 width,
-                add: false,
+                put: Put::Write,
             };
             // SAFETY: the caller's promise; the machine has `isa`
             unsafe { block(isa, span, &terms, &place) };
@@ -338,7 +342,7 @@ impl<T: Real> Plan<'_, T> {
             first: rows.as_mut_ptr(),
             stride: width,
             width,
-            add: false,
+            put: Put::Near,
         };
         // SAFETY: `rows` is borrowed exclusively and holds all rows; the machine has `isa`
         unsafe { block(isa, span, &terms, &place) };

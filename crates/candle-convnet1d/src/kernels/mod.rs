@@ -5,20 +5,24 @@
 //! bits do not depend on the number of threads. They do depend on the instruction set.
 
 mod direct;
+mod pairs;
 mod panel;
+mod scatter;
 mod tile;
 mod vector;
 mod weight;
 mod weights;
+mod winograd;
 
 use rayon::prelude::*;
 
-pub(crate) use direct::{forward, input_gradient};
 pub(crate) use tile::{Finish, Real};
 pub(crate) use weight::weight_gradient;
 pub(crate) use weights::{Weights, packed};
 
-use crate::lanes;
+use crate::moments::RowMoment;
+use crate::values::Input;
+use crate::{InstructionSet, lanes};
 
 /// Sizes of a convolution of contiguous `(n, c_in, l_in)` to `(n, c_out, l_out)`.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +45,34 @@ impl Sizes {
     pub fn group(&self) -> (usize, usize) {
         (self.c_in / self.groups, self.c_out / self.groups)
     }
+
+    /// Whether it is computed by pairs of outputs.
+    fn by_pairs(&self) -> bool {
+        winograd::serves((self.kernel, self.stride, self.dilation), self.group())
+    }
+}
+
+/// The forward pass; and, if `counted`, the moments of the rows that it makes, taken while they lie in a cache.
+pub(crate) fn forward<T: Real>(
+    s: &Sizes,
+    isa: InstructionSet,
+    x: Input<'_, T>,
+    weights: Weights<'_, T>,
+    finish: Finish<'_, T>,
+    counted: bool,
+) -> (Vec<T>, Vec<RowMoment>) {
+    let pass = if s.by_pairs() { pairs::forward } else { direct::forward };
+    pass(s, isa, x, weights, finish, counted)
+}
+
+/// The gradient of the input.
+pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &[T], dy: &[T]) -> Vec<T> {
+    let pass = if s.by_pairs() {
+        pairs::input_gradient
+    } else {
+        direct::input_gradient
+    };
+    pass(s, isa, weights, dy)
 }
 
 /// The gradient of the bias.

@@ -107,7 +107,32 @@ impl Rows {
     }
 }
 
-/// `dst[j * width + r] = src[r * stride + j]` for the first `count` values of each of `rows` rows.
+/// Where positions lie in a result of [`transpose`].
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    /// From one even position to the next.
+    pub pair: usize,
+    /// From an even position to the odd one behind it.
+    pub odd: usize,
+}
+
+impl Steps {
+    /// One behind the other, `width` values each.
+    pub fn even(width: usize) -> Self {
+        Self {
+            pair: 2 * width,
+            odd: width,
+        }
+    }
+
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn of(self, position: usize) -> usize {
+        position / 2 * self.pair + position % 2 * self.odd
+    }
+}
+
+/// `dst[steps.of(j) + r] = src[r * stride + j]` for the first `count` values of each of `rows` rows.
 pub(super) fn transpose<T: Float>(
     #[cfg_attr(
         not(target_arch = "x86_64"),
@@ -118,24 +143,23 @@ pub(super) fn transpose<T: Float>(
     stride: usize,
     (rows, count): (usize, usize),
     dst: &mut [T],
-    width: usize,
+    steps: Steps,
 ) {
     if rows == 0 || count == 0 {
         return;
     }
-    assert!(rows <= width);
     assert!((rows - 1) * stride + count <= src.len());
-    assert!((count - 1) * width + rows <= dst.len());
+    assert!(steps.of(count - 1).max(steps.of(count.max(2) - 2)) + rows <= dst.len());
     #[cfg(target_arch = "x86_64")]
     if T::DTYPE == candle_core::DType::F32 && isa != InstructionSet::Scalar && is_x86_feature_detected!("avx") {
         let (src, dst) = (src.as_ptr().cast::<f32>(), dst.as_mut_ptr().cast::<f32>());
         // SAFETY: T is f32; the assertions above keep all indices inside the slices
-        unsafe { transpose_avx(src, stride, (rows, count), dst, width) };
+        unsafe { transpose_avx(src, stride, (rows, count), dst, steps) };
         return;
     }
     for r in 0..rows {
         for (j, &value) in src[r * stride..r * stride + count].iter().enumerate() {
-            dst[j * width + r] = value;
+            dst[steps.of(j) + r] = value;
         }
     }
 }
@@ -143,7 +167,7 @@ pub(super) fn transpose<T: Float>(
 /// [`transpose`] in squares.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, width: usize) {
+unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, usize), dst: *mut f32, steps: Steps) {
     /// Positions of a cache line: what is read of one row before the next.
     const LINE: usize = 16;
     /// How far ahead they are asked for.
@@ -152,8 +176,8 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
     let by_4 = rows / 4 * 4;
     // SAFETY: rows stay below `rows` and positions below `count`, for which the caller vouches
     unsafe {
-        let place = |row: usize, at: usize| (src.add(row * stride + at), dst.add(at * width + row));
-        let single = |row: usize, at: usize| *dst.add(at * width + row) = *src.add(row * stride + at);
+        let place = |row: usize, at: usize| (src.add(row * stride + at), dst.add(steps.of(at) + row));
+        let single = |row: usize, at: usize| *dst.add(steps.of(at) + row) = *src.add(row * stride + at);
         for start in (0..count).step_by(LINE) {
             let end = (start + LINE).min(count);
             // so many rows at a time are more than the processor asks for by itself
@@ -164,14 +188,14 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
             for row in (0..by_8).step_by(8) {
                 for at in (start..whole).step_by(8) {
                     let (src, dst) = place(row, at);
-                    square_of_8(src, stride, dst, width);
+                    square_of_8(src, stride, dst, steps);
                 }
             }
             for at in (start..whole).step_by(8) {
                 if by_4 > by_8 {
                     let (src, dst) = place(by_8, at);
-                    square_of_4(src, stride, dst, width);
-                    square_of_4(src.add(4), stride, dst.add(4 * width), width);
+                    square_of_4(src, stride, dst, steps);
+                    square_of_4(src.add(4), stride, dst.add(steps.of(4)), steps);
                 }
                 for row in by_4..rows {
                     (at..at + 8).for_each(|at| single(row, at));
@@ -187,7 +211,7 @@ unsafe fn transpose_avx(src: *const f32, stride: usize, (rows, count): (usize, u
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx")]
-unsafe fn square_of_8(src: *const f32, stride: usize, dst: *mut f32, width: usize) {
+unsafe fn square_of_8(src: *const f32, stride: usize, dst: *mut f32, steps: Steps) {
     // SAFETY: the caller vouches for 8 rows of 8 values on either side
     unsafe {
         // row r of the low half of the values, with row r + 4 beside it
@@ -200,11 +224,11 @@ unsafe fn square_of_8(src: *const f32, stride: usize, dst: *mut f32, width: usiz
             let (a, b, c, d) = (pair(0, at), pair(1, at), pair(2, at), pair(3, at));
             let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
             let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-            let dst = dst.add(at * width);
+            let dst = dst.add(steps.of(at));
             _mm256_storeu_ps(dst, _mm256_shuffle_ps::<0x44>(ab_low, cd_low));
-            _mm256_storeu_ps(dst.add(width), _mm256_shuffle_ps::<0xee>(ab_low, cd_low));
-            _mm256_storeu_ps(dst.add(2 * width), _mm256_shuffle_ps::<0x44>(ab_high, cd_high));
-            _mm256_storeu_ps(dst.add(3 * width), _mm256_shuffle_ps::<0xee>(ab_high, cd_high));
+            _mm256_storeu_ps(dst.add(steps.of(1)), _mm256_shuffle_ps::<0xee>(ab_low, cd_low));
+            _mm256_storeu_ps(dst.add(steps.of(2)), _mm256_shuffle_ps::<0x44>(ab_high, cd_high));
+            _mm256_storeu_ps(dst.add(steps.of(3)), _mm256_shuffle_ps::<0xee>(ab_high, cd_high));
         }
     }
 }
@@ -212,7 +236,7 @@ unsafe fn square_of_8(src: *const f32, stride: usize, dst: *mut f32, width: usiz
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx")]
-unsafe fn square_of_4(src: *const f32, stride: usize, dst: *mut f32, width: usize) {
+unsafe fn square_of_4(src: *const f32, stride: usize, dst: *mut f32, steps: Steps) {
     // SAFETY: the caller vouches for 4 rows of 4 values on either side
     unsafe {
         let row = |r: usize| _mm_loadu_ps(src.add(r * stride));
@@ -220,9 +244,9 @@ unsafe fn square_of_4(src: *const f32, stride: usize, dst: *mut f32, width: usiz
         let (ab_low, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
         let (cd_low, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
         _mm_storeu_ps(dst, _mm_movelh_ps(ab_low, cd_low));
-        _mm_storeu_ps(dst.add(width), _mm_movehl_ps(cd_low, ab_low));
-        _mm_storeu_ps(dst.add(2 * width), _mm_movelh_ps(ab_high, cd_high));
-        _mm_storeu_ps(dst.add(3 * width), _mm_movehl_ps(cd_high, ab_high));
+        _mm_storeu_ps(dst.add(steps.of(1)), _mm_movehl_ps(cd_low, ab_low));
+        _mm_storeu_ps(dst.add(steps.of(2)), _mm_movelh_ps(ab_high, cd_high));
+        _mm_storeu_ps(dst.add(steps.of(3)), _mm_movehl_ps(cd_high, ab_high));
     }
 }
 
@@ -236,14 +260,19 @@ mod tests {
         {
             let stride = count + rows % 4;
             let src: Vec<f32> = (0..=rows * stride).map(|i| i as f32).collect();
-            for isa in InstructionSet::available() {
-                let mut dst = vec![-1.0; count * width];
-                transpose(isa, &src, stride, (rows, count), &mut dst, width);
-                for (i, &found) in dst.iter().enumerate() {
-                    let (j, r) = (i / width, i % width);
-                    let expected = if r < rows { src[r * stride + j] } else { -1.0 };
-                    assert_eq!(found, expected, "{isa}, {rows} rows of {count}, value {j} of row {r}");
+            // positions one behind the other, and those of odd numbers on their own
+            let apart = Steps {
+                pair: width,
+                odd: count.div_ceil(2) * width,
+            };
+            for (isa, steps) in InstructionSet::available().flat_map(|isa| [(isa, Steps::even(width)), (isa, apart)]) {
+                let mut dst = vec![-1.0; count.next_multiple_of(2) * width];
+                let mut expected = dst.clone();
+                for (j, r) in (0..count).flat_map(|j| (0..rows).map(move |r| (j, r))) {
+                    expected[j / 2 * steps.pair + j % 2 * steps.odd + r] = src[r * stride + j];
                 }
+                transpose(isa, &src, stride, (rows, count), &mut dst, steps);
+                assert_eq!(dst, expected, "{isa}, {rows} rows of {count}");
             }
         }
     }

@@ -16,6 +16,7 @@
 
 use std::ops::Range;
 
+use super::scatter::{self, Pieces, Sums};
 use super::vector::Vector;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
@@ -148,8 +149,18 @@ pub(crate) struct Place<T> {
     pub stride: usize,
     /// Values of a row.
     pub width: usize,
-    /// Whether the sums are added to what is there.
-    pub add: bool,
+    pub put: Put,
+}
+
+/// What becomes of the memory that a block is written to.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Put {
+    /// Written, and asked for first.
+    Write,
+    /// Written, being in a cache.
+    Near,
+    /// Added to.
+    Add,
 }
 
 /// The number types of the kernels.
@@ -159,6 +170,12 @@ pub(crate) trait Real: Float {
     /// # Safety
     /// As for [`block`], which checks the lengths first.
     unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
+
+    /// [`scatter`](super::scatter::scatter) in each instruction set.
+    ///
+    /// # Safety
+    /// As for [`scatter`](super::scatter::scatter), which checks the lengths first.
+    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, Self>, to: &Pieces<'_, Self>);
 }
 
 /// Computes one block.
@@ -218,6 +235,31 @@ impl Real for f32 {
             }
         }
     }
+
+    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn avx512(sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
+            // SAFETY: what is asked for here is what the caller promises
+            unsafe { scatter::rows::<__m512>(sums, to) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
+            // SAFETY: what is asked for here is what the caller promises
+            unsafe { scatter::rows::<__m256>(sums, to) }
+        }
+        // SAFETY: what is asked for here is what the caller promises
+        unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx512 => avx512(sums, to),
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx2 => avx2(sums, to),
+                _ => scatter::rows::<[f32; 4]>(sums, to),
+            }
+        }
+    }
 }
 
 impl Real for f64 {
@@ -257,6 +299,31 @@ impl Real for f64 {
             }
         }
     }
+
+    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn avx512(sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
+            // SAFETY: what is asked for here is what the caller promises
+            unsafe { scatter::rows::<__m512d>(sums, to) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2(sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
+            // SAFETY: what is asked for here is what the caller promises
+            unsafe { scatter::rows::<__m256d>(sums, to) }
+        }
+        // SAFETY: what is asked for here is what the caller promises
+        unsafe {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx512 => avx512(sums, to),
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx2 => avx2(sums, to),
+                _ => scatter::rows::<[f64; 4]>(sums, to),
+            }
+        }
+    }
 }
 
 unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
@@ -290,6 +357,9 @@ unsafe fn rows<V: Vector, const M: usize, const J: usize>(
             if place.width - at > (J - 1) * V::LANES {
                 tile::<V, M, J>(span, &start, terms, place, at);
                 at += J * V::LANES;
+            } else if J > 2 && place.width - at > V::LANES {
+                tile::<V, M, 2>(span, &start, terms, place, at);
+                at += 2 * V::LANES;
             } else {
                 tile::<V, M, 1>(span, &start, terms, place, at);
                 at += V::LANES;
@@ -310,7 +380,7 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
     // SAFETY: `block` has checked the lengths of all slices; the last vector begins below the
     // width and so ends at most at the next multiple of `SLACK`. Rows are written where they exist.
     unsafe {
-        if !place.add {
+        if place.put == Put::Write {
             // results come from memory before they can be written: by the time the sums are there, they have come
             for m in 0..M.min(span.rows) {
                 let out = place.first.wrapping_add(m * place.stride + at);
@@ -319,7 +389,10 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                 }
             }
         }
-        let mut sums = start.map(|bias| [V::splat(bias); J]);
+        let mut sums = [[V::zero(); J]; M];
+        for m in 0..M {
+            sums[m] = [V::splat(start[m]); J];
+        }
         let mut weight = terms.weights.as_ptr();
         let panel = terms.panel.as_ptr().add(at);
         for &offset in &terms.offsets.starts[..terms.count] {
@@ -341,8 +414,9 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
             weight = weight.add(M);
         }
         let Finish { scale, shift, relu, .. } = terms.finish;
+        let add = place.put == Put::Add;
         let whole = place.width - at >= J * V::LANES;
-        if whole && span.rows == M && scale.is_empty() && !relu && !place.add {
+        if whole && span.rows == M && scale.is_empty() && !relu && !add {
             // what nearly all tiles are: without branches, the sums never leave their registers
             let out = place.first.add(at);
             for m in 0..M {
@@ -370,15 +444,11 @@ unsafe fn tile<V: Vector, const M: usize, const J: usize>(
                 }
                 let out = out.add(j * V::LANES);
                 if whole {
-                    let sum = if place.add { V::load(out).plus(sum) } else { sum };
+                    let sum = if add { V::load(out).plus(sum) } else { sum };
                     sum.store(out);
                 } else {
                     let left = (place.width - at).saturating_sub(j * V::LANES).min(V::LANES);
-                    let sum = if place.add {
-                        V::load_first(out, left).plus(sum)
-                    } else {
-                        sum
-                    };
+                    let sum = if add { V::load_first(out, left).plus(sum) } else { sum };
                     sum.store_first(out, left);
                 }
             }
@@ -427,7 +497,7 @@ mod tests {
                         first: out.as_mut_ptr(),
                         stride: width + 3,
                         width,
-                        add,
+                        put: if add { Put::Add } else { Put::Write },
                     };
                     // SAFETY: `out` holds all rows
                     unsafe { block(isa, span, &terms, &place) };
@@ -475,7 +545,7 @@ mod tests {
                 first: out.as_mut_ptr(),
                 stride: 20,
                 width: 20,
-                add: false,
+                put: Put::Write,
             };
             let span = spans(2).next().expect("a block");
             // SAFETY: `out` holds both rows

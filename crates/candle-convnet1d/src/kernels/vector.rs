@@ -8,11 +8,14 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _mm256_add_pd, _mm256_add_ps, _mm256_fmadd_pd,
-    _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_set1_pd, _mm256_set1_ps,
-    _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_add_pd, _mm512_add_ps,
-    _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps, _mm512_max_pd, _mm512_max_ps, _mm512_set1_pd, _mm512_set1_ps,
-    _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_pd, _mm256_max_ps, _mm256_permute2f128_pd,
+    _mm256_permute2f128_ps, _mm256_set1_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd,
+    _mm256_storeu_ps, _mm256_sub_pd, _mm256_sub_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd,
+    _mm256_unpacklo_ps, _mm512_add_pd, _mm512_add_ps, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_loadu_pd,
+    _mm512_loadu_ps, _mm512_mask_storeu_pd, _mm512_mask_storeu_ps, _mm512_maskz_loadu_pd, _mm512_maskz_loadu_ps,
+    _mm512_max_pd, _mm512_max_ps, _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_set1_pd, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setr_epi64, _mm512_setzero_pd, _mm512_setzero_ps, _mm512_storeu_pd, _mm512_storeu_ps,
+    _mm512_sub_pd, _mm512_sub_ps,
 };
 
 use crate::buffer::Float;
@@ -33,6 +36,9 @@ pub(super) trait Vector: Copy {
     /// Writes the first `count` values, at most [`LANES`](Self::LANES).
     unsafe fn store_first(self, to: *mut Self::Value, count: usize);
     unsafe fn plus(self, other: Self) -> Self;
+    unsafe fn minus(self, other: Self) -> Self;
+    /// The values of both in turn: those of the first halves, and those of the second.
+    unsafe fn in_turn(self, other: Self) -> [Self; 2];
     /// `self * factor + term`
     unsafe fn times_plus(self, factor: Self, term: Self) -> Self;
     /// What is above 0, and NaN, which stays; 0 in place of the rest.
@@ -83,7 +89,7 @@ macro_rules! first_by_copies {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector {
-    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident, $max:ident, $first:ident!($($args:ident),*)) => {
+    ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident, $max:ident, $in_turn:ident, $first:ident!($($args:ident),*)) => {
         impl Vector for $vector {
             type Value = $value;
             const LANES: usize = $lanes;
@@ -115,6 +121,16 @@ macro_rules! vector {
                 unsafe { $add(self, other) }
             }
             #[inline(always)]
+            unsafe fn minus(self, other: Self) -> Self {
+                // SAFETY: as above
+                unsafe { $sub(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn in_turn(self, other: Self) -> [Self; 2] {
+                // SAFETY: as above
+                unsafe { $in_turn(self, other) }
+            }
+            #[inline(always)]
             unsafe fn times_plus(self, factor: Self, term: Self) -> Self {
                 // SAFETY: as above
                 unsafe { $fma(self, factor, term) }
@@ -128,6 +144,67 @@ macro_rules! vector {
     };
 }
 
+/// From the lower and the upper halves of what is taken in turn within each 128 bits.
+#[cfg(target_arch = "x86_64")]
+macro_rules! in_turn_256 {
+    ($name:ident, $vector:ident, $low:ident, $high:ident, $pick:ident) => {
+        #[inline(always)]
+        unsafe fn $name(a: $vector, b: $vector) -> [$vector; 2] {
+            // SAFETY: the caller has the instruction set
+            unsafe {
+                let (low, high) = ($low(a, b), $high(a, b));
+                [$pick::<0x20>(low, high), $pick::<0x31>(low, high)]
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+in_turn_256!(
+    in_turn_256_ps,
+    __m256,
+    _mm256_unpacklo_ps,
+    _mm256_unpackhi_ps,
+    _mm256_permute2f128_ps
+);
+#[cfg(target_arch = "x86_64")]
+in_turn_256!(
+    in_turn_256_pd,
+    __m256d,
+    _mm256_unpacklo_pd,
+    _mm256_unpackhi_pd,
+    _mm256_permute2f128_pd
+);
+
+/// By the places in both vectors, one behind the other.
+#[cfg(target_arch = "x86_64")]
+macro_rules! in_turn_512 {
+    ($name:ident, $vector:ident, $places:ident, $pick:ident, [$($low:literal),*], [$($high:literal),*]) => {
+        #[inline(always)]
+        unsafe fn $name(a: $vector, b: $vector) -> [$vector; 2] {
+            // SAFETY: the caller has the instruction set
+            unsafe { [$pick(a, $places($($low),*), b), $pick(a, $places($($high),*), b)] }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+in_turn_512!(
+    in_turn_512_ps,
+    __m512,
+    _mm512_setr_epi32,
+    _mm512_permutex2var_ps,
+    [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23],
+    [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31]
+);
+#[cfg(target_arch = "x86_64")]
+in_turn_512!(
+    in_turn_512_pd,
+    __m512d,
+    _mm512_setr_epi64,
+    _mm512_permutex2var_pd,
+    [0, 8, 1, 9, 2, 10, 3, 11],
+    [4, 12, 5, 13, 6, 14, 7, 15]
+);
+
 #[cfg(target_arch = "x86_64")]
 vector!(
     __m512,
@@ -138,8 +215,10 @@ vector!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_add_ps,
+    _mm512_sub_ps,
     _mm512_fmadd_ps,
     _mm512_max_ps,
+    in_turn_512_ps,
     first_by_masks!(__mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps)
 );
 #[cfg(target_arch = "x86_64")]
@@ -152,8 +231,10 @@ vector!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_add_pd,
+    _mm512_sub_pd,
     _mm512_fmadd_pd,
     _mm512_max_pd,
+    in_turn_512_pd,
     first_by_masks!(__mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd)
 );
 #[cfg(target_arch = "x86_64")]
@@ -166,8 +247,10 @@ vector!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_add_ps,
+    _mm256_sub_ps,
     _mm256_fmadd_ps,
     _mm256_max_ps,
+    in_turn_256_ps,
     first_by_copies!()
 );
 #[cfg(target_arch = "x86_64")]
@@ -180,8 +263,10 @@ vector!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_add_pd,
+    _mm256_sub_pd,
     _mm256_fmadd_pd,
     _mm256_max_pd,
+    in_turn_256_pd,
     first_by_copies!()
 );
 
@@ -223,6 +308,16 @@ impl<T: Float> Vector for [T; 4] {
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
         std::array::from_fn(|i| self[i] + other[i])
+    }
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] - other[i])
+    }
+    #[inline(always)]
+    unsafe fn in_turn(self, other: Self) -> [Self; 2] {
+        let [a, b, c, d] = self;
+        let [e, f, g, h] = other;
+        [[a, e, b, f], [c, g, d, h]]
     }
     #[inline(always)]
     unsafe fn times_plus(self, factor: Self, term: Self) -> Self {

@@ -2,15 +2,18 @@
 //! input, summed over samples and positions.
 //!
 //! The lanes of a vector are input channels, and taps where there are few channels: a sample's
-//! input lies transposed, `(position, channel)`, so that adjacent taps follow each other as well.
+//! input lies transposed, `(position, channel)`, so that adjacent taps follow each other as well. By pairs of outputs
+//! ([`winograd`]) the four products' weights have a gradient each, with half as many terms, of which those of the taps are made.
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::panel::transpose;
-use super::tile::{Finish, Offsets, Place, Real, SLACK, Span, Terms, block, padded, spans};
+use super::panel::{Steps, transpose};
+use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Terms, block, padded, spans};
+use super::winograd::{self, PRODUCTS};
 use super::{Sizes, bias_gradient};
 use crate::scratch::Scratch;
 use crate::values::Input;
@@ -34,6 +37,12 @@ fn channel_tiles(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clon
     (0..channels)
         .step_by(CHANNELS)
         .map(move |first| (first, (channels - first).min(CHANNELS)))
+}
+
+/// Whether the gradient is made by pairs of outputs. Of fewer sums than a piece has, rounding in what is added before and after
+/// would be more than that in the sums.
+fn by_pairs(s: &Sizes) -> bool {
+    s.by_pairs() && s.n * s.l_out >= POSITIONS
 }
 
 /// How the work is cut: each task owns some outputs of a group and some of the samples.
@@ -80,7 +89,7 @@ impl Cut {
 /// The positions that one run of the inner loop sums over: some pieces of samples, all of one
 /// length but for the last.
 struct Pieces {
-    /// Outputs of a piece.
+    /// Outputs of a piece; an even number, if by pairs.
     length: usize,
     /// Pieces of a sample.
     per_sample: usize,
@@ -88,27 +97,60 @@ struct Pieces {
     batch: usize,
     /// Positions of the input that a piece reads.
     reads: usize,
+    /// What the gradients are multiplied with: the input, or what makes up each of the products for pairs of outputs.
+    panels: usize,
+    /// Rows of a panel for a piece.
+    rows: usize,
 }
 
 impl Pieces {
     fn new(s: &Sizes) -> Self {
         let length = s.l_out.div_ceil(s.l_out.div_ceil(POSITIONS));
+        let length = if by_pairs(s) {
+            length.next_multiple_of(2)
+        } else {
+            length
+        };
+        let reads = (length - 1) * s.stride + s.dilation * (s.kernel - 1) + 1;
+        let (panels, rows) = if by_pairs(s) {
+            (PRODUCTS, length / 2)
+        } else {
+            (1, reads)
+        };
         Self {
             length,
             per_sample: s.l_out.div_ceil(length),
             batch: (POSITIONS / s.l_out).max(1),
-            reads: (length - 1) * s.stride + s.dilation * (s.kernel - 1) + 1,
+            reads,
+            panels,
+            rows,
         }
     }
 
-    /// Values of the panel of `width` channels.
-    fn panel(&self, width: usize) -> usize {
-        self.batch * self.reads * width + SLACK
+    /// Terms of so many outputs.
+    fn terms(&self, outputs: usize) -> usize {
+        if self.panels == 1 { outputs } else { outputs.div_ceil(2) }
     }
 
-    /// Where each position of all pieces starts in a panel of `width` channels.
+    /// Values of a panel of `width` channels.
+    fn panel(&self, width: usize) -> usize {
+        self.batch * self.rows * width
+    }
+
+    /// Values of all panels of `width` channels.
+    fn all_panels(&self, width: usize) -> usize {
+        self.panels * self.panel(width) + SLACK
+    }
+
+    /// Factors of a block of `height` outputs for one panel.
+    fn factors(&self, height: usize) -> usize {
+        self.batch * self.terms(self.length) * height
+    }
+
+    /// Where each term of all pieces starts in a panel of `width` channels.
     fn offsets(&self, s: &Sizes, width: usize) -> Offsets {
-        let piece = |piece: usize| (0..self.length).map(move |j| (piece * self.reads + j * s.stride) * width);
+        let terms = self.terms(self.length);
+        let piece = |piece: usize| (0..terms).map(move |j| (piece * self.rows + j * s.stride) * width);
         Offsets::new((0..self.batch).flat_map(piece).collect())
     }
 }
@@ -153,7 +195,7 @@ pub(crate) fn weight_gradient<T: Real>(
     let sums: Vec<(Vec<T>, Vec<f64>)> = (0..s.groups * cut.parts * cut.chunks)
         .into_par_iter()
         .map_init(
-            || [(); 3].map(|()| Scratch::new()),
+            || [(); 4].map(|()| Scratch::new()),
             |scratch, number| {
                 let (group, outputs, samples) = cut.task(s, number);
                 work.sums(group, outputs, samples, scratch)
@@ -182,23 +224,35 @@ pub(crate) fn weight_gradient<T: Real>(
     (dw, db)
 }
 
+/// Sums for an output and an input channel: one for each tap, or for each product for pairs of outputs.
+fn sums_of(s: &Sizes) -> usize {
+    if by_pairs(s) { PRODUCTS } else { s.kernel }
+}
+
 /// The sum of one output's rows of what [`Work::sums`] returned, as `(channel, tap)`, to `dw`, which is 0.
 fn add_rows<'a, T: Real>(s: &Sizes, sums: impl Iterator<Item = &'a [T]> + Clone, output: usize, dw: &mut [T]) {
+    let taps = sums_of(s);
     let mut scratch = Scratch::new();
-    let total = scratch.take(CHANNELS * s.kernel);
+    let total = scratch.take(CHANNELS * taps);
     let channels = dw.len() / s.kernel;
     for (channel, width) in channel_tiles(channels) {
-        let row = s.kernel * width;
+        let row = taps * width;
         let total = &mut total[..row];
         total.fill(T::zero());
         for sums in sums.clone() {
             // the tiles before it are whole, and have the rows of all outputs
-            let outputs = sums.len() / dw.len();
-            add(&sums[outputs * s.kernel * channel + output * row..][..row], total);
+            let outputs = sums.len() / (channels * taps);
+            add(&sums[outputs * taps * channel + output * row..][..row], total);
         }
-        for (tap, sums) in total.chunks_exact(width).enumerate() {
-            for (i, &sum) in sums.iter().enumerate() {
-                dw[(channel + i) * s.kernel + tap] = sum;
+        let dw = dw[channel * s.kernel..].chunks_exact_mut(s.kernel).take(width);
+        for (i, dw) in dw.enumerate() {
+            if by_pairs(s) {
+                let of_products = std::array::from_fn(|product| total[product * width + i]);
+                dw.copy_from_slice(&winograd::tap_gradients(of_products));
+            } else {
+                dw.iter_mut()
+                    .enumerate()
+                    .for_each(|(tap, dw)| *dw = total[tap * width + i]);
             }
         }
     }
@@ -220,50 +274,80 @@ impl<T: Real> Work<'_, T> {
         group: usize,
         outputs: Range<usize>,
         samples: Range<usize>,
-        [panels, factors, normalised]: &mut [Scratch<T>; 3],
+        [panels, factors, normalised, transposed]: &mut [Scratch<T>; 4],
     ) -> (Vec<T>, Vec<f64>) {
         let (s, pieces) = (self.s, &self.pieces);
         let (c, o) = s.group();
         let mut of_bias = vec![0.0; if self.with_bias { outputs.len() } else { 0 }];
-        let mut sums = vec![T::zero(); outputs.len() * c * s.kernel];
-        let panels = panels.take(channel_tiles(c).map(|(_, width)| pieces.panel(width)).sum());
-        let factors = factors.take(padded(outputs.len()) * pieces.batch * pieces.length);
+        let count = outputs.len() * c * sums_of(s);
+        let mut sums = Vec::with_capacity(count);
+        let place = &mut sums.spare_capacity_mut()[..count];
+        let mut put = Put::Near;
+        let panels = panels.take(channel_tiles(c).map(|(_, width)| pieces.all_panels(width)).sum());
+        let factors = factors.take(pieces.panels * pieces.factors(padded(outputs.len())));
         let mut numbers = samples.start * pieces.per_sample..samples.end * pieces.per_sample;
         while !numbers.is_empty() {
-            let mut positions = 0;
+            let mut terms = 0;
             for (slot, piece) in numbers.by_ref().take(pieces.batch).enumerate() {
                 let (sample, first) = (piece / pieces.per_sample, piece % pieces.per_sample * pieces.length);
                 let length = pieces.length.min(s.l_out - first);
-                self.pack_input(sample * s.c_in + group * c, first, slot, panels, normalised);
+                self.pack_input(
+                    sample * s.c_in + group * c,
+                    first,
+                    slot,
+                    panels,
+                    (normalised, transposed),
+                );
                 let dy = &self.dy[(sample * s.c_out + group * o + outputs.start) * s.l_out..];
                 let dy = &dy[..outputs.len() * s.l_out];
-                self.pack_gradient(dy, first..first + length, positions, factors);
+                self.pack_gradient(dy, first..first + length, terms, factors);
                 for (sum, row) in of_bias.iter_mut().zip(dy.chunks_exact(s.l_out)) {
                     *sum += lanes::sum(&row[first..first + length]);
                 }
-                positions += length;
+                terms += pieces.terms(length);
             }
-            self.add_products(positions, panels, factors, &mut sums);
+            self.put_products(terms, panels, factors, place, put);
+            put = Put::Add;
         }
+        // SAFETY: there is at least one piece, and the products of the first were written to all of it
+        unsafe { sums.set_len(count) };
         (sums, of_bias)
     }
 
     /// Transposes what the piece from output `first` on reads, tile by tile, of the channels from row `row` on.
-    fn pack_input(&self, row: usize, first: usize, slot: usize, mut panels: &mut [T], normalised: &mut Scratch<T>) {
+    fn pack_input(
+        &self,
+        row: usize,
+        first: usize,
+        slot: usize,
+        mut panels: &mut [T],
+        (normalised, transposed): (&mut Scratch<T>, &mut Scratch<T>),
+    ) {
         let (s, pieces) = (self.s, &self.pieces);
         // of the padded input
         let first = first * s.stride;
         let low = s.padding.saturating_sub(first).min(pieces.reads);
         let high = (s.padding + s.l_in).saturating_sub(first).clamp(low, pieces.reads);
         for (channel, width) in channel_tiles(s.group().0) {
-            let (panel, others) = panels.split_at_mut(pieces.panel(width));
+            let (panel, others) = panels.split_at_mut(pieces.all_panels(width));
             panels = others;
-            let panel = &mut panel[slot * pieces.reads * width..][..pieces.reads * width];
-            panel[..low * width].fill(T::zero());
-            panel[high * width..].fill(T::zero());
-            if low < high {
-                let from = (row + channel, first + low - s.padding);
-                self.pack_tile(from, (width, high - low), &mut panel[low * width..], normalised);
+            let place = slot * pieces.rows * width..(slot + 1) * pieces.rows * width;
+            let mut pack = |rows: &mut [T]| {
+                rows[..low * width].fill(T::zero());
+                rows[high * width..].fill(T::zero());
+                if low < high {
+                    let from = (row + channel, first + low - s.padding);
+                    self.pack_tile(from, (width, high - low), &mut rows[low * width..], normalised);
+                }
+            };
+            if by_pairs(s) {
+                let rows = transposed.take(pieces.reads * width);
+                pack(rows);
+                let of_products = winograd::quarters(&mut panel[..PRODUCTS * pieces.panel(width)]);
+                let [p0, p1, p2, p3] = of_products.map(|panel| &mut panel[place.clone()]);
+                winograd::row_sums(rows, width, p0, p1, p2, p3);
+            } else {
+                pack(&mut panel[place]);
             }
         }
     }
@@ -284,7 +368,7 @@ impl<T: Real> Work<'_, T> {
                 length,
                 (width, count),
                 panel,
-                width,
+                Steps::even(width),
             );
             return;
         }
@@ -296,75 +380,104 @@ impl<T: Real> Work<'_, T> {
             for (i, place) in rows.chunks_exact_mut(stride).take(height).enumerate() {
                 self.x.copy(row + first + i, from, &mut place[..count]);
             }
-            transpose(self.isa, rows, stride, (height, count), &mut panel[first..], width);
+            transpose(
+                self.isa,
+                rows,
+                stride,
+                (height, count),
+                &mut panel[first..],
+                Steps::even(width),
+            );
         }
     }
 
-    /// Transposes the gradients of some outputs, block by block, to behind `positions` others.
-    fn pack_gradient(&self, dy: &[T], range: Range<usize>, positions: usize, mut factors: &mut [T]) {
+    /// Transposes the gradients of some outputs, block by block, to behind `terms` others.
+    fn pack_gradient(&self, dy: &[T], range: Range<usize>, terms: usize, mut factors: &mut [T]) {
+        let pieces = &self.pieces;
         for span in spans(dy.len() / self.s.l_out) {
-            let (these, others) = factors.split_at_mut(self.pieces.batch * self.pieces.length * span.height);
+            let height = span.height;
+            let (these, others) = factors.split_at_mut(pieces.panels * pieces.factors(height));
             factors = others;
-            let these = &mut these[positions * span.height..][..range.len() * span.height];
-            if span.rows < span.height {
+            let place = terms * height..(terms + pieces.terms(range.len())) * height;
+            let dy = &dy[span.first * self.s.l_out + range.start..];
+            let from = (dy, self.s.l_out, (span.rows, range.len()));
+            if by_pairs(self.s) {
+                winograd::transpose_pairs(self.isa, from, these, place, height);
+                continue;
+            }
+            let these = &mut these[place];
+            if span.rows < height {
                 these.fill(T::zero());
             }
-            let dy = &dy[span.first * self.s.l_out + range.start..];
-            transpose(self.isa, dy, self.s.l_out, (span.rows, range.len()), these, span.height);
+            let (dy, stride, size) = from;
+            transpose(self.isa, dy, stride, size, these, Steps::even(height));
         }
     }
 
-    /// Adds the products of all blocks of outputs with all tiles of channels.
-    fn add_products(&self, positions: usize, mut panels: &[T], factors: &[T], mut sums: &mut [T]) {
+    /// Writes or adds the products of all blocks of outputs with all tiles of channels.
+    fn put_products(&self, count: usize, mut panels: &[T], factors: &[T], mut sums: &mut [MaybeUninit<T>], put: Put) {
         let (s, pieces) = (self.s, &self.pieces);
-        let c = s.group().0;
-        let outputs = sums.len() / (c * s.kernel);
+        let (c, taps) = (s.group().0, sums_of(s));
+        let outputs = sums.len() / (c * taps);
         for (channel, width) in channel_tiles(c) {
-            let (panel, other_panels) = panels.split_at(pieces.panel(width));
-            let (tile, other_sums) = sums.split_at_mut(outputs * s.kernel * width);
+            let (panel, other_panels) = panels.split_at(pieces.all_panels(width));
+            let (tile, other_sums) = sums.split_at_mut(outputs * taps * width);
             (panels, sums) = (other_panels, other_sums);
             let offsets = &self.offsets[usize::from(channel > 0 && c - channel < CHANNELS)];
-            let mut factors = factors;
-            for span in spans(outputs) {
-                let (weights, others) = factors.split_at(pieces.batch * pieces.length * span.height);
-                factors = others;
-                let terms = Terms {
-                    weights,
-                    offsets,
-                    count: positions,
-                    panel,
-                    finish: Finish::NONE,
-                };
-                self.add_block(span, &terms, width, &mut tile[span.first * s.kernel * width..]);
+            for run in self.runs(width) {
+                let mut factors = factors;
+                for span in spans(outputs) {
+                    let (weights, others) = factors.split_at(pieces.panels * pieces.factors(span.height));
+                    factors = others;
+                    let terms = Terms {
+                        weights: &weights[run.panel * pieces.factors(span.height)..],
+                        offsets,
+                        count,
+                        panel: &panel[run.panel * pieces.panel(width) + run.from..],
+                        finish: Finish::NONE,
+                    };
+                    let sums = &mut tile[span.first * taps * width..][..span.rows * taps * width];
+                    let place = Place {
+                        first: sums[run.sums..].as_mut_ptr().cast(),
+                        stride: taps * width,
+                        width: run.lanes,
+                        put,
+                    };
+                    assert!(run.sums + run.lanes <= taps * width);
+                    // SAFETY: `sums` is borrowed exclusively and holds all rows; the machine has `isa`
+                    unsafe { block(self.isa, span, &terms, &place) };
+                }
             }
         }
     }
 
-    /// Adds to the rows of a block of outputs, `(tap, channel)` each.
-    fn add_block(&self, span: Span, terms: &Terms<'_, T>, width: usize, sums: &mut [T]) {
-        let stride = self.s.kernel * width;
-        assert!(sums.len() >= span.rows * stride);
+    /// What the sums of a tile of `width` channels are made up of.
+    fn runs(&self, width: usize) -> impl Iterator<Item = Run> + use<T> {
+        let s = self.s;
+        let (by_pairs, dilation) = (by_pairs(s), s.dilation);
         // adjacent taps are adjacent lanes if they are adjacent positions
-        let (runs, lanes) = if self.s.dilation == 1 {
-            (1, stride)
+        let (runs, lanes) = if by_pairs {
+            (PRODUCTS, width)
+        } else if dilation == 1 {
+            (1, s.kernel * width)
         } else {
-            (self.s.kernel, width)
+            (s.kernel, width)
         };
-        for run in 0..runs {
-            let terms = Terms {
-                panel: &terms.panel[run * self.s.dilation * width..],
-                ..*terms
-            };
-            let first = sums[run * width..].as_mut_ptr();
-            let place = Place {
-                first,
-                stride,
-                width: lanes,
-                add: true,
-            };
-            // SAFETY: `sums` is borrowed exclusively and holds all rows, each of `runs` times
-            // `lanes` values; the machine has `isa`
-            unsafe { block(self.isa, span, &terms, &place) };
-        }
+        (0..runs).map(move |run| Run {
+            panel: if by_pairs { run } else { 0 },
+            from: if by_pairs { 0 } else { run * dilation * width },
+            sums: run * width,
+            lanes,
+        })
     }
+}
+
+/// Sums that the inner loop makes at a time.
+struct Run {
+    /// Of which panel, and from where in it.
+    panel: usize,
+    from: usize,
+    /// Where in a row of sums they start.
+    sums: usize,
+    lanes: usize,
 }

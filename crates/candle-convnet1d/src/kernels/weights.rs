@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::panel::transpose;
+use super::panel::{Steps, transpose};
 use super::tile::{Real, Span, padded, spans};
+use super::winograd;
 use crate::{InstructionSet, shares};
 
 /// The weights of a forward pass.
@@ -43,9 +44,12 @@ pub(crate) fn packed<T: Real>(
     isa: InstructionSet,
     weights: &[T],
     (c_out, inputs, kernel): (usize, usize, usize),
-    groups: usize,
+    (stride, dilation, groups): (usize, usize, usize),
 ) -> Vec<T> {
     let outputs = c_out / groups;
+    if winograd::serves((kernel, stride, dilation), (inputs, outputs)) {
+        return winograd::pack(isa, weights, (inputs, outputs), groups, false);
+    }
     let taps: Vec<Tap> = (0..kernel).map(|tap| Tap { tap, shift: 0 }).collect();
     let strides = forward_strides(inputs, outputs, kernel);
     pack_weights(isa, weights, inputs, (outputs, groups), &taps, &strides)
@@ -60,8 +64,22 @@ pub(super) fn pack_weights<T: Real>(
     taps: &[Tap],
     strides: &Strides,
 ) -> Vec<T> {
+    let mut packed = vec![T::zero(); groups * padded(outputs) * inputs * taps.len()];
+    pack_weights_to(isa, weights, inputs, (outputs, groups), taps, strides, &mut packed);
+    packed
+}
+
+/// The same to where zeros are.
+pub(super) fn pack_weights_to<T: Real>(
+    isa: InstructionSet,
+    weights: &[T],
+    inputs: usize,
+    (outputs, groups): (usize, usize),
+    taps: &[Tap],
+    strides: &Strides,
+    packed: &mut [T],
+) {
     let terms = inputs * taps.len();
-    let mut packed = vec![T::zero(); groups * padded(outputs) * terms];
     let spans: Vec<Span> = (0..groups)
         .flat_map(|g| {
             spans(outputs).map(move |span| Span {
@@ -71,7 +89,7 @@ pub(super) fn pack_weights<T: Real>(
         })
         .collect();
     let mut places = Vec::with_capacity(spans.len());
-    let mut rest = &mut packed[..];
+    let mut rest = packed;
     for span in spans {
         let (place, others) = rest.split_at_mut(span.height * terms);
         places.push((span, place));
@@ -85,7 +103,14 @@ pub(super) fn pack_weights<T: Real>(
         let weights = &weights[g * strides.group + first * strides.output..];
         if strides.input == taps.len() {
             // all taps of an input in order, and input by input: a row of the weights is one for all terms
-            transpose(isa, weights, strides.output, (span.rows, terms), place, span.height);
+            transpose(
+                isa,
+                weights,
+                strides.output,
+                (span.rows, terms),
+                place,
+                Steps::even(span.height),
+            );
             return;
         }
         // input by input, where the rows of a block lie side by side
@@ -105,5 +130,4 @@ pub(super) fn pack_weights<T: Real>(
     } else {
         places.into_iter().for_each(pack);
     }
-    packed
 }

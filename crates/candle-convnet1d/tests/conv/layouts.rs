@@ -66,6 +66,9 @@ fn the_number_of_threads_does_not_change_a_bit() -> Result<()> {
         Case::new(13, (16, 32), 515, 3),
         Case::new(13, (64, 64), 63, 3).stride(2).padding(1).groups(16),
         Case::new(13, (96, 160), 31, 3).padding(1),
+        Case::new(1, (96, 160), 31, 3).padding(1),
+        Case::new(2, (64, 64), 270, 3),
+        Case::new(1, (128, 192), 45, 3).groups(2),
         Case::new(13, (96, 320), 31, 1),
         Case::new(13, (32, 64), 64, 1).stride(2),
     ] {

@@ -7,3 +7,4 @@ mod definition;
 mod edges;
 mod layouts;
 mod padding;
+mod pairs;
