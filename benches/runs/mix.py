@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How methods do when a target shows only some of the classes: all, five, three and one of nine across loads, all, two and one of three
-across bearings. No network.
+across bearings.
 
     CROSSRIG_DATA=DIR benches/runs/mix.py OUT [--crossrig PROGRAM] [--draws N] [--only TASK...] [--methods METHOD...]
 
 OUT        folder; OUT/mix.jsonl gets a line a run, and runs that stand there are not done again
+--methods  these (default: those without a network; `dann` trains one, and its twin that never saw the target)
 --draws    random draws of each number of classes (default 5; the same for every method; one class: each in turn)
 
 Then the table is printed: accuracy in percent over the target's scored windows, mean over draws and the worst of them.
@@ -28,6 +29,7 @@ METHODS = {
     # across loads: the log-spectrum, with matched statistics
     "auto": ["--method", "logistic", "--input", "auto"],
     "rule": ["--method", "rule"],
+    "dann": ["--input", "auto", "--epochs", "10", "--warmup-epochs", "3", "--threads", "2"],
 }
 
 
@@ -57,7 +59,7 @@ def main():
     p.add_argument("--crossrig", default=str(HERE / "target/release/crossrig"))
     p.add_argument("--draws", type=int, default=5)
     p.add_argument("--only", nargs="*", default=SCORED)
-    p.add_argument("--methods", nargs="*", default=list(METHODS))
+    p.add_argument("--methods", nargs="*", default=[m for m in METHODS if m != "dann"])
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "mix.jsonl"
@@ -81,7 +83,8 @@ def main():
                         continue
                     out = pathlib.Path(tempfile.mkdtemp())
                     command = [args.crossrig, "train", "--data", f"{HERE}/datasets/{data}.toml", "--source", *source, "--target", target,
-                               "--target-recordings", ",".join(f for c in present for f in files[c]), "--threads", "1", *flags, *own]
+                               "--target-recordings", ",".join(f for c in present for f in files[c]), *flags, *own]
+                    command += [] if method == "dann" else ["--threads", "1"]
                     run = subprocess.run([*command, "--out", str(out / "run")], capture_output=True, text=True)
                     if run.returncode:
                         sys.exit(f"{' '.join(command)}\n{run.stderr}")
@@ -89,8 +92,11 @@ def main():
                     shutil.rmtree(out)
                     b = m["baselines"]
                     mix = (m["class_mix"] or [{}])[0]
+                    network = method == "dann"
+                    scores = m["adapted"]["last"] if network else b["rule-source" if method == "rule" else "logistic"]
                     row = {
-                        "task": name, "method": method, "present": present, "accuracy": b["rule-source" if method == "rule" else "logistic"]["accuracy"],
+                        "task": name, "method": method, "present": present, "accuracy": scores["accuracy"],
+                        **({"source_only": m["source_only"]["last"]["accuracy"]} if network else {}),
                         "rms_kurtosis": b["rms-kurtosis-centroid"]["accuracy"], "matched": mix.get("matched"), "differs": mix.get("differs"),
                         "statistics": mix.get("statistics"), "input": m["config"]["signal"]["input"], "recommended": (m["recommended"] or {}).get("which"),
                     }
@@ -105,6 +111,8 @@ def table(rows):
     for r in rows:
         group = "loads" if r["task"].startswith("load") else r["task"]
         groups[group, len(r["present"]), r["method"]].append(r["accuracy"])
+        if r["method"] == "dann":
+            groups[group, len(r["present"]), "its twin, source-only"].append(r["source_only"])
         if r["method"] == "logistic, own":
             groups[group, len(r["present"]), "RMS + kurtosis, own"].append(r["rms_kurtosis"])
     print("| task | classes present | method | runs | mean | worst |\n|---|---|---|---|---|---|")
