@@ -30,7 +30,13 @@ pub(crate) fn to_read<T>(
 /// Asks for values that are read some time later: to the second-level cache.
 #[allow(clippy::inline_always, reason = "one instruction a cache line")]
 #[inline(always)]
-pub(crate) fn to_read_later<T>(values: &[T]) {
+pub(crate) fn to_read_later<T>(
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "other processors are left to themselves")
+    )]
+    values: &[T],
+) {
     #[cfg(target_arch = "x86_64")]
     for value in values.iter().step_by(LINE / size_of::<T>()) {
         // SAFETY: SSE, which every x86-64 has

@@ -9,6 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Sizes;
+use super::ahead::Ahead;
 use super::panel::Rows;
 use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Span, TALL, Terms, block, padded, spans};
 use super::weights::{Strides, Tap, Weights, forward_strides, pack_weights};
@@ -248,25 +249,32 @@ impl<T: Real> Plan<'_, T> {
         let size = self.rows.size();
         let panels = panels.take(samples * size);
         let out = Start(out.as_mut_ptr());
+        let stripes = |phase: &Phase<T>| {
+            // weights that do not stay in the cache serve all samples before the next block of them
+            if samples > 1 {
+                phase.length.max(1)
+            } else {
+                self.stripes(phase.length)
+            }
+        };
+        let blocks = samples * spans(self.outputs).count();
+        let calls: usize = self.phases.iter().map(|p| p.length.div_ceil(stripes(p)) * blocks).sum();
+        let sample = self.groups * self.rows.channels * self.rows.length;
+        let mut ahead = Ahead::new(sample, &(first..first + samples), self.groups * calls);
         for g in 0..self.groups {
             for (sample, panel) in panels.chunks_exact_mut(size).enumerate() {
                 let row = ((first + sample) * self.groups + g) * self.rows.channels;
                 self.rows.pack(x, row, 0, panel);
             }
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
-            // weights that do not stay in the cache serve all samples before the next block of them
-            let together = samples > 1;
             let panels = &*panels;
             for phase in &self.phases {
-                let stripes = if together {
-                    phase.length.max(1)
-                } else {
-                    self.stripes(phase.length)
-                };
+                let stripes = stripes(phase);
                 for at in (0..phase.length).step_by(stripes) {
                     for span in spans(self.outputs) {
                         for (sample, panel) in panels.chunks_exact(size).enumerate() {
                             let positions = at..(at + stripes).min(phase.length);
+                            ahead.ask(x);
                             // SAFETY: the place of a group, which is this task's
                             unsafe {
                                 let out = out.at((sample * self.groups + g) * group_out);

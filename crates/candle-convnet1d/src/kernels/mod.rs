@@ -4,6 +4,7 @@
 //! element of a result is computed by one task, in an order that depends on the sizes alone: the
 //! bits do not depend on the number of threads. They do depend on the instruction set.
 
+mod ahead;
 mod direct;
 mod pairs;
 mod panel;

@@ -11,6 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Sizes;
+use super::ahead::Ahead;
 use super::direct::Start;
 use super::scatter::{PIECE, Piece, Pieces, Sums, scatter};
 use super::tile::{Finish, Offsets, Place, Put, Real, Span, TALL, Terms, block, padded, spans};
@@ -79,30 +80,6 @@ struct Stripe<'a, T> {
     /// Pairs.
     width: usize,
     pieces: &'a [Piece],
-}
-
-/// The input of the next samples, which comes from memory while those before are computed.
-struct Ahead {
-    next: Range<usize>,
-    /// What is asked for at a time.
-    share: usize,
-}
-
-impl Ahead {
-    /// Behind some samples of so many values, in `calls` shares. Samples that stay on one thread are in its cache by themselves.
-    fn new(sample: usize, samples: &Range<usize>, calls: usize) -> Self {
-        let next = samples.end * sample..(samples.end + samples.len()) * sample;
-        Self {
-            share: next.len().div_ceil(calls.max(1)),
-            next: if shares::threads() > 1 { next } else { 0..0 },
-        }
-    }
-
-    fn ask<T: Real>(&mut self, x: Input<'_, T>) {
-        let end = (self.next.start + self.share).min(self.next.end);
-        x.ask(self.next.start..end);
-        self.next.start = end;
-    }
 }
 
 /// Part number `number` of `0..end` in parts of `size`.
