@@ -11,6 +11,7 @@ use candle_convnet1d::{
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
 use common::{Random, bits, flat};
+use rayon::prelude::*;
 
 /// One layer of each kind that keeps something: a wide 1x1, a dense k3, a k3 in groups, a gate.
 struct Network {
@@ -226,5 +227,52 @@ fn a_gradient_passes_through_infer() -> Result<()> {
     let scale = expected.iter().fold(0f64, |largest, x| largest.max(x.abs()));
     assert!(scale > 0.0);
     assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5 * scale));
+    Ok(())
+}
+
+#[test]
+fn single_windows_are_inferred_from_any_thread_and_many_at_once() -> Result<()> {
+    let random = &mut Random(77);
+    let (network, vars) = trainable()?;
+    train(&network, random)?;
+    let network = &constant(&vars)?;
+    let x = &random.tensor(&[1, 6, 20], DType::F32)?;
+    let expected = &bits(&network.infer(x, Some(0))?);
+    let holds = || (0..20).all(|_| network.infer(x, Some(0)).is_ok_and(|y| bits(&y) == *expected));
+    for threads in [1, 2, 4] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("a pool");
+        // inside the pool, one within the other's waiting
+        let inside: Vec<bool> = pool.install(|| (0..8).into_par_iter().map(|_| holds()).collect());
+        assert!(inside.iter().all(|&held| held), "{threads} threads");
+    }
+    // outside of any pool
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(holds)).collect();
+        assert!(all.into_iter().all(|thread| thread.join().expect("a thread")));
+    });
+    Ok(())
+}
+
+#[test]
+fn a_panic_in_a_network_keeps_no_thread_of_the_pool() -> Result<()> {
+    struct Panics;
+    impl Extractor for Panics {
+        fn forward(&self, _x: &Tensor, _pass: Pass) -> Result<Tensor> {
+            panic!("as asked for")
+        }
+        fn feature_len(&self, _length: usize) -> usize {
+            0
+        }
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+    let x = Random(78).tensor(&[1, 1, 4], DType::F32)?;
+    for _ in 0..5 {
+        let run = std::panic::AssertUnwindSafe(|| pool.install(|| Panics.infer(&x, None)));
+        assert!(std::panic::catch_unwind(run).is_err());
+    }
+    assert_eq!(pool.install(|| (0..1000).into_par_iter().sum::<usize>()), 499_500);
     Ok(())
 }
