@@ -24,7 +24,8 @@ def record(folder, run):
         **{key: of_all(key) for key in ("macro_f1", "accuracy", "macro_f1_by_recording")},
     }
     for path in sorted(folder.glob("mfpt-*.json")):
-        found[path.stem.replace("-", "_")] = json.loads(path.read_text())
+        scores = json.loads(path.read_text())
+        found[path.stem.replace("-", "_")] = scores | {"model": pathlib.PurePath(scores["model"]).name}
     return found
 
 
