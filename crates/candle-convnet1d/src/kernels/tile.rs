@@ -198,133 +198,76 @@ pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Ter
     unsafe { T::compute(isa, span, terms, place) }
 }
 
-impl Real for f32 {
-    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f")]
-        unsafe fn avx512(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe {
-                match span.height {
-                    TALL => rows::<__m512, TALL, 2>(span, terms, place),
-                    MIDDLE => rows::<__m512, MIDDLE, 2>(span, terms, place),
-                    _ => rows::<__m512, LOW, 4>(span, terms, place),
+/// A number type by its vectors of AVX-512 and AVX2.
+macro_rules! real {
+    ($value:ident, $wide:ident, $narrow:ident) => {
+        impl Real for $value {
+            unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f")]
+                unsafe fn avx512(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match span.height {
+                            TALL => rows::<$wide, TALL, 2>(span, terms, place),
+                            MIDDLE => rows::<$wide, MIDDLE, 2>(span, terms, place),
+                            _ => rows::<$wide, LOW, 4>(span, terms, place),
+                        }
+                    }
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn avx2(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match span.height {
+                            TALL => rows::<$narrow, TALL, 1>(span, terms, place),
+                            MIDDLE => rows::<$narrow, MIDDLE, 1>(span, terms, place),
+                            _ => rows::<$narrow, LOW, 2>(span, terms, place),
+                        }
+                    }
+                }
+                // SAFETY: what is asked for here is what the caller promises
+                unsafe {
+                    match isa {
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx512 => avx512(span, terms, place),
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx2 => avx2(span, terms, place),
+                        _ => plain(span, terms, place),
+                    }
                 }
             }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2(span: Span, terms: &Terms<'_, f32>, place: &Place<f32>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe {
-                match span.height {
-                    TALL => rows::<__m256, TALL, 1>(span, terms, place),
-                    MIDDLE => rows::<__m256, MIDDLE, 1>(span, terms, place),
-                    _ => rows::<__m256, LOW, 2>(span, terms, place),
-                }
-            }
-        }
-        // SAFETY: what is asked for here is what the caller promises
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => avx512(span, terms, place),
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => avx2(span, terms, place),
-                _ => plain(span, terms, place),
-            }
-        }
-    }
 
-    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f")]
-        unsafe fn avx512(sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe { scatter::rows::<__m512>(sums, to) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2(sums: &Sums<'_, f32>, to: &Pieces<'_, f32>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe { scatter::rows::<__m256>(sums, to) }
-        }
-        // SAFETY: what is asked for here is what the caller promises
-        unsafe {
-            match isa {
+            unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => avx512(sums, to),
+                #[target_feature(enable = "avx512f")]
+                unsafe fn avx512(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe { scatter::rows::<$wide>(sums, to) }
+                }
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => avx2(sums, to),
-                _ => scatter::rows::<[f32; 4]>(sums, to),
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn avx2(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe { scatter::rows::<$narrow>(sums, to) }
+                }
+                // SAFETY: what is asked for here is what the caller promises
+                unsafe {
+                    match isa {
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx512 => avx512(sums, to),
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx2 => avx2(sums, to),
+                        _ => scatter::rows::<[$value; 4]>(sums, to),
+                    }
+                }
             }
         }
-    }
+    };
 }
-
-impl Real for f64 {
-    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f")]
-        unsafe fn avx512(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe {
-                match span.height {
-                    TALL => rows::<__m512d, TALL, 2>(span, terms, place),
-                    MIDDLE => rows::<__m512d, MIDDLE, 2>(span, terms, place),
-                    _ => rows::<__m512d, LOW, 4>(span, terms, place),
-                }
-            }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2(span: Span, terms: &Terms<'_, f64>, place: &Place<f64>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe {
-                match span.height {
-                    TALL => rows::<__m256d, TALL, 1>(span, terms, place),
-                    MIDDLE => rows::<__m256d, MIDDLE, 1>(span, terms, place),
-                    _ => rows::<__m256d, LOW, 2>(span, terms, place),
-                }
-            }
-        }
-        // SAFETY: what is asked for here is what the caller promises
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => avx512(span, terms, place),
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => avx2(span, terms, place),
-                _ => plain(span, terms, place),
-            }
-        }
-    }
-
-    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f")]
-        unsafe fn avx512(sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe { scatter::rows::<__m512d>(sums, to) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2(sums: &Sums<'_, f64>, to: &Pieces<'_, f64>) {
-            // SAFETY: what is asked for here is what the caller promises
-            unsafe { scatter::rows::<__m256d>(sums, to) }
-        }
-        // SAFETY: what is asked for here is what the caller promises
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => avx512(sums, to),
-                #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => avx2(sums, to),
-                _ => scatter::rows::<[f64; 4]>(sums, to),
-            }
-        }
-    }
-}
+real!(f32, __m512, __m256);
+real!(f64, __m512d, __m256d);
 
 unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     // SAFETY: what is asked for here is what the caller promises
