@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints, and with them a type check, of what depends on the target, for targets that nothing here runs on: files and paths on
+# Lints, and with them a type check, of what depends on the target, for other targets: files and paths on
 # Windows, the kernels on Arm. Nothing is linked, so the C sources in the tree (mimalloc's) go through the host's compiler, and no
 # compiler for the target is needed. A target that cannot be installed is left out, with the reason.
 set -euo pipefail

@@ -11,7 +11,7 @@ const VARIABLE: &str = "CROSSRIG_ISA";
 
 /// Instructions that the convolution's kernels are compiled for.
 ///
-/// The best set that the processor has is used, unless the environment variable `CROSSRIG_ISA` pins one: `avx512`, `avx2`
+/// The best set that the processor has is used, unless the environment variable `CROSSRIG_ISA` pins one: `avx512`, `avx2`, `neon`
 /// or `scalar`. It is read once, by the first convolution of the process; a value that is unknown, or that this
 /// processor lacks, makes every convolution return [`Error::InstructionSet`]. Sets differ in the last bits of their
 /// results, since they add in another order: pin one to compare runs of different machines.
@@ -25,6 +25,8 @@ pub enum InstructionSet {
     Avx512,
     /// AVX2 and FMA: vectors of 8 f32.
     Avx2,
+    /// NEON of 64-bit Arm: vectors of 4 f32.
+    Neon,
     /// What the compiler makes of plain code for the baseline of the target.
     Scalar,
 }
@@ -36,13 +38,14 @@ thread_local! {
 
 impl InstructionSet {
     /// All of them, best first.
-    pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Scalar];
+    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
 
     /// The name that `CROSSRIG_ISA` takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
+            Self::Neon => "neon",
             Self::Scalar => "scalar",
         }
     }
@@ -56,6 +59,10 @@ impl InstructionSet {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx512 | Self::Avx2 => false,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(not(target_arch = "aarch64"))]
+            Self::Neon => false,
             Self::Scalar => true,
         }
     }

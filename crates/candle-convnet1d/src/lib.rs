@@ -36,7 +36,7 @@
 //!
 //! # What holds everywhere
 //!
-//! - f32 and f64 on the CPU have kernels (AVX-512, AVX2 or plain, chosen at run time or by
+//! - f32 and f64 on the CPU have kernels (AVX-512, AVX2, NEON or plain, chosen at run time or by
 //!   `CROSSRIG_ISA`, see [`InstructionSet`]). So have convolution and batch norm in f32 on CUDA
 //!   devices (feature `cuda`, which needs the CUDA toolkit to build). Everything else takes the
 //!   functions of [`composed`]: the same layers out of candle operations whose gradients are right.

@@ -18,6 +18,8 @@ use std::ops::Range;
 
 use super::scatter::{self, Pieces, Sums};
 use super::vector::Vector;
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::{float32x4_t, float64x2_t};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
@@ -198,9 +200,9 @@ pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Ter
     unsafe { T::compute(isa, span, terms, place) }
 }
 
-/// A number type by its vectors of AVX-512 and AVX2.
+/// A number type by its vectors of AVX-512, AVX2 and NEON.
 macro_rules! real {
-    ($value:ident, $wide:ident, $narrow:ident) => {
+    ($value:ident, $wide:ident, $narrow:ident, $neon:ident) => {
         impl Real for $value {
             unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
                 #[cfg(target_arch = "x86_64")]
@@ -227,6 +229,18 @@ macro_rules! real {
                         }
                     }
                 }
+                #[cfg(target_arch = "aarch64")]
+                #[target_feature(enable = "neon")]
+                unsafe fn neon(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match span.height {
+                            TALL => rows::<$neon, TALL, 2>(span, terms, place),
+                            MIDDLE => rows::<$neon, MIDDLE, 2>(span, terms, place),
+                            _ => rows::<$neon, LOW, 4>(span, terms, place),
+                        }
+                    }
+                }
                 // SAFETY: what is asked for here is what the caller promises
                 unsafe {
                     match isa {
@@ -234,6 +248,8 @@ macro_rules! real {
                         InstructionSet::Avx512 => avx512(span, terms, place),
                         #[cfg(target_arch = "x86_64")]
                         InstructionSet::Avx2 => avx2(span, terms, place),
+                        #[cfg(target_arch = "aarch64")]
+                        InstructionSet::Neon => neon(span, terms, place),
                         _ => plain(span, terms, place),
                     }
                 }
@@ -252,6 +268,12 @@ macro_rules! real {
                     // SAFETY: what is asked for here is what the caller promises
                     unsafe { scatter::rows::<$narrow>(sums, to) }
                 }
+                #[cfg(target_arch = "aarch64")]
+                #[target_feature(enable = "neon")]
+                unsafe fn neon(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe { scatter::rows::<$neon>(sums, to) }
+                }
                 // SAFETY: what is asked for here is what the caller promises
                 unsafe {
                     match isa {
@@ -259,6 +281,8 @@ macro_rules! real {
                         InstructionSet::Avx512 => avx512(sums, to),
                         #[cfg(target_arch = "x86_64")]
                         InstructionSet::Avx2 => avx2(sums, to),
+                        #[cfg(target_arch = "aarch64")]
+                        InstructionSet::Neon => neon(sums, to),
                         _ => scatter::rows::<[$value; 4]>(sums, to),
                     }
                 }
@@ -266,8 +290,8 @@ macro_rules! real {
         }
     };
 }
-real!(f32, __m512, __m256);
-real!(f64, __m512d, __m256d);
+real!(f32, __m512, __m256, float32x4_t);
+real!(f64, __m512d, __m256d, float64x2_t);
 
 unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
     // SAFETY: what is asked for here is what the caller promises

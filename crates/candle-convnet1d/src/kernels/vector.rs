@@ -5,6 +5,12 @@
     reason = "code takes its instruction set from the function that it is inlined into"
 )]
 
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::{
+    float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vdupq_n_f32, vdupq_n_f64, vfmaq_f32, vfmaq_f64, vld1q_f32,
+    vld1q_f64, vmaxq_f32, vmaxq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64, vzip1q_f32, vzip1q_f64, vzip2q_f32,
+    vzip2q_f64,
+};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m256d, __m512, __m512d, __mmask8, __mmask16, _mm256_add_pd, _mm256_add_ps, _mm256_fmadd_pd,
@@ -63,7 +69,7 @@ macro_rules! first_by_masks {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! first_by_copies {
     () => {
         #[inline(always)]
@@ -87,7 +93,7 @@ macro_rules! first_by_copies {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($vector:ident, $value:ident, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $fma:ident, $max:ident, $in_turn:ident, $first:ident!($($args:ident),*)) => {
         impl Vector for $vector {
@@ -137,7 +143,7 @@ macro_rules! vector {
             }
             #[inline(always)]
             unsafe fn above_zero(self) -> Self {
-                // SAFETY: as above. Of a NaN and a number these return the second operand.
+                // SAFETY: as above. Of a NaN and a number these return the second operand, or on Arm the NaN.
                 unsafe { $max($zero(), self) }
             }
         }
@@ -267,6 +273,82 @@ vector!(
     _mm256_fmadd_pd,
     _mm256_max_pd,
     in_turn_256_pd,
+    first_by_copies!()
+);
+
+/// What the other instruction sets have functions for.
+#[cfg(target_arch = "aarch64")]
+macro_rules! neon {
+    ($vector:ident, $splat:ident, $fma:ident, $low:ident, $high:ident, $zero_name:ident, $fma_name:ident, $in_turn_name:ident) => {
+        #[inline(always)]
+        unsafe fn $zero_name() -> $vector {
+            // SAFETY: the caller has the instruction set
+            unsafe { $splat(0.0) }
+        }
+        #[inline(always)]
+        unsafe fn $fma_name(a: $vector, factor: $vector, term: $vector) -> $vector {
+            // SAFETY: as above
+            unsafe { $fma(term, a, factor) }
+        }
+        #[inline(always)]
+        unsafe fn $in_turn_name(a: $vector, b: $vector) -> [$vector; 2] {
+            // SAFETY: as above
+            unsafe { [$low(a, b), $high(a, b)] }
+        }
+    };
+}
+#[cfg(target_arch = "aarch64")]
+neon!(
+    float32x4_t,
+    vdupq_n_f32,
+    vfmaq_f32,
+    vzip1q_f32,
+    vzip2q_f32,
+    zero_f32,
+    fma_f32,
+    in_turn_f32
+);
+#[cfg(target_arch = "aarch64")]
+neon!(
+    float64x2_t,
+    vdupq_n_f64,
+    vfmaq_f64,
+    vzip1q_f64,
+    vzip2q_f64,
+    zero_f64,
+    fma_f64,
+    in_turn_f64
+);
+#[cfg(target_arch = "aarch64")]
+vector!(
+    float32x4_t,
+    f32,
+    4,
+    zero_f32,
+    vdupq_n_f32,
+    vld1q_f32,
+    vst1q_f32,
+    vaddq_f32,
+    vsubq_f32,
+    fma_f32,
+    vmaxq_f32,
+    in_turn_f32,
+    first_by_copies!()
+);
+#[cfg(target_arch = "aarch64")]
+vector!(
+    float64x2_t,
+    f64,
+    2,
+    zero_f64,
+    vdupq_n_f64,
+    vld1q_f64,
+    vst1q_f64,
+    vaddq_f64,
+    vsubq_f64,
+    fma_f64,
+    vmaxq_f64,
+    in_turn_f64,
     first_by_copies!()
 );
 
