@@ -61,6 +61,20 @@ class Program:
         )
         self.read("ready")
 
+    def pin(self, cores: list[int]) -> None:
+        """Holds the threads that work in a run each to a core of its own."""
+        tasks = list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir())
+
+        def worked() -> list[int]:
+            return [int((task / "schedstat").read_text().split()[0]) for task in tasks]
+
+        before = worked()
+        for _ in range(3):
+            self.run()
+        by_work = sorted(zip(before, worked(), tasks), key=lambda times: times[0] - times[1])
+        for core, (_, _, task) in zip(cores, by_work):
+            os.sched_setaffinity(int(task.name), {core})
+
     def read(self, event: str) -> dict:
         for line in self.process.stdout:
             if line.startswith("{"):
@@ -125,6 +139,8 @@ def measure(args, case: dict) -> dict:
     running = {}
     for name, (command, environment) in programs(args, case).items():
         running[name] = Program(command, environment, args.cores)
+        if args.pin:
+            running[name].pin([int(core) for core in args.cores.split(",")])
     names = list(running)
     times: dict[str, list[float]] = {name: [] for name in names}
     for index in range(args.rounds):
@@ -187,7 +203,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=[LETTERS], help="letters, together or apart")
     parser.add_argument("--rounds", "--repeats", type=int, default=12)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cores", default="0,1", help="cores to pin to, as taskset takes them")
+    parser.add_argument("--cores", default="0,1", help="cores to pin to, with commas between")
+    parser.add_argument("--pin", action="store_true", help="the threads of each program that work, each to a core of its own")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds between turns")
     parser.add_argument("--compile", action="store_true", help="torch.compile as well, which takes minutes to start")
     parser.add_argument("--onnx", help="folder for export_onnx.py's models, made if missing: ONNX Runtime and OpenVINO in inference")

@@ -7,7 +7,8 @@
 use crate::buffer::Float;
 use crate::vectorised::vectorised;
 
-const LANES: usize = 16;
+/// Partial sums.
+pub(crate) const LANES: usize = 16;
 const STRETCH: usize = 1024;
 
 /// Sum of `f(a[i], b[i], c[i])`.
@@ -133,7 +134,7 @@ fn added<T: Float>(lanes: &[T; LANES]) -> f64 {
 /// Sum of partial sums. Never inlined: taken apart into single numbers, the partial sums would be that in the loops before it
 /// too.
 #[inline(never)]
-fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
+pub(crate) fn total<T: Float>(lanes: &[T; LANES]) -> f64 {
     added(lanes)
 }
 

@@ -240,3 +240,54 @@ fn batch_norm_with_relu_is_relu_of_batch_norm_forwards_and_backwards() -> Result
     }
     Ok(())
 }
+
+#[test]
+fn gradients_from_a_given_gradient_are_those_of_its_weighted_sum() -> Result<()> {
+    let random = &mut Random(21);
+    let train = Pass::Train {
+        seed: 0,
+        step: 0,
+        rows: &[3],
+    };
+    for dtype in [DType::F32, DType::F64, DType::BF16] {
+        let network = Network::new(2, Statistics::Joint, dtype)?;
+        let through = |x: &Signal| match dtype {
+            DType::BF16 => x.conv(&network.stem)?.max_pool(3, 1, 1),
+            _ => x
+                .conv_norm_relu(&network.stem, &network.stem_norm, train)?
+                .max_pool(3, 1, 1),
+        };
+        let x = Var::from_tensor(&random.tensor(&[3, 2, 40], dtype)?)?;
+        let watched = Signal::watched(&x)?;
+        let y = through(&watched)?;
+        let by_candle = through(&Signal::enter(&x)?)?.leave()?;
+        let dy = random.tensor(by_candle.dims(), dtype)?;
+        let expected = (by_candle * &dy)?.sum_all()?.backward()?;
+        // twice: nothing is left behind by the first time
+        for _ in 0..2 {
+            let (dx, all) = y.gradients(&dy, &watched)?;
+            assert_eq!(flat(&dx), gradient(&expected, &x), "{dtype:?}");
+            for parameter in [network.stem.weight(), network.stem.bias().expect("a bias")] {
+                assert_eq!(gradient(&all, parameter), gradient(&expected, parameter), "{dtype:?}");
+            }
+        }
+
+        let error = |found: Result<(Tensor, GradStore)>| found.expect_err("refused").to_string();
+        let short = dy.narrow(2, 0, 1)?;
+        assert!(error(y.gradients(&short, &watched)).contains("a gradient of shape [3, 4, 1] for a signal of shape"));
+        for (y, x) in [
+            (&y, &Signal::watched(&x)?),
+            (&y, &Signal::enter(&x)?),
+            (&through(&Signal::enter(&x.as_detached_tensor())?)?, &watched),
+        ] {
+            assert!(error(y.gradients(&dy, x)).contains("does not depend on"), "{dtype:?}");
+        }
+        // what was refused has left nothing behind either
+        assert_eq!(
+            flat(&y.gradients(&dy, &watched)?.0),
+            gradient(&expected, &x),
+            "{dtype:?}"
+        );
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod direct;
+mod narrow;
 mod pairs;
 mod panel;
 mod scatter;
@@ -18,7 +19,6 @@ mod winograd;
 use rayon::prelude::*;
 
 pub(crate) use tile::{Finish, Real};
-pub(crate) use weight::weight_gradient;
 pub(crate) use weights::{Weights, packed};
 
 use crate::moments::RowMoment;
@@ -74,6 +74,27 @@ pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &
         direct::input_gradient
     };
     pass(s, isa, weights, dy)
+}
+
+/// The gradients of the weight and, if `with_bias`, of the bias, whose sums are taken while the output gradient is near.
+pub(crate) fn weight_gradient<T: Real>(
+    s: &Sizes,
+    isa: InstructionSet,
+    x: Input<'_, T>,
+    dy: &[T],
+    with_bias: bool,
+) -> (Vec<T>, Option<Vec<T>>) {
+    let (c, o) = s.group();
+    if s.n * s.l_in * c * o * s.kernel == 0 {
+        let weights = vec![T::zero(); s.c_out * c * s.kernel];
+        return (weights, with_bias.then(|| bias_gradient(s, dy)));
+    }
+    let pass = if narrow::serves(s) {
+        narrow::weight_gradient
+    } else {
+        weight::weight_gradient
+    };
+    pass(s, isa, x, dy, with_bias)
 }
 
 /// The gradient of the bias.

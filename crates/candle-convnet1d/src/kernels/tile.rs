@@ -16,6 +16,7 @@
 
 use std::ops::Range;
 
+use super::narrow::{self, Factors};
 use super::scatter::{self, Pieces, Sums};
 use super::vector::Vector;
 #[cfg(target_arch = "aarch64")]
@@ -178,6 +179,12 @@ pub(crate) trait Real: Float {
     /// # Safety
     /// As for [`scatter`](super::scatter::scatter), which checks the lengths first.
     unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, Self>, to: &Pieces<'_, Self>);
+
+    /// [`tile`](narrow::tile) in each instruction set, of `height` rows.
+    ///
+    /// # Safety
+    /// As for [`tile`](narrow::tile). This machine has `isa`, and `height` and the number of columns are those of a tile in it.
+    unsafe fn add_products(isa: InstructionSet, height: usize, factors: &Factors<'_, Self>, sums: &mut [Self]);
 }
 
 /// Computes one block.
@@ -284,6 +291,72 @@ macro_rules! real {
                         #[cfg(target_arch = "aarch64")]
                         InstructionSet::Neon => neon(sums, to),
                         _ => scatter::rows::<[$value; 4]>(sums, to),
+                    }
+                }
+            }
+
+            unsafe fn add_products(
+                isa: InstructionSet,
+                height: usize,
+                factors: &Factors<'_, $value>,
+                sums: &mut [$value],
+            ) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f")]
+                unsafe fn avx512(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match height {
+                            4 => narrow::tile::<$wide, 4, 6>(factors, sums),
+                            6 => narrow::tile::<$wide, 6, 4>(factors, sums),
+                            _ => narrow::tile::<$wide, 2, 12>(factors, sums),
+                        }
+                    }
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                unsafe fn avx2(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match height {
+                            4 => narrow::tile::<$narrow, 4, 3>(factors, sums),
+                            6 => narrow::tile::<$narrow, 6, 2>(factors, sums),
+                            _ => narrow::tile::<$narrow, 2, 6>(factors, sums),
+                        }
+                    }
+                }
+                #[cfg(target_arch = "aarch64")]
+                #[target_feature(enable = "neon")]
+                unsafe fn neon(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match height {
+                            4 => narrow::tile::<$neon, 4, 6>(factors, sums),
+                            6 => narrow::tile::<$neon, 6, 4>(factors, sums),
+                            _ => narrow::tile::<$neon, 2, 12>(factors, sums),
+                        }
+                    }
+                }
+                unsafe fn plain(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
+                    // SAFETY: what is asked for here is what the caller promises
+                    unsafe {
+                        match height {
+                            4 => narrow::tile::<[$value; 4], 4, 3>(factors, sums),
+                            6 => narrow::tile::<[$value; 4], 6, 2>(factors, sums),
+                            _ => narrow::tile::<[$value; 4], 2, 6>(factors, sums),
+                        }
+                    }
+                }
+                // SAFETY: what is asked for here is what the caller promises
+                unsafe {
+                    match isa {
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx512 => avx512(height, factors, sums),
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx2 => avx2(height, factors, sums),
+                        #[cfg(target_arch = "aarch64")]
+                        InstructionSet::Neon => neon(height, factors, sums),
+                        _ => plain(height, factors, sums),
                     }
                 }
             }

@@ -11,10 +11,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Sizes;
 use super::panel::{Steps, transpose};
 use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Terms, block, padded, spans};
 use super::winograd::{self, PRODUCTS};
-use super::{Sizes, bias_gradient};
 use crate::scratch::Scratch;
 use crate::values::Input;
 use crate::vectorised::vectorised;
@@ -166,8 +166,8 @@ struct Work<'a, T> {
     with_bias: bool,
 }
 
-/// The gradients of the weight and, if `with_bias`, of the bias, whose sums are taken while the output gradient is near.
-pub(crate) fn weight_gradient<T: Real>(
+/// The gradients of the weight and, if `with_bias`, of the bias.
+pub(super) fn weight_gradient<T: Real>(
     s: &Sizes,
     isa: InstructionSet,
     x: Input<'_, T>,
@@ -177,9 +177,6 @@ pub(crate) fn weight_gradient<T: Real>(
     let (c, o) = s.group();
     let row = c * s.kernel;
     let mut dw = vec![T::zero(); s.c_out * row];
-    if s.n * s.l_in * dw.len() == 0 {
-        return (dw, with_bias.then(|| bias_gradient(s, dy)));
-    }
     let cut = Cut::new(s);
     let pieces = Pieces::new(s);
     let offsets = [CHANNELS.min(c), c % CHANNELS].map(|width| pieces.offsets(s, width));

@@ -121,9 +121,13 @@ impl Slot {
         Ok(())
     }
 
-    pub fn take(&self) -> Result<Gradient> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.take()
+    pub fn take(&self) -> Option<Gradient> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What must be there.
+    pub fn taken(&self) -> Result<Gradient> {
+        self.take()
             .ok_or_else(|| candle_core::Error::Msg("a signal without a gradient in a backward pass".into()).bt())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, Var};
 
 use crate::buffer::{Reader, for_float, has_kernels, write_row_iters};
 use crate::pool::{self, MaxPool, dims3};
@@ -92,6 +93,54 @@ impl Signal {
         }
     }
 
+    /// A tensor `(N, C, L)` as a signal whose gradient [`gradients`](Self::gradients) returns.
+    pub fn watched(x: &Tensor) -> Result<Self> {
+        if !has_kernels(x) {
+            return Self::enter(Var::from_tensor(&x.detach())?.as_tensor());
+        }
+        let Self { values, link } = Self::enter(&x.detach())?;
+        let link = link.map(|link| {
+            Var::from_tensor(&link.token).map(|token| Link {
+                token: token.into_inner(),
+                ..link
+            })
+        });
+        Ok(Self {
+            values,
+            link: link.transpose()?,
+        })
+    }
+
+    /// The gradients of the sum of `dy` times this signal, shaped alike: that of `x`, a [`watched`](Self::watched) signal from
+    /// which this one was computed, and those of the parameters on the way. With no pass over memory but the layers' own,
+    /// while candle's backward pass starts from ones that it makes, and adds the gradient of a variable to zeros.
+    ///
+    /// # Errors
+    /// Where the shapes differ or this signal does not depend on `x`.
+    pub fn gradients(&self, dy: &Tensor, x: &Self) -> Result<(Tensor, GradStore)> {
+        let like = self.values.like();
+        if dy.shape() != like.shape() {
+            let (dy, y) = (dy.shape(), like.shape());
+            return Err(
+                candle_core::Error::Msg(format!("a gradient of shape {dy:?} for a signal of shape {y:?}")).bt(),
+            );
+        }
+        let (Some(from), Some(to)) = (&self.link, &x.link) else {
+            let mut all = (like * dy)?.sum_all()?.backward()?;
+            let dx = all.remove(x.values.like()).ok_or_else(independent)?;
+            return Ok((dx, all));
+        };
+        if !(from.token.track_op() && to.token.is_variable()) {
+            return Err(independent());
+        }
+        // what a backward pass of candle's through `x` may have left
+        to.gradient.take();
+        from.gradient.add(dy.contiguous()?.into())?;
+        let all = from.token.backward()?;
+        let dx = to.gradient.take().ok_or_else(independent)?.materialised()?;
+        Ok((dx, all))
+    }
+
     /// L.
     pub fn length(&self) -> Result<usize> {
         self.values.like().dim(2)
@@ -142,7 +191,7 @@ impl Signal {
             &link.token,
             parameters,
             move |_, parameters| {
-                let (dx, others) = backward(output.take()?, parameters)?;
+                let (dx, others) = backward(output.taken()?, parameters)?;
                 if let Some(dx) = dx {
                     input.add(dx)?;
                 }
@@ -284,4 +333,8 @@ impl Signal {
             Ok((Some(dx.into()), Vec::new()))
         })
     }
+}
+
+fn independent() -> candle_core::Error {
+    candle_core::Error::Msg("gradient of a watched signal that the result does not depend on".into()).bt()
 }

@@ -138,6 +138,6 @@ impl CustomOp1 for Enter {
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, _dy: &Tensor) -> Result<Option<Tensor>> {
-        self.slot.take()?.materialised().map(Some)
+        self.slot.taken()?.materialised().map(Some)
     }
 }

@@ -40,7 +40,7 @@ impl Signal {
         let gradient = Arc::<Slot>::default();
         let (x, input, output) = (self.values.clone(), link.gradient.clone(), gradient.clone());
         let token = node("gate", one_element(&y)?, &link.token, &[&scale], move |_, others| {
-            let dy = output.take()?.materialised()?;
+            let dy = output.taken()?.materialised()?;
             let dscale = gate_gradient(&x, &dy)?;
             input.add(Gradient::Scaled(Scaled {
                 factor: Some(others[0].detach()),
@@ -84,7 +84,7 @@ impl Signal {
             &link.token,
             &others,
             move |_, others| {
-                let dy = output.take()?.materialised()?;
+                let dy = output.taken()?.materialised()?;
                 let (dy, dscale) = match (relu_behind, gated) {
                     (false, false) => (dy, None),
                     (false, true) => {
