@@ -172,11 +172,10 @@ pub(crate) fn distances<T: Float>(row: &[T], centre: T) -> (f64, f64) {
 vectorised! {
     /// Where the first of the values that equal `value` lies.
     pub(crate) fn position<T>(row: &[T], value: T) -> Option<usize> {
-        let (chunks, rest) = row.as_chunks::<LANES>();
+        let (chunks, _) = row.as_chunks::<LANES>();
         // a whole chunk at a time, so that it is a vector loop
-        let in_chunk = |chunk: &[T; LANES]| chunk.iter().filter(|&&x| x == value).count() > 0;
-        let chunk = chunks.iter().position(in_chunk);
-        let first = chunk.map_or(row.len() - rest.len(), |chunk| chunk * LANES);
+        let in_chunk = |chunk: &[T; LANES]| chunk.iter().fold(0u32, |found, &x| found | u32::from(x == value)) != 0;
+        let first = chunks.iter().position(in_chunk).unwrap_or(chunks.len()) * LANES;
         row[first..].iter().position(|&x| x == value).map(|i| first + i)
     }
 }
@@ -186,22 +185,32 @@ vectorised! {
     pub(crate) fn max<T>(row: &[T]) -> T {
         // once NaN, always NaN
         let larger = |a: T, b: T| if b > a || b.is_nan() { b } else { a };
-        let mut lanes = [row[0]; LANES];
-        let (chunks, rest) = row.as_chunks::<LANES>();
         let zero = T::zero();
+        // the last whole vector of values is taken from the row's end, some of them twice
+        let (Some(last), (chunks, _)) = (row.last_chunk::<LANES>(), row.as_chunks::<LANES>()) else {
+            return row.iter().copied().fold(row[0], larger);
+        };
+        let mut lanes = *last;
         let mut nan = [zero; LANES];
-        for chunk in chunks {
+        for chunk in chunks.iter().chain(std::iter::once(last)) {
             for i in 0..LANES {
                 lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
                 // 0, or NaN from the first NaN or infinity on: no early exit, so that it is a vector loop
                 nan[i] += zero * chunk[i];
             }
         }
-        let found = lanes.iter().chain(rest).copied().fold(row[0], larger);
-        if nan.iter().all(|x| !x.is_nan()) {
-            return found;
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] = if lanes[i + half] > lanes[i] { lanes[i + half] } else { lanes[i] };
+                nan[i] += nan[i + half];
+            }
+            half /= 2;
         }
-        // infinities are no NaN
-        row.iter().copied().fold(row[0], larger)
+        if nan[0].is_nan() {
+            // infinities are no NaN
+            return row.iter().copied().fold(row[0], larger);
+        }
+        lanes[0]
     }
 }
