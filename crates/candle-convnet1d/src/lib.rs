@@ -85,6 +85,7 @@ mod loss;
 mod moments;
 mod norm;
 mod padding;
+mod pinning;
 mod pool;
 mod prefetch;
 mod scratch;
@@ -106,6 +107,7 @@ pub use linear::{Linear, linear};
 pub use loss::{cross_entropy, cross_entropy_rows, cross_entropy_smoothed, softmax};
 pub use norm::{BatchNorm1d, BatchNormConfig, RunningVariance, Statistics};
 pub use padding::Padding;
+pub use pinning::pin_threads;
 pub use pool::{
     adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, global_avg_pool1d, global_max_pool1d, max_pool1d,
 };

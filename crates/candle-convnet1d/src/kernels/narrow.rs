@@ -4,6 +4,10 @@
 //! the output gradient is multiplied with the rows of the input that its taps saw as they lie; each pair of rows has a vector
 //! of sums of its own, and some of them stay in registers while positions and samples run.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "indices in step unroll; iterators over arrays of registers do not always"
+)]
 
 use std::ops::Range;
 
@@ -164,8 +168,8 @@ pub(super) fn weight_gradient<T: Real>(
         with_bias,
     };
     let samples = s.n.div_ceil(TASKS.div_ceil(s.groups));
-    let chunks = s.n.div_ceil(samples.max(1));
-    let sums: Vec<(Vec<f64>, Vec<f64>)> = (0..s.groups * chunks)
+    let chunks = s.n.div_ceil(samples);
+    let parts: Vec<Part> = (0..s.groups * chunks)
         .into_par_iter()
         .map_init(
             || [(); 2].map(|()| Scratch::new()),
@@ -175,28 +179,31 @@ pub(super) fn weight_gradient<T: Real>(
             },
         )
         .collect();
-    // of the parts, in order
-    let added = |of: fn(&(Vec<f64>, Vec<f64>)) -> &[f64]| {
-        let groups = sums.chunks(chunks.max(1));
-        let sum = |parts: &[(Vec<f64>, Vec<f64>)], i: usize| T::from_f64(parts.iter().map(|part| of(part)[i]).sum());
+    // the chunks of a group, in order
+    let added = |of: fn(&Part) -> &[f64]| {
+        let sum = |chunks: &[Part], i: usize| T::from_f64(chunks.iter().map(|part| of(part)[i]).sum());
+        let groups = parts.chunks(chunks);
         groups
-            .flat_map(|parts| (0..of(&parts[0]).len()).map(move |i| sum(parts, i)))
+            .flat_map(|chunks| (0..of(&chunks[0]).len()).map(move |i| sum(chunks, i)))
             .collect()
     };
-    (added(|part| &part.0), with_bias.then(|| added(|part| &part.1)))
+    (added(|part| &part.weights), with_bias.then(|| added(|part| &part.bias)))
+}
+
+/// The sums of one task.
+struct Part {
+    /// `(output, channel, tap)`
+    weights: Vec<f64>,
+    /// One for each output, if wanted.
+    bias: Vec<f64>,
 }
 
 impl<T: Real> Work<'_, T> {
-    /// The sums of one task: `(output, channel, tap)`; and for each output those for the bias, if wanted.
-    fn sums(
-        &self,
-        group: usize,
-        mut samples: Range<usize>,
-        [panels, sums]: &mut [Scratch<T>; 2],
-    ) -> (Vec<f64>, Vec<f64>) {
+    /// The sums of some samples of a group.
+    fn sums(&self, group: usize, mut samples: Range<usize>, [panels, sums]: &mut [Scratch<T>; 2]) -> Part {
         let (s, tiles) = (self.s, &self.tiles);
         let (c, o) = s.group();
-        let mut of_bias = vec![0.0; if self.with_bias { o } else { 0 }];
+        let mut bias = vec![0.0; if self.with_bias { o } else { 0 }];
         let at_once = (POSITIONS / s.l_out.max(1)).max(1);
         let size = self.rows.size();
         let panels = panels.take(at_once * size);
@@ -233,7 +240,7 @@ impl<T: Real> Work<'_, T> {
                     }
                 }
             }
-            for (sum, output) in of_bias.iter_mut().zip(0..o) {
+            for (sum, output) in bias.iter_mut().zip(0..o) {
                 let rows = dy[output * s.l_out..].chunks(s.c_out * s.l_out);
                 *sum += rows.map(|row| lanes::sum(&row[..s.l_out])).sum::<f64>();
             }
@@ -241,7 +248,10 @@ impl<T: Real> Work<'_, T> {
         let (whole, _) = sums.as_chunks();
         let total = |row: usize, column: usize| lanes::total(&whole[tiles.index(row, column)]);
         let pairs = (0..o).flat_map(|row| (0..c * s.kernel).map(move |column| (row, column)));
-        (pairs.map(|(row, column)| total(row, column)).collect(), of_bias)
+        Part {
+            weights: pairs.map(|(row, column)| total(row, column)).collect(),
+            bias,
+        }
     }
 }
 

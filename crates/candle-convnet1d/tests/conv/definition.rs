@@ -84,6 +84,11 @@ fn long_signals_many_channels_and_long_strides_are_the_definition() -> Result<()
         Case::new(3, (64, 64), 63, 3).stride(2).padding(1).groups(16),
         Case::new(3, (256, 256), 9, 3).padding(1).groups(8),
         Case::new(19, (130, 140), 5, 3).padding(1),
+        // few channels a group: several samples at a time, tiles of all heights
+        Case::new(9, (32, 32), 100, 3).padding(1).groups(8),
+        Case::new(19, (16, 56), 94, 1).groups(8),
+        Case::new(5, (40, 15), 300, 3).padding(1).groups(5),
+        Case::new(20, (96, 16), 33, 3).stride(2).groups(8),
         Case::new(2, (40, 40), 530, 5).padding(4).dilation(3),
         Case::new(2, (3, 5), 9, 3).stride(8).padding(1),
         Case::new(2, (3, 5), 9, 3).stride(1 << 40).padding(1),
