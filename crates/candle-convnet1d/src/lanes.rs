@@ -151,11 +151,12 @@ pub(crate) fn distances<T: Float>(row: &[T], centre: T) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for stretch in row.chunks(STRETCH) {
         let (whole, rest) = stretch.as_chunks::<LANES>();
-        let (mut first, mut second) = ([T::zero(); LANES], [T::zero(); LANES]);
         // what is not there is no distance away
         let mut last = [centre; LANES];
         last[..rest.len()].copy_from_slice(rest);
-        for values in whole.iter().chain(std::iter::once(&last)) {
+        let mut first = last.map(|x| x - centre);
+        let mut second = first.map(|distance| distance * distance);
+        for values in whole {
             for i in 0..LANES {
                 first[i] += values[i] - centre;
             }
@@ -191,26 +192,26 @@ vectorised! {
             return row.iter().copied().fold(row[0], larger);
         };
         let mut lanes = *last;
-        let mut nan = [zero; LANES];
-        for chunk in chunks.iter().chain(std::iter::once(last)) {
+        // 0, or NaN from the first NaN or infinity on: no early exit, so that it is a vector loop
+        let mut nan = last.map(|x| zero * x);
+        for chunk in chunks {
             for i in 0..LANES {
                 lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
-                // 0, or NaN from the first NaN or infinity on: no early exit, so that it is a vector loop
                 nan[i] += zero * chunk[i];
             }
         }
-        let mut half = LANES / 2;
-        while half > 0 {
-            for i in 0..half {
-                lanes[i] = if lanes[i + half] > lanes[i] { lanes[i + half] } else { lanes[i] };
-                nan[i] += nan[i + half];
-            }
-            half /= 2;
-        }
-        if nan[0].is_nan() {
+        match largest(&lanes, &nan) {
+            Some(largest) => largest,
             // infinities are no NaN
-            return row.iter().copied().fold(row[0], larger);
+            None => row.iter().copied().fold(row[0], larger),
         }
-        lanes[0]
     }
+}
+
+/// The largest of partial maxima, unless one of the other numbers is NaN. Never inlined, as [`total`].
+#[inline(never)]
+fn largest<T: Float>(lanes: &[T; LANES], nan: &[T; LANES]) -> Option<T> {
+    let sum = nan.iter().fold(T::zero(), |sum, &x| sum + x);
+    let largest = lanes[1..].iter().fold(lanes[0], |max, &x| if x > max { x } else { max });
+    (!sum.is_nan()).then_some(largest)
 }
