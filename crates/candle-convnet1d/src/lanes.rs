@@ -212,6 +212,8 @@ vectorised! {
 #[inline(never)]
 fn largest<T: Float>(lanes: &[T; LANES], nan: &[T; LANES]) -> Option<T> {
     let sum = nan.iter().fold(T::zero(), |sum, &x| sum + x);
-    let largest = lanes[1..].iter().fold(lanes[0], |max, &x| if x > max { x } else { max });
+    let largest = lanes[1..]
+        .iter()
+        .fold(lanes[0], |max, &x| if x > max { x } else { max });
     (!sum.is_nan()).then_some(largest)
 }

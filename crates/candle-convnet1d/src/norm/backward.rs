@@ -42,8 +42,13 @@ impl<T: Float> Pooled<'_, T> {
         let mut all = vec![T::zero(); plan.rows * channels.len() * plan.length];
         for (number, dx) in all.chunks_exact_mut(plan.length).enumerate() {
             let (sample, channel) = (number / channels.len(), channels.start + number % channels.len());
-            self.pool
-                .row_gradient(sample * plan.channels + channel, self.x, (self.y, self.dy), dx);
+            let row = sample * plan.channels + channel;
+            // the next sample's, which lies elsewhere
+            if sample + 1 < plan.rows {
+                let next = (row + plan.channels) * plan.length;
+                self.x.ask(next..next + plan.length);
+            }
+            self.pool.row_gradient(row, self.x, (self.y, self.dy), dx);
         }
         all
     }
