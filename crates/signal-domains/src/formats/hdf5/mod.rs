@@ -6,6 +6,7 @@
 
 #[cfg(feature = "hdf5-c")]
 pub(super) mod c;
+mod caught;
 mod listing;
 mod place;
 mod write;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 
 use rust_hdf5::{DatatypeMessage, H5Dataset, H5File, Hdf5Error};
 
+use self::caught::caught;
 use self::listing::Walk;
 pub(crate) use self::listing::{MOST_ATTRIBUTES, MOST_TEXT};
 pub(crate) use self::write::{Hdf5Windows, Hdf5Writer, Narrowest, Samples};
@@ -114,11 +116,16 @@ impl Hdf5File {
         if source.in_memory() {
             return Err(source.unsupported("HDF5 data in memory; write them to a file and open that"));
         }
+        let path = source.path().to_owned();
+        caught(|| Self::opened(source, limits)).unwrap_or_else(|e| Err(unopened(&path, &e)))
+    }
+
+    fn opened(source: Source, limits: &Limits) -> Result<Self> {
         let path = source.path();
         let file = H5File::options()
             .no_locking()
             .open(path)
-            .map_err(|e| damaged(path, &format!("the HDF5 file cannot be opened ({e})")))?;
+            .map_err(|e| unopened(path, &e))?;
         let mut names: Vec<String> = file
             .dataset_names()
             .into_iter()
@@ -148,7 +155,7 @@ impl Hdf5File {
 
     /// A text that the file as a whole states.
     pub(crate) fn stated(&self, name: &str) -> Option<String> {
-        let text = self.file.attr_string(name).ok()?;
+        let text = caught(|| self.file.attr_string(name)).flatten().ok()?;
         Some(text.trim_end_matches('\0').to_owned())
     }
 
@@ -157,8 +164,9 @@ impl Hdf5File {
         if !self.listing.variables.iter().any(|v| v.name == name) {
             return Ok(None);
         }
-        let texts = self.file.dataset(name).and_then(|dataset| dataset.read_strings());
+        let texts = caught(|| self.file.dataset(name)?.read_strings());
         texts
+            .flatten()
             .map(Some)
             .map_err(|e| damaged(self.source.path(), &format!("data set {name}: {e}")))
     }
@@ -184,14 +192,15 @@ impl Hdf5File {
             return Err(about(&format!("{counts:?} numbers from {starts:?} are not there")));
         }
         let wanted = counts.iter().try_fold(1_usize, |n, count| n.checked_mul(*count));
-        let read = whole.open(&self.file).and_then(|dataset| match wanted {
+        let read = caught(|| match wanted {
             Some(n) if n as u64 <= self.most_bytes => {
+                let dataset = whole.open(&self.file)?;
                 self.check_chunk(dataset)?;
                 whole.kind.slice(dataset, starts, counts).map(Some)
             }
             _ => Ok(None),
         });
-        match read {
+        match read.flatten() {
             Ok(Some(values)) if Some(values.len()) == wanted => Ok(values),
             Ok(Some(_)) => Err(about("it gave fewer numbers than it states")),
             Ok(None) => {
@@ -212,7 +221,7 @@ impl Hdf5File {
         };
         let (number, endian) = whole.stored?;
         let place = whole.place.get_or_init(|| {
-            let bytes = place::bytes_of(&self.source, &whole.path)?;
+            let bytes = caught(|| place::bytes_of(&self.source, &whole.path)).ok()??;
             let need = self.listing.variables[index].elements().checked_mul(number.size())?;
             (bytes.end - bytes.start >= need as u64).then_some(bytes)
         });
@@ -243,20 +252,25 @@ impl Hdf5File {
             );
             return Err(Error::limit(self.source.path(), message));
         }
+        if matches!(self.listing.spots[chosen.variable], Spot::None) {
+            return Ok(Vec::new());
+        }
         let len = samples.len();
-        let read = match &self.listing.spots[chosen.variable] {
-            Spot::None => return Ok(Vec::new()),
-            Spot::Whole(whole) => whole.open(&self.file).and_then(|dataset| {
+        let read = caught(|| match &self.listing.spots[chosen.variable] {
+            Spot::None => Ok(Vec::new()),
+            Spot::Whole(whole) => {
+                let dataset = whole.open(&self.file)?;
                 self.check_chunk(dataset)?;
                 whole.kind.read(dataset, variable, chosen.channel, samples)
-            }),
+            }
             Spot::Member {
                 path,
                 offset,
                 width,
                 number,
                 endian,
-            } => self.file.dataset(path).and_then(|dataset| {
+            } => {
+                let dataset = self.file.dataset(path)?;
                 self.check_chunk(&dataset)?;
                 let record = dataset.element_size();
                 let bytes = dataset.read_raw_bytes()?;
@@ -269,9 +283,9 @@ impl Hdf5File {
                     number.decode(*endian, bytes.get(at..at + number.size()).unwrap_or_default(), &mut out);
                 }
                 Ok(out)
-            }),
-        };
-        match read {
+            }
+        });
+        match read.flatten() {
             Ok(values) if values.len() == len => Ok(values),
             Ok(values) => {
                 let message = format!(
@@ -373,6 +387,10 @@ impl ByChannel for Hdf5File {
         out.extend(read.into_iter().map(S::nearest));
         Ok(())
     }
+}
+
+fn unopened(path: &Path, e: &Hdf5Error) -> Error {
+    damaged(path, &format!("the HDF5 file cannot be opened ({e})"))
 }
 
 fn damaged(path: &Path, message: &str) -> Error {
