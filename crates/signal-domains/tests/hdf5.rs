@@ -210,5 +210,8 @@ fn an_array_type_of_more_axes_than_its_message_holds_is_an_error() {
             gave_up += usize::from(e.to_string().contains("the HDF5 reader gave up"));
         }
     }
-    assert!(gave_up > 0, "the crate has mended it, and nothing needs to be caught here");
+    assert!(
+        gave_up > 0,
+        "the crate has mended it, and nothing needs to be caught here"
+    );
 }
