@@ -4,7 +4,7 @@
 /// than this process may use cores, and only on Linux.
 ///
 /// For programs that infer one window at a time, with pauses in between. Threads that wake up together are often put on one
-/// core, of which they then have half each for some milliseconds, longer than a window takes: with two threads, two to four times as
+/// core, of which they then have half each for some milliseconds, longer than a window takes: with two threads, 1.2 to 3.4 times as
 /// long as on a core each. Training and batches gain nothing, and a held thread cannot move away from what else its core is given.
 ///
 /// Called inside a pool of one's own (`pool.install`), it is that pool.
