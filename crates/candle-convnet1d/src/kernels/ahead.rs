@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tile::Real;
+use super::real::Real;
 use crate::shares;
 use crate::values::Input;
 

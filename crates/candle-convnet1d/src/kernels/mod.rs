@@ -9,6 +9,7 @@ mod direct;
 mod narrow;
 mod pairs;
 mod panel;
+mod real;
 mod scatter;
 mod tile;
 mod vector;
@@ -18,7 +19,8 @@ mod winograd;
 
 use rayon::prelude::*;
 
-pub(crate) use tile::{Finish, Real};
+pub(crate) use real::Real;
+pub(crate) use tile::Finish;
 pub(crate) use weights::{Weights, packed};
 
 use crate::moments::RowMoment;

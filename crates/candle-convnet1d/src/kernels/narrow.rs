@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::Rows;
-use super::tile::Real;
+use super::real::Real;
 use super::vector::Vector;
 use crate::InstructionSet;
 use crate::lanes::{self, LANES};
@@ -276,6 +276,30 @@ fn add_products<T: Real>(isa: InstructionSet, height: usize, factors: &Factors<'
     unsafe { T::add_products(isa, height, factors, sums) }
 }
 
+/// A tile of any height, with as many columns as its sums leave room for: A of four rows, B of six, C of two.
+///
+/// # Safety
+/// As for [`tile`]; this machine has the instruction set of V.
+#[allow(
+    clippy::inline_always,
+    reason = "code takes its instruction set from the function that it is inlined into"
+)]
+#[inline(always)]
+pub(super) unsafe fn of_height<V: Vector, const A: usize, const B: usize, const C: usize>(
+    height: usize,
+    factors: &Factors<'_, V::Value>,
+    sums: &mut [V::Value],
+) {
+    // SAFETY: what is asked for here is what the caller promises
+    unsafe {
+        match height {
+            4 => tile::<V, 4, A>(factors, sums),
+            6 => tile::<V, 6, B>(factors, sums),
+            _ => tile::<V, 2, C>(factors, sums),
+        }
+    }
+}
+
 /// One tile.
 ///
 /// # Safety
@@ -285,10 +309,7 @@ fn add_products<T: Real>(isa: InstructionSet, height: usize, factors: &Factors<'
     reason = "code takes its instruction set from the function that it is inlined into"
 )]
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const M: usize, const P: usize>(
-    factors: &Factors<'_, V::Value>,
-    sums: &mut [V::Value],
-) {
+unsafe fn tile<V: Vector, const M: usize, const P: usize>(factors: &Factors<'_, V::Value>, sums: &mut [V::Value]) {
     let f = factors;
     // SAFETY: the caller's promise; of the last positions of a row only those are read that exist
     unsafe {

@@ -5,7 +5,8 @@
     reason = "code takes its instruction set from the function that it is inlined into"
 )]
 
-use super::tile::{Finish, Real, SLACK};
+use super::real::Real;
+use super::tile::{Finish, SLACK};
 use super::vector::Vector;
 use super::winograd::PRODUCTS;
 use crate::InstructionSet;

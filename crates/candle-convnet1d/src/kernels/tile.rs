@@ -16,16 +16,10 @@
 
 use std::ops::Range;
 
-use super::narrow::{self, Factors};
-use super::scatter::{self, Pieces, Sums};
+use super::real::Real;
 use super::vector::Vector;
-#[cfg(target_arch = "aarch64")]
-use std::arch::aarch64::{float32x4_t, float64x2_t};
-#[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
 use crate::InstructionSet;
-use crate::buffer::Float;
 use crate::prefetch;
 
 /// Whole vectors are read: of a row of values as many as the next multiple of this.
@@ -166,27 +160,6 @@ pub(crate) enum Put {
     Add,
 }
 
-/// The number types of the kernels.
-pub(crate) trait Real: Float {
-    /// [`block`] in each instruction set.
-    ///
-    /// # Safety
-    /// As for [`block`], which checks the lengths first.
-    unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, Self>, place: &Place<Self>);
-
-    /// [`scatter`](super::scatter::scatter) in each instruction set.
-    ///
-    /// # Safety
-    /// As for [`scatter`](super::scatter::scatter), which checks the lengths first.
-    unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, Self>, to: &Pieces<'_, Self>);
-
-    /// [`tile`](narrow::tile) in each instruction set, of `height` rows.
-    ///
-    /// # Safety
-    /// As for [`tile`](narrow::tile). This machine has `isa`, and `height` and the number of columns are those of a tile in it.
-    unsafe fn add_products(isa: InstructionSet, height: usize, factors: &Factors<'_, Self>, sums: &mut [Self]);
-}
-
 /// Computes one block.
 ///
 /// # Safety
@@ -207,172 +180,22 @@ pub(super) unsafe fn block<T: Real>(isa: InstructionSet, span: Span, terms: &Ter
     unsafe { T::compute(isa, span, terms, place) }
 }
 
-/// A number type by its vectors of AVX-512, AVX2 and NEON.
-macro_rules! real {
-    ($value:ident, $wide:ident, $narrow:ident, $neon:ident) => {
-        impl Real for $value {
-            unsafe fn compute(isa: InstructionSet, span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx512f")]
-                unsafe fn avx512(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match span.height {
-                            TALL => rows::<$wide, TALL, 2>(span, terms, place),
-                            MIDDLE => rows::<$wide, MIDDLE, 2>(span, terms, place),
-                            _ => rows::<$wide, LOW, 4>(span, terms, place),
-                        }
-                    }
-                }
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn avx2(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match span.height {
-                            TALL => rows::<$narrow, TALL, 1>(span, terms, place),
-                            MIDDLE => rows::<$narrow, MIDDLE, 1>(span, terms, place),
-                            _ => rows::<$narrow, LOW, 2>(span, terms, place),
-                        }
-                    }
-                }
-                #[cfg(target_arch = "aarch64")]
-                #[target_feature(enable = "neon")]
-                unsafe fn neon(span: Span, terms: &Terms<'_, $value>, place: &Place<$value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match span.height {
-                            TALL => rows::<$neon, TALL, 2>(span, terms, place),
-                            MIDDLE => rows::<$neon, MIDDLE, 2>(span, terms, place),
-                            _ => rows::<$neon, LOW, 4>(span, terms, place),
-                        }
-                    }
-                }
-                // SAFETY: what is asked for here is what the caller promises
-                unsafe {
-                    match isa {
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx512 => avx512(span, terms, place),
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx2 => avx2(span, terms, place),
-                        #[cfg(target_arch = "aarch64")]
-                        InstructionSet::Neon => neon(span, terms, place),
-                        _ => plain(span, terms, place),
-                    }
-                }
-            }
-
-            unsafe fn scatter(isa: InstructionSet, sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx512f")]
-                unsafe fn avx512(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe { scatter::rows::<$wide>(sums, to) }
-                }
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn avx2(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe { scatter::rows::<$narrow>(sums, to) }
-                }
-                #[cfg(target_arch = "aarch64")]
-                #[target_feature(enable = "neon")]
-                unsafe fn neon(sums: &Sums<'_, $value>, to: &Pieces<'_, $value>) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe { scatter::rows::<$neon>(sums, to) }
-                }
-                // SAFETY: what is asked for here is what the caller promises
-                unsafe {
-                    match isa {
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx512 => avx512(sums, to),
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx2 => avx2(sums, to),
-                        #[cfg(target_arch = "aarch64")]
-                        InstructionSet::Neon => neon(sums, to),
-                        _ => scatter::rows::<[$value; 4]>(sums, to),
-                    }
-                }
-            }
-
-            unsafe fn add_products(
-                isa: InstructionSet,
-                height: usize,
-                factors: &Factors<'_, $value>,
-                sums: &mut [$value],
-            ) {
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx512f")]
-                unsafe fn avx512(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match height {
-                            4 => narrow::tile::<$wide, 4, 6>(factors, sums),
-                            6 => narrow::tile::<$wide, 6, 4>(factors, sums),
-                            _ => narrow::tile::<$wide, 2, 12>(factors, sums),
-                        }
-                    }
-                }
-                #[cfg(target_arch = "x86_64")]
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn avx2(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match height {
-                            4 => narrow::tile::<$narrow, 4, 3>(factors, sums),
-                            6 => narrow::tile::<$narrow, 6, 2>(factors, sums),
-                            _ => narrow::tile::<$narrow, 2, 6>(factors, sums),
-                        }
-                    }
-                }
-                #[cfg(target_arch = "aarch64")]
-                #[target_feature(enable = "neon")]
-                unsafe fn neon(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match height {
-                            4 => narrow::tile::<$neon, 4, 6>(factors, sums),
-                            6 => narrow::tile::<$neon, 6, 4>(factors, sums),
-                            _ => narrow::tile::<$neon, 2, 12>(factors, sums),
-                        }
-                    }
-                }
-                unsafe fn plain(height: usize, factors: &Factors<'_, $value>, sums: &mut [$value]) {
-                    // SAFETY: what is asked for here is what the caller promises
-                    unsafe {
-                        match height {
-                            4 => narrow::tile::<[$value; 4], 4, 3>(factors, sums),
-                            6 => narrow::tile::<[$value; 4], 6, 2>(factors, sums),
-                            _ => narrow::tile::<[$value; 4], 2, 6>(factors, sums),
-                        }
-                    }
-                }
-                // SAFETY: what is asked for here is what the caller promises
-                unsafe {
-                    match isa {
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx512 => avx512(height, factors, sums),
-                        #[cfg(target_arch = "x86_64")]
-                        InstructionSet::Avx2 => avx2(height, factors, sums),
-                        #[cfg(target_arch = "aarch64")]
-                        InstructionSet::Neon => neon(height, factors, sums),
-                        _ => plain(height, factors, sums),
-                    }
-                }
-            }
-        }
-    };
-}
-real!(f32, __m512, __m256, float32x4_t);
-real!(f64, __m512d, __m256d, float64x2_t);
-
-unsafe fn plain<T: Float>(span: Span, terms: &Terms<'_, T>, place: &Place<T>) {
+/// A block of any height: tiles of J vectors, of K where it is low.
+///
+/// # Safety
+/// As for [`block`], which checks the lengths first; this machine has the instruction set of V.
+#[inline(always)]
+pub(super) unsafe fn of_height<V: Vector, const J: usize, const K: usize>(
+    span: Span,
+    terms: &Terms<'_, V::Value>,
+    place: &Place<V::Value>,
+) {
     // SAFETY: what is asked for here is what the caller promises
     unsafe {
         match span.height {
-            TALL => rows::<[T; 4], TALL, 1>(span, terms, place),
-            MIDDLE => rows::<[T; 4], MIDDLE, 1>(span, terms, place),
-            _ => rows::<[T; 4], LOW, 2>(span, terms, place),
+            TALL => rows::<V, TALL, J>(span, terms, place),
+            MIDDLE => rows::<V, MIDDLE, J>(span, terms, place),
+            _ => rows::<V, LOW, K>(span, terms, place),
         }
     }
 }

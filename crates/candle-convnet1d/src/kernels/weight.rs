@@ -13,7 +13,8 @@ use rayon::prelude::*;
 
 use super::Sizes;
 use super::panel::{Steps, transpose};
-use super::tile::{Finish, Offsets, Place, Put, Real, SLACK, Terms, block, padded, spans};
+use super::real::Real;
+use super::tile::{Finish, Offsets, Place, Put, SLACK, Terms, block, padded, spans};
 use super::winograd::{self, PRODUCTS};
 use crate::scratch::Scratch;
 use crate::values::Input;

@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::panel::{Steps, transpose};
-use super::tile::{Real, Span, padded, spans};
+use super::real::Real;
+use super::tile::{Span, padded, spans};
 use super::winograd;
 use crate::{InstructionSet, shares};
 

@@ -20,7 +20,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::panel::{Steps, transpose};
-use super::tile::{Real, padded};
+use super::real::Real;
+use super::tile::padded;
 use super::weights::{Strides, Tap, pack_weights_to};
 use crate::InstructionSet;
 use crate::buffer::Float;
