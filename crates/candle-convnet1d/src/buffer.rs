@@ -17,19 +17,31 @@ use crate::shares::threads;
 /// The number types that the kernels are written for.
 pub(crate) trait Float: WithDType {
     fn is_nan(self) -> bool;
+
+    /// `self * factor + term`, rounded once.
+    fn times_plus(self, factor: Self, term: Self) -> Self;
 }
 
-impl Float for f32 {
-    fn is_nan(self) -> bool {
-        f32::is_nan(self)
-    }
-}
+macro_rules! float {
+    ($value:ident) => {
+        impl Float for $value {
+            fn is_nan(self) -> bool {
+                $value::is_nan(self)
+            }
 
-impl Float for f64 {
-    fn is_nan(self) -> bool {
-        f64::is_nan(self)
-    }
+            #[allow(
+                clippy::inline_always,
+                reason = "one instruction, where the function around it has it"
+            )]
+            #[inline(always)]
+            fn times_plus(self, factor: Self, term: Self) -> Self {
+                self.mul_add(factor, term)
+            }
+        }
+    };
 }
+float!(f32);
+float!(f64);
 
 /// `$body` with `$T` standing for the number type of a dtype for which there are kernels.
 macro_rules! for_float {

@@ -398,6 +398,16 @@ impl Conv1dOp {
         })
     }
 
+    /// The gradient of the input, by the kernels of the CPU.
+    pub fn input_gradient(&self, w: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        let s = &self.sizes;
+        let (ws, dys) = (Reader::new(w), Reader::new(dy));
+        for_float!(dy.dtype(), T => {
+            let dx = kernels::input_gradient::<T>(s, self.isa, ws.values()?, dys.values()?);
+            Tensor::from_vec(dx, (s.n, s.c_in, s.l_in), &Device::Cpu)
+        })
+    }
+
     /// Gradients of input, weight and bias, each where it is wanted.
     pub fn backward(
         &self,
@@ -417,10 +427,10 @@ impl Conv1dOp {
             return crate::cuda::conv1d_gradients(&self.sizes, x.like(), w, b, &dy);
         }
         let (s, device) = (&self.sizes, dy.device());
-        let (xs, ws, dys) = (x.open(), Reader::new(w), Reader::new(&dy));
+        let dx = wanted[0].then(|| self.input_gradient(w, &dy)).transpose()?;
+        let (xs, dys) = (x.open(), Reader::new(&dy));
         for_float!(x.dtype(), T => {
-            let (xs, ws, dys) = (xs.input::<T>()?, ws.values::<T>()?, dys.values::<T>()?);
-            let dx = wanted[0].then(|| kernels::input_gradient(s, self.isa, ws, dys));
+            let (xs, dys) = (xs.input::<T>()?, dys.values::<T>()?);
             let (dw, db) = if wanted[1] {
                 let (dw, db) = kernels::weight_gradient(s, self.isa, xs, dys, wanted[2]);
                 (Some(dw), db)
@@ -428,7 +438,7 @@ impl Conv1dOp {
                 (None, wanted[2].then(|| kernels::bias_gradient(s, dys)))
             };
             Ok([
-                dx.map(|dx| Tensor::from_vec(dx, (s.n, s.c_in, s.l_in), device)).transpose()?,
+                dx,
                 dw.map(|dw| Tensor::from_vec(dw, w.shape(), device)).transpose()?,
                 db.map(|db| Tensor::from_vec(db, s.c_out, device)).transpose()?,
             ])

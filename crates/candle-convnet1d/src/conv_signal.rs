@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use crate::buffer::{Reader, for_float};
 use crate::conv::{Applied, LAYER};
 use crate::kernels::{self, Finish, Weights};
-use crate::signal::Signal;
+use crate::signal::{Convolved, Gradient, Signal};
 use crate::values::Values;
 use crate::{BatchNorm1d, Conv1d};
 
@@ -56,18 +56,23 @@ impl Applied {
             packed: _,
         } = self;
         let tracked = x.is_tracked();
-        let Some(bias) = bias else {
-            return x.then(LAYER, values, &[&weight], move |dy, parameters| {
-                let wanted = [tracked, parameters[0].track_op(), false];
-                let [dx, dw, _] = op.backward(&input, parameters[0], None, &dy.materialised()?, wanted)?;
-                Ok((dx.map(Into::into), vec![dw]))
+        let left = tracked && input.takes_convolved(&op.sizes);
+        let mut all = vec![&weight];
+        all.extend(&bias);
+        x.then(LAYER, values, &all, move |dy, parameters| {
+            let (weight, bias) = (parameters[0], parameters.get(1).copied());
+            let dy = dy.materialised()?;
+            let wanted = [tracked && !left, weight.track_op(), bias.is_some_and(Tensor::track_op)];
+            let [dx, dw, db] = op.backward(&input, weight, bias, &dy, wanted)?;
+            let convolved = left.then(|| {
+                Gradient::Convolved(Convolved {
+                    op,
+                    weight: weight.detach(),
+                    dy,
+                })
             });
-        };
-        x.then(LAYER, values, &[&weight, &bias], move |dy, parameters| {
-            let (weight, bias) = (parameters[0], parameters[1]);
-            let wanted = [tracked, weight.track_op(), bias.track_op()];
-            let [dx, dw, db] = op.backward(&input, weight, Some(bias), &dy.materialised()?, wanted)?;
-            Ok((dx.map(Into::into), vec![dw, db]))
+            let gradients = std::iter::once(dw).chain(bias.map(|_| db)).collect();
+            Ok((convolved.or(dx.map(Into::into)), gradients))
         })
     }
 

@@ -93,6 +93,7 @@ mod shares;
 mod signal;
 mod values;
 mod vectorised;
+mod widening;
 
 pub use activation::relu;
 pub use conv::{Conv1d, Conv1dConfig, Conv1dParams, conv1d};

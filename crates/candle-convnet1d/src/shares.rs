@@ -24,7 +24,7 @@ pub(crate) fn threads() -> usize {
 }
 
 /// Runs `f` with layers that stay on this thread.
-fn alone<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn alone<R>(f: impl FnOnce() -> R) -> R {
     /// Puts back what was before, also when `f` panics.
     struct Before(bool);
     impl Drop for Before {

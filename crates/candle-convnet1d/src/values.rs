@@ -2,7 +2,8 @@
 //!
 //! In training a batch norm stands between two convolutions. What it gives is a few operations away from what it got, which
 //! its backward pass keeps anyhow: so that is all that is ever written, and whoever reads a row normalises it on the way to
-//! the first-level cache. There is one place for that, [`Input::copy`].
+//! the first-level cache. There is one place for that, [`Input::copy`]. Where the batch norm stands behind a convolution of one
+//! tap that makes many channels of few ([`Widening`]), what the convolution gives is not written either.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -10,9 +11,12 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{DType, Device, Result, Tensor};
 
 use crate::buffer::{Float, Reader, for_float, write_rows};
+use crate::kernels::Sizes;
 use crate::moments::RowMoment;
 use crate::prefetch;
+use crate::scratch::Scratch;
 use crate::vectorised::vectorised;
+use crate::widening::{Opened as OpenedWidening, Rows, Widening};
 
 /// What a channel is multiplied with and moved by, in the type of the data.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +61,8 @@ impl<T: Float> Floor<T> {
 /// A batch norm, and perhaps a `ReLU`, that whoever reads applies.
 #[derive(Debug)]
 struct Pending {
+    /// The convolution before it, where that is left to the reader as well.
+    widening: Option<Widening>,
     /// `(ranges, C, 3)`: mean, scale and bias.
     affines: Tensor,
     /// For each sample the number of its range.
@@ -69,7 +75,10 @@ struct Pending {
 /// The values of a signal `(N, C, L)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
+    /// What is written.
     tensor: Tensor,
+    /// As large as the signal.
+    like: Tensor,
     pending: Option<Arc<Pending>>,
     /// Of the rows of `tensor`, where they are known.
     moments: Option<Arc<Vec<RowMoment>>>,
@@ -78,6 +87,7 @@ pub(crate) struct Values {
 impl From<Tensor> for Values {
     fn from(tensor: Tensor) -> Self {
         Self {
+            like: tensor.clone(),
             tensor,
             pending: None,
             moments: None,
@@ -87,14 +97,26 @@ impl From<Tensor> for Values {
 
 impl Values {
     /// What a batch norm makes of `x`, and a `ReLU` behind it: `affines` by range, then channel, `ranges` for each sample the
-    /// number of its range.
-    pub fn pending<T: Float>(x: Tensor, affines: &[Affine<T>], ranges: Vec<usize>, relu: bool) -> Result<Self> {
-        let channels = x.dim(1)?;
+    /// number of its range. With `widening`, the batch norm is behind that, and the means are those of what it gives without its bias.
+    pub fn pending<T: Float>(
+        x: Tensor,
+        widening: Option<Widening>,
+        affines: &[Affine<T>],
+        ranges: Vec<usize>,
+        relu: bool,
+    ) -> Result<Self> {
+        let like = match &widening {
+            None => x.clone(),
+            Some(widening) => widening.like(&x)?,
+        };
+        let channels = like.dim(1)?;
         let numbers: Vec<T> = affines.iter().flat_map(|a| [a.mean, a.scale, a.bias]).collect();
         let affines = Tensor::from_vec(numbers, (affines.len() / channels.max(1), channels, 3), &Device::Cpu)?;
         Ok(Self {
             tensor: x,
+            like,
             pending: Some(Arc::new(Pending {
+                widening,
                 affines,
                 ranges,
                 relu,
@@ -104,9 +126,9 @@ impl Values {
         })
     }
 
-    /// A tensor of the same shape, type and place.
+    /// A tensor of the same shape, type and place; its values mean nothing.
     pub fn like(&self) -> &Tensor {
-        &self.tensor
+        &self.like
     }
 
     pub fn dtype(&self) -> DType {
@@ -114,7 +136,7 @@ impl Values {
     }
 
     pub fn dims3(&self) -> Result<(usize, usize, usize)> {
-        self.tensor.dims3()
+        self.like.dims3()
     }
 
     /// In full. Kept, so that they are written once.
@@ -135,10 +157,17 @@ impl Values {
         Ok(pending.applied.get_or_init(|| applied).clone())
     }
 
+    /// Whether the gradient that a convolution of these hands back may be left to where they come from.
+    pub fn takes_convolved(&self, sizes: &Sizes) -> bool {
+        let widening = self.pending.as_ref().and_then(|pending| pending.widening.as_ref());
+        widening.is_some_and(|widening| widening.takes_convolved(sizes))
+    }
+
     /// The same, constants to candle.
     pub fn detach(&self) -> Self {
         Self {
             tensor: self.tensor.detach(),
+            like: self.like.detach(),
             ..self.clone()
         }
     }
@@ -167,13 +196,14 @@ impl Values {
             values: Reader::new(written.unwrap_or(&self.tensor)),
             pending: match written {
                 Some(_) => None,
-                None => self
-                    .pending
-                    .as_deref()
-                    .map(|pending| (pending, Reader::new(&pending.affines))),
+                None => self.pending.as_deref().map(|pending| OpenedPending {
+                    pending,
+                    affines: Reader::new(&pending.affines),
+                    widening: pending.widening.as_ref().map(Widening::open),
+                }),
             },
-            channels: self.tensor.dims().get(1).copied().unwrap_or(0),
-            length: self.tensor.dims().get(2).copied().unwrap_or(0),
+            channels: self.like.dims().get(1).copied().unwrap_or(0),
+            length: self.like.dims().get(2).copied().unwrap_or(0),
         }
     }
 }
@@ -181,16 +211,28 @@ impl Values {
 /// [`Values`] opened for reading.
 pub(crate) struct Opened<'a> {
     values: Reader<'a>,
-    pending: Option<(&'a Pending, Reader<'a>)>,
+    pending: Option<OpenedPending<'a>>,
     channels: usize,
     length: usize,
+}
+
+struct OpenedPending<'a> {
+    pending: &'a Pending,
+    affines: Reader<'a>,
+    widening: Option<OpenedWidening<'a>>,
 }
 
 impl Opened<'_> {
     pub fn input<T: Float>(&self) -> Result<Input<'_, T>> {
         let mut input = Input::written(self.values.values()?, self.length);
-        if let Some((pending, affines)) = &self.pending {
+        if let Some(OpenedPending {
+            pending,
+            affines,
+            widening,
+        }) = &self.pending
+        {
             input.norm = Some(Norm {
+                widening: widening.as_ref().map(OpenedWidening::rows).transpose()?,
                 affines: affines.values::<T>()?.as_chunks().0,
                 channels: self.channels,
                 ranges: &pending.ranges,
@@ -204,6 +246,7 @@ impl Opened<'_> {
 /// [`Pending`] in the type of the data.
 #[derive(Clone, Copy)]
 struct Norm<'a, T> {
+    widening: Option<Rows<'a, T>>,
     affines: &'a [[T; 3]],
     channels: usize,
     ranges: &'a [usize],
@@ -230,7 +273,13 @@ impl<'a, T: Float> Input<'a, T> {
 
     /// Values of all rows.
     pub fn count(&self) -> usize {
-        self.values.len()
+        self.widening()
+            .map_or(self.values.len(), |rows| rows.widened(self.values.len()))
+    }
+
+    /// The convolution that is left to the reader.
+    fn widening(&self) -> Option<Rows<'a, T>> {
+        self.norm.and_then(|norm| norm.widening)
     }
 
     /// All rows one behind the other, if they lie in memory.
@@ -249,12 +298,19 @@ impl<'a, T: Float> Input<'a, T> {
 
     /// Asks for some of all values, which [`copy`](Self::copy) wants later.
     pub fn ask(&self, values: Range<usize>) {
+        let values = match self.widening() {
+            None => values,
+            Some(rows) => rows.narrowed(values.start)..rows.narrowed(values.end),
+        };
         let end = values.end.min(self.values.len());
         prefetch::to_read_later(&self.values[values.start.min(end)..end]);
     }
 
     /// Copies the row from position `from` on.
     pub fn copy(&self, row: usize, from: usize, to: &mut [T]) {
+        if let (Some(rows), Some((affine, floor))) = (self.widening(), self.norm_of(row)) {
+            return rows.copy(self.values, self.length, (row, from), affine, floor, to);
+        }
         let x = &self.values[row * self.length..][..self.length][from..][..to.len()];
         match self.norm_of(row) {
             None => to.copy_from_slice(x),
@@ -264,6 +320,15 @@ impl<'a, T: Float> Input<'a, T> {
 
     /// Copies every `step`th value of the row from position `from` on.
     pub fn copy_spaced(&self, row: usize, from: usize, step: usize, to: &mut [T]) {
+        if self.widening().is_some() {
+            let mut all = Scratch::new();
+            let all = all.take(self.length);
+            self.copy(row, 0, all);
+            return to
+                .iter_mut()
+                .zip(all[from..].iter().step_by(step))
+                .for_each(|(to, &x)| *to = x);
+        }
         let x = &self.values[row * self.length..][..self.length][from..];
         match step {
             2 => every_second(x, to),

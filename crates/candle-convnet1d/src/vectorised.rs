@@ -3,8 +3,8 @@
 /// A function over slices of a number type, compiled once for each instruction set and chosen at run time. The body must not
 /// call anything that is not inlined.
 ///
-/// Vectors only do what the loop says, lane by lane and without fused multiply-add: the bits are the same on all of them,
-/// which is why `CROSSRIG_ISA` does not matter here.
+/// Vectors only do what the loop says, lane by lane: products and sums are fused where it says `times_plus` and nowhere else. So the
+/// bits are the same on all of them, which is why `CROSSRIG_ISA` does not matter here.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident<$T:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -19,7 +19,7 @@ macro_rules! vectorised {
                 plain($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
+            #[target_feature(enable = "avx2,fma")]
             fn avx2<$T: $crate::buffer::Float>($($arg: $ty),*) $(-> $ret)? {
                 plain($($arg),*)
             }
@@ -29,7 +29,7 @@ macro_rules! vectorised {
                 return unsafe { avx512($($arg),*) };
             }
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 // SAFETY: the processor has it
                 return unsafe { avx2($($arg),*) };
             }

@@ -365,6 +365,20 @@ impl<T: Real> Plan<'_, T> {
     }
 }
 
+impl Sizes {
+    /// Whether rows serve as they lie, as panels of all their positions.
+    fn in_place(&self) -> bool {
+        (self.kernel, self.stride, self.padding, self.l_out) == (1, 1, 0, self.l_in) && self.l_in.is_multiple_of(SLACK)
+    }
+}
+
+impl Rows {
+    /// For each channel of such rows, where it starts.
+    fn as_they_lie(&self) -> Offsets {
+        Offsets::new((0..self.channels).map(|channel| channel * self.length).collect())
+    }
+}
+
 /// For each channel and tap, where in a panel it starts.
 fn offsets(rows: &Rows, taps: &[Tap]) -> Offsets {
     let of_taps: Vec<usize> = taps.iter().map(|tap| rows.offset(tap.shift)).collect();
@@ -397,13 +411,10 @@ pub(crate) fn forward<T: Real>(
         Cut::Samples(_) => (s.l_out, false),
         Cut::Pieces { positions, .. } => (positions, true),
     };
-    let in_place = few
-        && x.in_memory().is_some()
-        && (s.kernel, s.stride, s.padding, s.l_out) == (1, 1, 0, s.l_in)
-        && s.l_in.is_multiple_of(SLACK);
+    let in_place = few && x.in_memory().is_some() && s.in_place();
     let rows = Rows::new(c, s.l_in, s.stride, outputs, taps.iter().map(|tap| tap.shift));
     let offsets = if in_place {
-        Offsets::new((0..c).map(|channel| channel * s.l_in).collect())
+        rows.as_they_lie()
     } else {
         offsets(&rows, &taps)
     };
@@ -432,48 +443,77 @@ pub(crate) fn forward<T: Real>(
     .run(isa, s.n, x, finish, counted)
 }
 
-/// The gradient of the input: input i contributed to output j by tap t where
-/// `i + padding = j stride + t dilation`, so the inputs of one residue modulo the stride are a
-/// convolution of the output gradient with some of the taps.
-pub(crate) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &[T], dy: &[T]) -> Vec<T> {
-    let (c, o) = s.group();
-    let stride = s.stride as isize;
-    let phases: Vec<_> = (0..s.stride.min(s.l_in))
-        .map(|first| {
-            let taps = (0..s.kernel).filter_map(|tap| {
-                let ahead = (first + s.padding) as isize - (tap * s.dilation) as isize;
-                (ahead % stride == 0).then_some(Tap {
-                    tap,
-                    shift: ahead / stride,
-                })
-            });
-            (first, (s.l_in - first).div_ceil(s.stride), taps.collect::<Vec<_>>())
-        })
-        .collect();
-    let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
-    let strides = Strides {
-        group: o * c * s.kernel,
-        output: s.kernel,
-        input: c * s.kernel,
-    };
-    let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
-    let phases = phases.into_iter().map(|(first, length, taps)| Phase {
-        first,
-        length,
-        offsets: offsets(&rows, &taps),
-        weights: Cow::Owned(pack_weights(isa, weights, o, (c, s.groups), &taps, &strides)),
-    });
-    let phases = phases.collect();
-    Plan {
-        in_place: false,
-        outputs: c,
-        groups: s.groups,
-        length: s.l_in,
-        step: s.stride,
-        phases,
-        cut: Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false),
-        rows,
+/// The gradient of the input.
+pub(super) fn input_gradient<T: Real>(s: &Sizes, isa: InstructionSet, weights: &[T], dy: &[T]) -> Vec<T> {
+    InputGradient::new(s, isa, weights).of(s.n, dy)
+}
+
+/// Gradients of the input for outputs' gradients of one shape, but for the number of samples: input i contributed to output j
+/// by tap t where `i + padding = j stride + t dilation`, so the inputs of one residue modulo the stride are a convolution of
+/// the output gradient with some of the taps.
+pub(crate) struct InputGradient<'a, T: Real> {
+    plan: Plan<'a, T>,
+    isa: InstructionSet,
+    /// Of an output row.
+    length: usize,
+}
+
+impl<T: Real> InputGradient<'_, T> {
+    /// With the work shared out for so many samples as `s` says.
+    pub fn new(s: &Sizes, isa: InstructionSet, weights: &[T]) -> Self {
+        let (c, o) = s.group();
+        let stride = s.stride as isize;
+        let phases: Vec<_> = (0..s.stride.min(s.l_in))
+            .map(|first| {
+                let taps = (0..s.kernel).filter_map(|tap| {
+                    let ahead = (first + s.padding) as isize - (tap * s.dilation) as isize;
+                    (ahead % stride == 0).then_some(Tap {
+                        tap,
+                        shift: ahead / stride,
+                    })
+                });
+                (first, (s.l_in - first).div_ceil(s.stride), taps.collect::<Vec<_>>())
+            })
+            .collect();
+        let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
+        let strides = Strides {
+            group: o * c * s.kernel,
+            output: s.kernel,
+            input: c * s.kernel,
+        };
+        let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
+        let cut = Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false);
+        let in_place = matches!(cut, Cut::Pieces { .. }) && s.in_place();
+        let phases = phases.into_iter().map(|(first, length, taps)| Phase {
+            first,
+            length,
+            offsets: if in_place {
+                rows.as_they_lie()
+            } else {
+                offsets(&rows, &taps)
+            },
+            weights: Cow::Owned(pack_weights(isa, weights, o, (c, s.groups), &taps, &strides)),
+        });
+        let phases = phases.collect();
+        Self {
+            plan: Plan {
+                rows,
+                in_place,
+                outputs: c,
+                groups: s.groups,
+                length: s.l_in,
+                step: s.stride,
+                phases,
+                cut,
+            },
+            isa,
+            length: s.l_out,
+        }
     }
-    .run(isa, s.n, Input::written(dy, s.l_out), Finish::NONE, false)
-    .0
+
+    /// Of some samples.
+    pub fn of(&self, samples: usize, dy: &[T]) -> Vec<T> {
+        let dy = Input::written(dy, self.length);
+        self.plan.run(self.isa, samples, dy, Finish::NONE, false).0
+    }
 }

@@ -19,6 +19,8 @@ mod winograd;
 
 use rayon::prelude::*;
 
+pub(crate) use direct::InputGradient;
+pub(crate) use narrow::Products;
 pub(crate) use real::Real;
 pub(crate) use tile::Finish;
 pub(crate) use weights::{Weights, packed};
@@ -49,8 +51,20 @@ impl Sizes {
         (self.c_in / self.groups, self.c_out / self.groups)
     }
 
+    /// One group of one sample.
+    pub fn group_of_sample(&self) -> Self {
+        let (c_in, c_out) = self.group();
+        Self {
+            n: 1,
+            c_in,
+            c_out,
+            groups: 1,
+            ..*self
+        }
+    }
+
     /// Whether it is computed by pairs of outputs.
-    fn by_pairs(&self) -> bool {
+    pub fn by_pairs(&self) -> bool {
         winograd::serves((self.kernel, self.stride, self.dilation), self.group())
     }
 }

@@ -18,6 +18,7 @@ use super::panel::Rows;
 use super::real::Real;
 use super::vector::Vector;
 use crate::InstructionSet;
+use crate::buffer::Float;
 use crate::lanes::{self, LANES};
 use crate::prefetch;
 use crate::scratch::Scratch;
@@ -111,6 +112,15 @@ impl Tiles {
         self.rows.size * self.columns.size
     }
 
+    /// The sums of vectors that tiles hold, by row, then column.
+    fn totals<T: Float>(&self, sums: &[T]) -> Vec<f64> {
+        let (whole, _) = sums.as_chunks();
+        let pairs = (0..self.rows.count).flat_map(|row| (0..self.columns.count).map(move |column| (row, column)));
+        pairs
+            .map(|(row, column)| lanes::total(&whole[self.index(row, column)]))
+            .collect()
+    }
+
     /// The number of the sum of a row and a column.
     fn index(&self, row: usize, column: usize) -> usize {
         let ((tile_row, row), (tile_column, column)) = (self.rows.place(row), self.columns.place(column));
@@ -145,28 +155,7 @@ pub(super) fn weight_gradient<T: Real>(
     dy: &[T],
     with_bias: bool,
 ) -> (Vec<T>, Option<Vec<T>>) {
-    let (c, o) = s.group();
-    let shifts = (0..s.kernel).map(|tap| (tap * s.dilation) as isize - s.padding as isize);
-    let rows = Rows::new(c, s.l_in, s.stride, s.l_out, shifts.clone());
-    let tiles = Tiles::new(isa, o, c * s.kernel);
-    let channels = (0..c).map(|channel| channel * rows.channel_stride());
-    let mut columns: Vec<usize> = channels
-        .flat_map(|start| shifts.clone().map(move |shift| (start, shift)))
-        .map(|(start, shift)| start + rows.offset(shift))
-        .collect();
-    if let Some(&last) = columns.last() {
-        columns.resize(columns.len().max(tiles.columns.size), last);
-    }
-    let work = Work {
-        s,
-        isa,
-        rows,
-        columns,
-        tiles,
-        x,
-        dy,
-        with_bias,
-    };
+    let work = Work::new(s, isa, x, dy, with_bias);
     let samples = s.n.div_ceil(TASKS.div_ceil(s.groups));
     let chunks = s.n.div_ceil(samples);
     let parts: Vec<Part> = (0..s.groups * chunks)
@@ -190,6 +179,56 @@ pub(super) fn weight_gradient<T: Real>(
     (added(|part| &part.weights), with_bias.then(|| added(|part| &part.bias)))
 }
 
+/// Sums of products of some rows with some columns, one pair of matrices after another, on this thread.
+pub(crate) struct Products<T> {
+    isa: InstructionSet,
+    tiles: Tiles,
+    /// Of vectors, for each tile.
+    sums: Vec<T>,
+}
+
+impl<T: Real> Products<T> {
+    pub fn new(isa: InstructionSet, rows: usize, columns: usize) -> Self {
+        let tiles = Tiles::new(isa, rows, columns);
+        Self {
+            isa,
+            sums: vec![T::zero(); tiles.count() * tiles.size() * LANES],
+            tiles,
+        }
+    }
+
+    /// Adds those of rows and columns of `length` values, both with a distance from one to the next.
+    pub fn add(&mut self, rows: (&[T], usize), columns: (&[T], usize), length: usize) {
+        let tiles = &self.tiles;
+        let (count, last) = (tiles.columns.count, tiles.columns.count.saturating_sub(1));
+        let starts: Vec<usize> = (0..count.max(tiles.columns.size))
+            .map(|column| column.min(last) * columns.1)
+            .collect();
+        let mut places = self.sums.chunks_exact_mut(tiles.size() * LANES);
+        for row in (0..tiles.rows.tiles()).map(|tile| tiles.rows.start(tile)) {
+            for column in (0..tiles.columns.tiles()).map(|tile| tiles.columns.start(tile)) {
+                let factors = Factors {
+                    dy: &rows.0[row * rows.1..],
+                    row: if tiles.rows.count == 1 { 0 } else { rows.1 },
+                    panel: columns.0,
+                    columns: &starts[column..][..tiles.columns.size],
+                    sample: (0, 0),
+                    samples: 1,
+                    length,
+                };
+                if let Some(place) = places.next() {
+                    add_products(self.isa, tiles.rows.size, &factors, place);
+                }
+            }
+        }
+    }
+
+    /// By row, then column.
+    pub fn totals(&self) -> Vec<f64> {
+        self.tiles.totals(&self.sums)
+    }
+}
+
 /// The sums of one task.
 struct Part {
     /// `(output, channel, tap)`
@@ -198,7 +237,32 @@ struct Part {
     bias: Vec<f64>,
 }
 
-impl<T: Real> Work<'_, T> {
+impl<'a, T: Real> Work<'a, T> {
+    fn new(s: &'a Sizes, isa: InstructionSet, x: Input<'a, T>, dy: &'a [T], with_bias: bool) -> Self {
+        let (c, o) = s.group();
+        let shifts = (0..s.kernel).map(|tap| (tap * s.dilation) as isize - s.padding as isize);
+        let rows = Rows::new(c, s.l_in, s.stride, s.l_out, shifts.clone());
+        let tiles = Tiles::new(isa, o, c * s.kernel);
+        let channels = (0..c).map(|channel| channel * rows.channel_stride());
+        let mut columns: Vec<usize> = channels
+            .flat_map(|start| shifts.clone().map(move |shift| (start, shift)))
+            .map(|(start, shift)| start + rows.offset(shift))
+            .collect();
+        if let Some(&last) = columns.last() {
+            columns.resize(columns.len().max(tiles.columns.size), last);
+        }
+        Self {
+            s,
+            isa,
+            rows,
+            columns,
+            tiles,
+            x,
+            dy,
+            with_bias,
+        }
+    }
+
     /// The sums of some samples of a group.
     fn sums(&self, group: usize, mut samples: Range<usize>, [panels, sums]: &mut [Scratch<T>; 2]) -> Part {
         let (s, tiles) = (self.s, &self.tiles);
@@ -245,11 +309,8 @@ impl<T: Real> Work<'_, T> {
                 *sum += rows.map(|row| lanes::sum(&row[..s.l_out])).sum::<f64>();
             }
         }
-        let (whole, _) = sums.as_chunks();
-        let total = |row: usize, column: usize| lanes::total(&whole[tiles.index(row, column)]);
-        let pairs = (0..o).flat_map(|row| (0..c * s.kernel).map(move |column| (row, column)));
         Part {
-            weights: pairs.map(|(row, column)| total(row, column)).collect(),
+            weights: tiles.totals(sums),
             bias,
         }
     }

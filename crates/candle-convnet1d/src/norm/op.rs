@@ -24,9 +24,9 @@ enum Source {
 
 /// A batch norm of one batch.
 pub(crate) struct BatchNorm {
-    plan: Plan,
-    eps: f64,
-    relu: bool,
+    pub(super) plan: Plan,
+    pub(super) eps: f64,
+    pub(super) relu: bool,
     source: Source,
 }
 
@@ -51,6 +51,14 @@ impl BatchNorm {
             eps,
             relu,
             source: Source::Given(moments),
+        }
+    }
+
+    /// Leaves the batch's statistics to the layer, by range, then channel.
+    pub(super) fn set_moments(&self, moments: Vec<Moment>) {
+        if let Source::Batch(saved) = &self.source {
+            // a second forward pass would find the same
+            let _ = saved.set(moments);
         }
     }
 
@@ -92,7 +100,7 @@ impl BatchNorm {
                 .zip(channels)
                 .map(|(&moment, c)| kernels::affine(moment, self.eps, weight[c], bias[c]))
                 .collect();
-            Values::pending(x.clone(), &affines, self.plan.range_of_row(), self.relu)
+            Values::pending(x.clone(), None, &affines, self.plan.range_of_row(), self.relu)
         })
     }
 
@@ -105,6 +113,7 @@ impl BatchNorm {
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {
         x.then(self.name(), y, &[weight, bias], move |dy, parameters| {
+            let dy = dy.convolved()?;
             let (dx, dweight, dbias) = self.backward(&input()?, (parameters[0], parameters[1]), &dy)?;
             Ok((Some(dx.into()), vec![Some(dweight), Some(dbias)]))
         })
@@ -130,7 +139,7 @@ impl BatchNorm {
         };
         let readers = [x, weight, bias].map(Reader::new);
         for_float!(x.dtype(), T => {
-            let opened = OpenedGradient::new(dy);
+            let opened = OpenedGradient::new(dy)?;
             let dy = opened.gradient::<T>()?;
             let parameters = (readers[1].values::<T>()?, readers[2].values::<T>()?);
             let gradients = backward::backward::<T>(readers[0].values()?, parameters, dy, passed);
@@ -160,8 +169,8 @@ enum OpenedGradient<'a> {
 }
 
 impl<'a> OpenedGradient<'a> {
-    fn new(gradient: &'a Gradient) -> Self {
-        match gradient {
+    fn new(gradient: &'a Gradient) -> Result<Self> {
+        Ok(match gradient {
             Gradient::Scaled(Scaled { values, factor, shift }) => Self::Scaled {
                 values: Reader::new(values),
                 factor: factor.as_ref().map(Reader::new),
@@ -173,7 +182,10 @@ impl<'a> OpenedGradient<'a> {
                 y: Reader::new(y),
                 dy: Reader::new(dy),
             },
-        }
+            Gradient::Convolved(_) => {
+                return Err(candle_core::Error::Msg("a gradient that is not computed yet".into()).bt());
+            }
+        })
     }
 
     fn gradient<T: Float>(&self) -> Result<backward::Gradient<'_, T>> {

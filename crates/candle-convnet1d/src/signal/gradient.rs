@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Result, Shape, Tensor};
 
 use crate::buffer::{Reader, for_float, write_elements, write_row_iters};
+use crate::conv::Conv1dOp;
 use crate::pool::MaxPool;
 use crate::values::Values;
 
@@ -13,6 +14,7 @@ use crate::values::Values;
 pub(crate) enum Gradient {
     Scaled(Scaled),
     Pooled(Pooled),
+    Convolved(Convolved),
 }
 
 /// `values factor + shift`, factor and shift `(N, C)` where there are any.
@@ -27,6 +29,13 @@ pub(crate) struct Pooled {
     pub pool: Arc<MaxPool>,
     pub x: Values,
     pub y: Tensor,
+    pub dy: Tensor,
+}
+
+/// What a convolution hands back, given the gradient of its output.
+pub(crate) struct Convolved {
+    pub op: Conv1dOp,
+    pub weight: Tensor,
     pub dy: Tensor,
 }
 
@@ -52,6 +61,15 @@ impl Gradient {
         match self {
             Self::Scaled(scaled) => scaled.materialised(),
             Self::Pooled(Pooled { pool, x, y, dy }) => pool.gradient(&x, &y, &dy),
+            Self::Convolved(Convolved { op, weight, dy }) => op.input_gradient(&weight, &dy),
+        }
+    }
+
+    /// The same with convolutions done.
+    pub fn convolved(self) -> Result<Self> {
+        match self {
+            Self::Convolved(_) => self.materialised().map(Into::into),
+            other => Ok(other),
         }
     }
 
@@ -59,7 +77,7 @@ impl Gradient {
     fn scaled(self) -> Result<Scaled> {
         match self {
             Self::Scaled(scaled) => Ok(scaled),
-            pooled @ Self::Pooled(_) => pooled.materialised().map(Into::into),
+            other => other.materialised().map(Into::into),
         }
     }
 }

@@ -15,7 +15,7 @@ mod node;
 mod residual;
 
 use gradient::Slot;
-pub(crate) use gradient::{Gradient, Pooled, Scaled};
+pub(crate) use gradient::{Convolved, Gradient, Pooled, Scaled};
 use node::{Enter, node, one_element};
 
 /// A batch of signals `(N, C, L)` between one layer of a network and the next.
@@ -165,7 +165,7 @@ impl Signal {
         }
     }
 
-    /// The signal `values`, computed from this one and up to two parameters. `backward` turns its gradient and the
+    /// The signal `values`, computed from this one and parameters. `backward` turns its gradient and the
     /// parameters into the gradient of this signal and those of the parameters.
     pub(crate) fn then<F>(
         &self,
@@ -184,7 +184,9 @@ impl Signal {
             return Ok(self.untracked(values));
         }
         let gradient = Arc::<Slot>::default();
-        let (input, output) = (link.gradient.clone(), gradient.clone());
+        // what is not tracked shares the place of something else
+        let input = link.token.track_op().then(|| link.gradient.clone());
+        let output = gradient.clone();
         let token = node(
             name,
             one_element(values.like())?,
@@ -192,7 +194,7 @@ impl Signal {
             parameters,
             move |_, parameters| {
                 let (dx, others) = backward(output.taken()?, parameters)?;
-                if let Some(dx) = dx {
+                if let (Some(input), Some(dx)) = (&input, dx) {
                     input.add(dx)?;
                 }
                 Ok(others)
@@ -259,17 +261,28 @@ impl Signal {
     /// A convolution layer and the batch norm behind it: [`conv`](Self::conv), then [`norm`](Self::norm). In inference the
     /// two are one pass.
     pub fn conv_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
-        match (pass, &self.link) {
-            (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, false),
-            _ => self.conv_for(conv, pass.is_train())?.norm(norm, pass),
-        }
+        self.conv_then_norm(conv, norm, pass, false)
     }
 
     /// [`conv_norm`](Self::conv_norm) and the [`relu`](crate::relu) of what it gives.
     pub fn conv_norm_relu(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
+        self.conv_then_norm(conv, norm, pass, true)
+    }
+
+    fn conv_then_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass, relu: bool) -> Result<Self> {
         match (pass, &self.link) {
-            (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, true),
-            _ => self.conv_for(conv, pass.is_train())?.norm_relu(norm, pass),
+            (Pass::Eval { domain }, Some(_)) => conv.forward_signal_with(self, norm, domain, relu),
+            (_, Some(_)) if norm.widens(conv) && self.values.like().elem_count() > 0 => {
+                norm.forward_widening(conv, self, pass, relu)
+            }
+            _ => {
+                let between = self.conv_for(conv, pass.is_train())?;
+                if relu {
+                    between.norm_relu(norm, pass)
+                } else {
+                    between.norm(norm, pass)
+                }
+            }
         }
     }
 

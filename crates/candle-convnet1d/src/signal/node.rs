@@ -1,6 +1,6 @@
 //! Signals in candle's graph: operations on tokens, whose only task is to be called in the order of the backward pass.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
@@ -10,14 +10,16 @@ use crate::buffer::for_float;
 
 /// An operation of candle's graph whose first input, and perhaps another one, is a token. What it returns is known
 /// beforehand.
-struct Node<F> {
+struct Node {
     name: &'static str,
     output: Tensor,
-    /// From the gradient of the output and the inputs, those behind the first: gradients of these.
-    backward: F,
+    backward: Backward,
 }
 
-impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> Node<F> {
+/// From the gradient of the output and the inputs, those behind the first: gradients of these.
+type Backward = Box<dyn Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>> + Send + Sync>;
+
+impl Node {
     fn forward(&self) -> Result<(CpuStorage, Shape)> {
         let (storage, layout) = self.output.storage_and_layout();
         match &*storage {
@@ -38,7 +40,7 @@ impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> Node<F> {
     }
 }
 
-impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp1 for Node<F> {
+impl CustomOp1 for Node {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -52,7 +54,7 @@ impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp1 for No
     }
 }
 
-impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp2 for Node<F> {
+impl CustomOp2 for Node {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -67,7 +69,7 @@ impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp2 for No
     }
 }
 
-impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp3 for Node<F> {
+impl CustomOp3 for Node {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -98,23 +100,50 @@ impl<F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>>> CustomOp3 for No
     }
 }
 
-/// The output of a node on a token and up to two other tensors.
-pub(super) fn node<F>(
+/// The output of a node on a token and other tensors.
+pub(super) fn node(
     name: &'static str,
     output: Tensor,
     token: &Tensor,
     others: &[&Tensor],
-    backward: F,
-) -> Result<Tensor>
-where
-    F: Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>> + Send + Sync + 'static,
-{
-    let node = Node { name, output, backward };
+    backward: impl Fn(&Tensor, &[&Tensor]) -> Result<Vec<Option<Tensor>>> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    boxed(name, output, token, others, Box::new(backward))
+}
+
+fn boxed(name: &'static str, output: Tensor, token: &Tensor, others: &[&Tensor], backward: Backward) -> Result<Tensor> {
     match others {
-        [] => token.apply_op1(node),
-        [b] => token.apply_op2(b, node),
-        [b, c] => token.apply_op3(b, c, node),
-        _ => Err(candle_core::Error::Msg("more than two parameters".into()).bt()),
+        [] => token.apply_op1(Node { name, output, backward }),
+        [b] => token.apply_op2(b, Node { name, output, backward }),
+        [b, c] => token.apply_op3(b, c, Node { name, output, backward }),
+        [first @ .., b, c] => {
+            // candle's operations have three inputs at most: a node before this one hands out what this one computed for it
+            let waiting = Arc::new(Mutex::new(Vec::new()));
+            let left = waiting.clone();
+            let take = move |_: &Tensor, _: &[&Tensor]| {
+                Ok(std::mem::take(
+                    &mut *left.lock().unwrap_or_else(PoisonError::into_inner),
+                ))
+            };
+            let before = boxed(name, output.clone(), token, first, Box::new(take))?;
+            let first: Vec<Tensor> = first.iter().map(|&tensor| tensor.clone()).collect();
+            let last = move |dy: &Tensor, last: &[&Tensor]| {
+                let all: Vec<&Tensor> = first.iter().chain(last.iter().copied()).collect();
+                let mut gradients = backward(dy, &all)?;
+                let of_last = gradients.split_off(first.len());
+                *waiting.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
+                Ok(of_last)
+            };
+            before.apply_op3(
+                b,
+                c,
+                Node {
+                    name,
+                    output,
+                    backward: Box::new(last),
+                },
+            )
+        }
     }
 }
 
