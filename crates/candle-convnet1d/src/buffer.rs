@@ -360,18 +360,39 @@ pub(crate) struct Place<'a, T> {
     written: &'a Cell<usize>,
 }
 
-impl<T: Float> Place<'_, T> {
-    /// Writes `f(a[i], b[i])`; `a` and `b` are at least as long as the row.
+impl<'a, T: Float> Place<'a, T> {
+    /// Writes `f(a[i], b[i])` and returns them; `a` and `b` are at least as long as the row.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
-    pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) {
+    pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> &'a [T] {
         let length = self.place.len();
         let (a, b) = (&a[..length], &b[..length]);
         // one loop without structure: blocks of a vector in it come out as gathers
         for (slot, (&a, &b)) in self.place.iter_mut().zip(a.iter().zip(b)) {
             slot.write(f(a, b));
         }
-        self.written.set(self.written.get() + length);
+        self.end()
+    }
+
+    /// Writes `f(a[i], b[i], c[i])` and returns them; all three are at least as long as the row.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn fill3(self, a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> &'a [T] {
+        let length = self.place.len();
+        let (a, b, c) = (&a[..length], &b[..length], &c[..length]);
+        for (slot, (&a, (&b, &c))) in self.place.iter_mut().zip(a.iter().zip(b.iter().zip(c))) {
+            slot.write(f(a, b, c));
+        }
+        self.end()
+    }
+
+    /// After all of it was written.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn end(self) -> &'a [T] {
+        self.written.set(self.written.get() + self.place.len());
+        // SAFETY: the callers have written all of it
+        unsafe { &*(std::ptr::from_mut(self.place) as *const [T]) }
     }
 
     /// Writes `values`, which are as many as the row has; zeros should they be too few.

@@ -22,7 +22,7 @@ pub(crate) struct Moment {
 /// Mean of one row, and the sum of squares of the distances from it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowMoment {
-    mean: f64,
+    pub mean: f64,
     squares: f64,
 }
 

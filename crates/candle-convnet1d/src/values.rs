@@ -43,6 +43,10 @@ impl<T: Float> Floor<T> {
         Self(T::from_f64(if relu { 0.0 } else { f64::NAN }))
     }
 
+    fn is_none(self) -> bool {
+        self.0.is_nan()
+    }
+
     /// NaN stays.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
@@ -97,13 +101,15 @@ impl From<Tensor> for Values {
 
 impl Values {
     /// What a batch norm makes of `x`, and a `ReLU` behind it: `affines` by range, then channel, `ranges` for each sample the
-    /// number of its range. With `widening`, the batch norm is behind that, and the means are those of what it gives without its bias.
+    /// number of its range, `moments` those of the rows of `x` where they are known. With `widening`, the batch norm is behind
+    /// that, and the means are those of what it gives without its bias.
     pub fn pending<T: Float>(
         x: Tensor,
         widening: Option<Widening>,
         affines: &[Affine<T>],
         ranges: Vec<usize>,
         relu: bool,
+        moments: Option<Arc<Vec<RowMoment>>>,
     ) -> Result<Self> {
         let like = match &widening {
             None => x.clone(),
@@ -122,7 +128,7 @@ impl Values {
                 relu,
                 applied: OnceLock::new(),
             })),
-            moments: None,
+            moments,
         })
     }
 
@@ -181,11 +187,28 @@ impl Values {
     }
 
     /// The moments of the rows of a tensor that came with them.
-    pub fn moments(&self) -> Option<&[RowMoment]> {
-        self.moments
-            .as_ref()
-            .filter(|_| self.pending.is_none())
-            .map(|moments| &moments[..])
+    pub fn moments(&self) -> Option<Arc<Vec<RowMoment>>> {
+        self.moments.clone().filter(|_| self.pending.is_none())
+    }
+
+    /// Of the rows that a batch norm makes these of.
+    pub fn moments_before(&self) -> Option<Arc<Vec<RowMoment>>> {
+        self.moments.clone().filter(|_| self.pending.is_some())
+    }
+
+    /// The means of the rows, where they follow from those of what the rows are made of.
+    pub fn means<T: Float>(&self) -> Result<Option<Vec<T>>> {
+        let opened = self.open();
+        let (input, Some(moments)) = (opened.input::<T>()?, &self.moments) else {
+            return Ok(None);
+        };
+        let mean = |(row, moment): (usize, &RowMoment)| {
+            let (_, Affine { mean, scale, bias }) = input.linear_row(row)?;
+            Some(T::from_f64(
+                (moment.mean - mean.to_f64()) * scale.to_f64() + bias.to_f64(),
+            ))
+        };
+        Ok(moments.iter().enumerate().map(mean).collect())
     }
 
     /// Opened for reading.
@@ -294,6 +317,15 @@ impl<'a, T: Float> Input<'a, T> {
             let [mean, scale, bias] = norm.affines[norm.ranges[sample] * norm.channels + channel];
             (Affine { mean, scale, bias }, norm.floor)
         })
+    }
+
+    /// What the row is made of, and by what, where it is a line.
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    pub fn linear_row(&self, row: usize) -> Option<(&'a [T], Affine<T>)> {
+        let (affine, floor) = self.norm_of(row)?;
+        let values = &self.values[row * self.length..];
+        (self.widening().is_none() && floor.is_none()).then(|| (&values[..self.length], affine))
     }
 
     /// Asks for some of all values, which [`copy`](Self::copy) wants later.

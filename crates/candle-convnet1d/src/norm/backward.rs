@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::kernels::{Plan, affine};
 use crate::buffer::{Float, Places, write_channels};
 use crate::lanes::RowSums;
-use crate::moments::Moment;
+use crate::moments::{Moment, RowMoment};
 use crate::pool::MaxPool;
 use crate::prefetch;
 use crate::values::{Affine, Floor, Input};
@@ -25,6 +25,8 @@ pub(super) struct Scaled<'a, T> {
     pub values: &'a [T],
     pub factor: Option<&'a [T]>,
     pub shift: Option<&'a [T]>,
+    /// For each row of `values` its sum, and that of its products with the centred input, if they are known.
+    pub sums: Option<&'a [[f64; 2]]>,
 }
 
 /// What a pool of `x` hands back.
@@ -69,11 +71,44 @@ impl<'a, T: Float> Rows<'a, T> {
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
     fn of(&self, row: usize, channel: usize) -> (&'a [T], T, T) {
-        let Scaled { values, factor, shift } = self.scaled;
+        let Scaled {
+            values, factor, shift, ..
+        } = self.scaled;
         let row = row * self.channels + channel - self.first;
         let factor = factor.map_or(T::one(), |factor| factor[row]);
         let shift = shift.map_or(T::zero(), |shift| shift[row]);
         (&values[row * self.length..][..self.length], factor, shift)
+    }
+}
+
+impl<T: Float> Rows<'_, T> {
+    /// What [`add_gradients`] would find in these samples, channel by channel from `first` on, where it follows from what is known
+    /// of the rows. `affines`: those of the channels.
+    fn known_sums(
+        &self,
+        passed: Passed<'_>,
+        samples: &Range<usize>,
+        first: usize,
+        affines: &[Affine<T>],
+    ) -> Option<Vec<(f64, f64)>> {
+        let Scaled {
+            factor, shift, sums, ..
+        } = self.scaled;
+        let (sums, of_rows) = (sums.filter(|_| !passed.relu)?, passed.of_rows?);
+        let of_channel = |(channel, affine): (usize, &Affine<T>)| {
+            let rows = samples.clone().map(|sample| sample * self.channels + channel);
+            rows.fold((0.0, 0.0), |(sum, with_x), row| {
+                let factor = factor.map_or(1.0, |factor| factor[row].to_f64());
+                let shift = shift.map_or(0.0, |shift| shift[row].to_f64()) * self.length as f64;
+                let off = of_rows[row].mean - affine.mean.to_f64();
+                let [values, values_with_x] = sums[row];
+                (
+                    sum + (factor * values + shift),
+                    with_x + (factor * values_with_x + shift * off),
+                )
+            })
+        };
+        Some((first..).zip(affines).map(of_channel).collect())
     }
 }
 
@@ -97,6 +132,7 @@ impl<T: Float> Gradient<'_, T> {
                         values,
                         factor: None,
                         shift: None,
+                        sums: None,
                     },
                     channels,
                 )
@@ -192,6 +228,8 @@ pub(super) struct Passed<'a> {
     pub plan: &'a Plan,
     /// By range, then channel.
     pub moments: &'a [Moment],
+    /// Of the rows of the input, if they are known.
+    pub of_rows: Option<&'a [RowMoment]>,
     pub eps: f64,
     /// Whether the moments were taken from the input and depend on it.
     pub through_statistics: bool,
@@ -264,17 +302,22 @@ fn of_range<T: Float>(
     let Passed { plan, eps, .. } = passed;
     let rows = &plan.ranges[range];
     let moments = &passed.moments[range * plan.channels..][channels.clone()];
-    let mut sums: Vec<_> = moments
-        .iter()
-        .zip(channels.clone())
-        .map(|(&moment, channel)| (affine(moment, eps, weight[channel], bias[channel]), RowSums::new()))
+    let affines = moments.iter().zip(channels.clone());
+    let affines: Vec<_> = affines
+        .map(|(&moment, channel)| affine(moment, eps, weight[channel], bias[channel]))
         .collect();
-    let floor = Floor::new(passed.relu);
-    add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
+    let sums: Vec<_> = match dy.known_sums(passed, rows, channels.start, &affines) {
+        Some(sums) => affines.into_iter().zip(sums).collect(),
+        None => {
+            let mut sums: Vec<_> = affines.into_iter().map(|affine| (affine, RowSums::new())).collect();
+            let floor = Floor::new(passed.relu);
+            add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
+            sums.into_iter().map(|(affine, sums)| (affine, sums.totals())).collect()
+        }
+    };
     let values = (rows.len() * plan.length) as f64;
     let mean_over = |sum: f64| if passed.through_statistics { sum / values } else { 0.0 };
-    let of_channel = |((affine, sums), moment): ((Affine<T>, RowSums<T>), &Moment)| {
-        let (sum, with_x) = sums.totals();
+    let of_channel = |((affine, (sum, with_x)), moment): ((Affine<T>, (f64, f64)), &Moment)| {
         let off = moment.mean - affine.mean.to_f64();
         let inv_std = 1.0 / (moment.var + eps).sqrt();
         // sum of the gradient times the normalised x

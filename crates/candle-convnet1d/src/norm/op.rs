@@ -82,7 +82,7 @@ impl BatchNorm {
     fn pending(
         &self,
         x: &Tensor,
-        of_rows: Option<&[RowMoment]>,
+        of_rows: Option<Arc<Vec<RowMoment>>>,
         (weight, bias): (&Tensor, &Tensor),
         saved: &OnceLock<Vec<Moment>>,
     ) -> Result<Values> {
@@ -90,17 +90,15 @@ impl BatchNorm {
         for_float!(x.dtype(), T => {
             let [x_values, weight, bias] = [readers[0].values::<T>()?, readers[1].values::<T>()?, readers[2].values::<T>()?];
             let plan = &self.plan;
-            let moments = saved.get_or_init(|| match of_rows {
-                Some(rows) => plan.moments_of_rows(rows),
-                None => plan.moments_of_rows(&moments::of_all(x_values, plan.length)),
-            });
+            let of_rows = of_rows.unwrap_or_else(|| Arc::new(moments::of_all(x_values, plan.length)));
+            let moments = saved.get_or_init(|| plan.moments_of_rows(&of_rows));
             let channels = (0..self.plan.channels).cycle();
             let affines: Vec<_> = moments
                 .iter()
                 .zip(channels)
                 .map(|(&moment, c)| kernels::affine(moment, self.eps, weight[c], bias[c]))
                 .collect();
-            Values::pending(x.clone(), None, &affines, self.plan.range_of_row(), self.relu)
+            Values::pending(x.clone(), None, &affines, self.plan.range_of_row(), self.relu, Some(of_rows))
         })
     }
 
@@ -112,19 +110,22 @@ impl BatchNorm {
         (weight, bias): (&Tensor, &Tensor),
         input: impl Fn() -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Signal> {
+        let of_rows = y.moments_before();
         x.then(self.name(), y, &[weight, bias], move |dy, parameters| {
-            let dy = dy.convolved()?;
-            let (dx, dweight, dbias) = self.backward(&input()?, (parameters[0], parameters[1]), &dy)?;
+            let dy = dy.computed()?;
+            let parameters = (parameters[0], parameters[1]);
+            let (dx, dweight, dbias) = self.backward(&input()?, parameters, &dy, of_rows.as_deref())?;
             Ok((Some(dx.into()), vec![Some(dweight), Some(dbias)]))
         })
     }
 
-    /// Gradients of input, weight and bias.
+    /// Gradients of input, weight and bias. `of_rows`: the moments of the rows of `x`, if they are at hand.
     fn backward(
         &self,
         x: &Tensor,
         (weight, bias): (&Tensor, &Tensor),
         dy: &Gradient,
+        of_rows: Option<&Vec<RowMoment>>,
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let (moments, through_statistics) = match &self.source {
             Source::Given(moments) => (moments.as_slice(), false),
@@ -133,6 +134,7 @@ impl BatchNorm {
         let passed = Passed {
             plan: &self.plan,
             moments,
+            of_rows: of_rows.map(Vec::as_slice),
             eps: self.eps,
             through_statistics,
             relu: self.relu,
@@ -159,6 +161,7 @@ enum OpenedGradient<'a> {
         values: Reader<'a>,
         factor: Option<Reader<'a>>,
         shift: Option<Reader<'a>>,
+        sums: Option<&'a [[f64; 2]]>,
     },
     Pooled {
         pool: &'a MaxPool,
@@ -171,10 +174,16 @@ enum OpenedGradient<'a> {
 impl<'a> OpenedGradient<'a> {
     fn new(gradient: &'a Gradient) -> Result<Self> {
         Ok(match gradient {
-            Gradient::Scaled(Scaled { values, factor, shift }) => Self::Scaled {
+            Gradient::Scaled(Scaled {
+                values,
+                factor,
+                shift,
+                sums,
+            }) => Self::Scaled {
                 values: Reader::new(values),
                 factor: factor.as_ref().map(Reader::new),
                 shift: shift.as_ref().map(Reader::new),
+                sums: sums.as_ref().map(|sums| &sums[..]),
             },
             Gradient::Pooled(Pooled { pool, x, y, dy }) => Self::Pooled {
                 pool,
@@ -182,7 +191,7 @@ impl<'a> OpenedGradient<'a> {
                 y: Reader::new(y),
                 dy: Reader::new(dy),
             },
-            Gradient::Convolved(_) => {
+            Gradient::Convolved(_) | Gradient::Sum(_) => {
                 return Err(candle_core::Error::Msg("a gradient that is not computed yet".into()).bt());
             }
         })
@@ -190,10 +199,16 @@ impl<'a> OpenedGradient<'a> {
 
     fn gradient<T: Float>(&self) -> Result<backward::Gradient<'_, T>> {
         Ok(match self {
-            Self::Scaled { values, factor, shift } => backward::Gradient::Scaled(backward::Scaled {
+            Self::Scaled {
+                values,
+                factor,
+                shift,
+                sums,
+            } => backward::Gradient::Scaled(backward::Scaled {
                 values: values.values()?,
                 factor: factor.as_ref().map(Reader::values).transpose()?,
                 shift: shift.as_ref().map(Reader::values).transpose()?,
+                sums: *sums,
             }),
             Self::Pooled { pool, x, y, dy } => backward::Gradient::Pooled(backward::Pooled {
                 pool,
@@ -248,7 +263,7 @@ impl CustomOp3 for BatchNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = Gradient::from(dy.contiguous()?);
-        let (dx, dweight, dbias) = self.backward(x, (weight, bias), &dy)?;
+        let (dx, dweight, dbias) = self.backward(x, (weight, bias), &dy, None)?;
         Ok((Some(dx), Some(dweight), Some(dbias)))
     }
 }

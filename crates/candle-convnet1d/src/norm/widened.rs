@@ -99,7 +99,7 @@ impl Widened {
                 .zip((0..plan.channels).cycle())
                 .map(|(&moment, c)| affine(moment, norm.eps, weight[c], bias[c]))
                 .collect();
-            let y = Values::pending(x.clone(), Some(widening), &affines, plan.range_of_row(), norm.relu)?;
+            let y = Values::pending(x.clone(), Some(widening), &affines, plan.range_of_row(), norm.relu, None)?;
             (spreads, moments, y)
         });
         drop(readers);

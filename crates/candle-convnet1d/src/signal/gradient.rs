@@ -15,6 +15,8 @@ pub(crate) enum Gradient {
     Scaled(Scaled),
     Pooled(Pooled),
     Convolved(Convolved),
+    /// Of two readers of the signal.
+    Sum([Tensor; 2]),
 }
 
 /// `values factor + shift`, factor and shift `(N, C)` where there are any.
@@ -22,6 +24,9 @@ pub(crate) struct Scaled {
     pub values: Tensor,
     pub factor: Option<Tensor>,
     pub shift: Option<Tensor>,
+    /// For each row of `values` its sum, and that of its products with the distances of the input of the batch norm before it from
+    /// the channel's mean, where whoever wrote the row knows them.
+    pub sums: Option<Arc<Vec<[f64; 2]>>>,
 }
 
 /// What a pool of `x` with the results `y` hands back, given their gradient: mostly zeros.
@@ -51,6 +56,7 @@ impl From<Tensor> for Scaled {
             values,
             factor: None,
             shift: None,
+            sums: None,
         }
     }
 }
@@ -62,14 +68,23 @@ impl Gradient {
             Self::Scaled(scaled) => scaled.materialised(),
             Self::Pooled(Pooled { pool, x, y, dy }) => pool.gradient(&x, &y, &dy),
             Self::Convolved(Convolved { op, weight, dy }) => op.input_gradient(&weight, &dy),
+            Self::Sum([a, b]) => sum(&a, &b),
         }
     }
 
-    /// The same with convolutions done.
-    pub fn convolved(self) -> Result<Self> {
+    /// The same with convolutions and sums done.
+    pub fn computed(self) -> Result<Self> {
         match self {
-            Self::Convolved(_) => self.materialised().map(Into::into),
+            Self::Convolved(_) | Self::Sum(_) => self.materialised().map(Into::into),
             other => Ok(other),
+        }
+    }
+
+    /// What adds up to it.
+    pub fn terms(self) -> Result<(Tensor, Option<Tensor>)> {
+        match self {
+            Self::Sum([a, b]) => Ok((a, Some(b))),
+            other => Ok((other.materialised()?, None)),
         }
     }
 
@@ -84,7 +99,9 @@ impl Gradient {
 
 impl Scaled {
     fn materialised(self) -> Result<Tensor> {
-        let Self { values, factor, shift } = self;
+        let Self {
+            values, factor, shift, ..
+        } = self;
         if factor.is_none() && shift.is_none() {
             return Ok(values);
         }
@@ -114,7 +131,7 @@ impl Slot {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *held = Some(match held.take() {
             None => more,
-            Some(first) => sum(&first.materialised()?, &more.materialised()?)?.into(),
+            Some(first) => Gradient::Sum([first.materialised()?, more.materialised()?]),
         });
         Ok(())
     }

@@ -1,16 +1,15 @@
 //! The end of a residual block: sums of signals, gates before them, a `ReLU` behind.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, WithDType};
 
 use super::gradient::{Gradient, Scaled, Slot};
 use super::node::{node, one_element};
 use super::{Link, Signal};
 use crate::buffer::{Places, Reader, for_float, rows_per_task, write_channels, write_elements};
 use crate::gate::scale_values;
-use crate::lanes::{dot, fold3};
+use crate::lanes::{RowSums, dot};
 use crate::scratch::Scratch;
 use crate::values::{Floor, Input, Opened, Values};
 use crate::vectorised::vectorised;
@@ -84,19 +83,23 @@ impl Signal {
             &link.token,
             &others,
             move |_, others| {
-                let dy = output.taken()?.materialised()?;
-                let (dy, dscale) = match (relu_behind, gated) {
-                    (false, false) => (dy, None),
+                let dy = output.taken()?;
+                let Before { dy, dscale, sums } = match (relu_behind, gated) {
+                    (false, false) => dy.materialised()?.into(),
                     (false, true) => {
-                        let dscale = gate_gradient(&x, &dy)?;
-                        (dy, Some(dscale))
+                        let dy = dy.materialised()?;
+                        Before {
+                            dscale: Some(gate_gradient(&x, &dy)?),
+                            ..dy.into()
+                        }
                     }
-                    (true, gated) => end_gradients(&y, gated.then_some(&x), &dy)?,
+                    (true, gated) => Before::of_relu(&y, gated.then_some(&x), dy)?,
                 };
                 if tracked[0] {
                     let factor = gated.then(|| others[0].detach());
                     slots[0].add(Gradient::Scaled(Scaled {
                         factor,
+                        sums,
                         ..dy.clone().into()
                     }))?;
                 }
@@ -171,54 +174,97 @@ fn end_values(x: &Values, scale: Option<&Tensor>, shortcut: &Values, relu: bool)
     })
 }
 
-vectorised! {
-    /// Rows of the gradient in front of a `ReLU` with results `y`.
-    fn rows_before<T>(y: &[T], dy: &[T], length: usize, places: Places<'_, T>) {
-        let floor = Floor::new(true);
-        for (_, row, place) in places {
-            let range = row * length..(row + 1) * length;
-            place.fill(&y[range.clone()], &dy[range], |y, dy| floor.gradient(y, dy));
+/// The gradient of the sum.
+struct Before {
+    dy: Tensor,
+    /// That of the gate's factors.
+    dscale: Option<Tensor>,
+    /// See [`Scaled::sums`].
+    sums: Option<Arc<Vec<[f64; 2]>>>,
+}
+
+impl From<Tensor> for Before {
+    fn from(dy: Tensor) -> Self {
+        Self {
+            dy,
+            dscale: None,
+            sums: None,
         }
     }
 }
 
 vectorised! {
-    /// The product of a row of that gradient with `x`.
-    fn dot_before<T>(y: &[T], dy: &[T], x: &[T]) -> f64 {
+    /// Rows of the gradient in front of a `ReLU` with results `y`, behind which there are one or two; and for each the sums of it and of its
+    /// products with what `x` is made of, or with `x`.
+    fn rows_before<T>(
+        y: &[T],
+        dy: &[T],
+        more: Option<&[T]>,
+        x: Option<Input<'_, T>>,
+        length: usize,
+        places: Places<'_, T>,
+        sums: &mut Vec<[f64; 2]>,
+    ) {
         let floor = Floor::new(true);
-        fold3(y, dy, x, |y, dy, x| floor.gradient(y, dy) * x)
+        let mut scratch = Scratch::new();
+        let scratch = scratch.take(x.map_or(0, |x| x.room()));
+        for (_, row, place) in places {
+            let range = row * length..(row + 1) * length;
+            let (y, dy) = (&y[range.clone()], &dy[range.clone()]);
+            let before = match more {
+                None => place.fill(y, dy, |y, dy| floor.gradient(y, dy)),
+                Some(more) => place.fill3(y, dy, &more[range], |y, dy, more| floor.gradient(y, dy + more)),
+            };
+            let Some(x) = x else { continue };
+            let mut of_row = RowSums::new();
+            match x.linear_row(row) {
+                Some((x, affine)) => of_row.add(before, x, |g, x| (g, g * (x - affine.mean))),
+                None => of_row.add(before, x.row(row, scratch), |g, x| (g, g * x)),
+            }
+            let (alone, with_x) = of_row.totals();
+            sums.push([alone, with_x]);
+        }
     }
 }
 
-/// The gradient in front of a `ReLU` with results `y`, and its product with `x`, row by row, where a gate was.
-fn end_gradients(y: &Tensor, x: Option<&Values>, dy: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
-    let (n, c, length) = y.dims3()?;
-    let readers = [y, dy].map(Reader::new);
-    let opened = x.map(Values::open);
-    for_float!(y.dtype(), T => {
-        let (y, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
-        let input = opened.as_ref().map(Opened::input::<T>).transpose()?;
-        let dots = |rows: Range<usize>, x: Input<'_, T>| {
-            let mut scratch = Scratch::new();
-            let scratch = scratch.take(x.room());
-            let of_row = |row: usize| {
-                let range = row * length..(row + 1) * length;
-                dot_before(&y[range.clone()], &dy[range], x.row(row, scratch)) as T
+impl Before {
+    /// In front of a `ReLU` with results `y`, with the gate's if it was `x` that went through one.
+    fn of_relu(y: &Tensor, x: Option<&Values>, dy: Gradient) -> Result<Self> {
+        let (n, c, length) = y.dims3()?;
+        let (dy, more) = dy.terms()?;
+        let readers = [y, &dy].map(Reader::new);
+        let more = more.as_ref().map(Reader::new);
+        let opened = x.map(Values::open);
+        for_float!(y.dtype(), T => {
+            let (y, dy) = (readers[0].values::<T>()?, readers[1].values::<T>()?);
+            let more = more.as_ref().map(Reader::values::<T>).transpose()?;
+            let x = opened.as_ref().map(Opened::input::<T>).transpose()?;
+            let (before, sums) = write_channels(
+                (1, n * c, length),
+                rows_per_task(length),
+                |_| (),
+                |(), places| {
+                    let mut sums = Vec::with_capacity(rows_per_task(length));
+                    rows_before(y, dy, more, x, length, places, &mut sums);
+                    sums
+                },
+            );
+            let before = Tensor::from_vec(before, (n, c, length), &Device::Cpu)?;
+            let Some(x) = x else { return Ok(before.into()) };
+            let sums = sums.concat();
+            let linear = sums.is_empty() || x.linear_row(0).is_some();
+            let of_row = |(row, &[alone, with_x]): (usize, &[f64; 2])| {
+                let dot = x.linear_row(row).map_or(with_x, |(_, affine)| {
+                    with_x * affine.scale.to_f64() + alone * affine.bias.to_f64()
+                });
+                T::from_f64(dot)
             };
-            rows.map(of_row).collect()
-        };
-        let (before, dots) = write_channels(
-            (1, n * c, length),
-            rows_per_task(length),
-            // few enough rows to be in a cache when they are written
-            |rows| input.map_or_else(Vec::new, |x| dots(rows, x)),
-            |dots, places| {
-                rows_before(y, dy, length, places);
-                dots
-            },
-        );
-        let before = Tensor::from_vec(before, (n, c, length), &Device::Cpu)?;
-        let dots = x.map(|_| Tensor::from_vec(dots.concat(), (n, c), &Device::Cpu)).transpose()?;
-        Ok((before, dots))
-    })
+            let dots: Vec<T> = sums.iter().enumerate().map(of_row).collect();
+            Ok(Self {
+                dy: before,
+                dscale: Some(Tensor::from_vec(dots, (n, c), &Device::Cpu)?),
+                sums: linear.then(|| Arc::new(sums)),
+            })
+        })
+    }
 }
