@@ -364,7 +364,7 @@ impl<'a, T: Float> Place<'a, T> {
     /// Writes `f(a[i], b[i])` and returns them; `a` and `b` are at least as long as the row.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
-    pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> &'a [T] {
+    pub fn fill(self, a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> &'a mut [T] {
         let length = self.place.len();
         let (a, b) = (&a[..length], &b[..length]);
         // one loop without structure: blocks of a vector in it come out as gathers
@@ -377,7 +377,7 @@ impl<'a, T: Float> Place<'a, T> {
     /// Writes `f(a[i], b[i], c[i])` and returns them; all three are at least as long as the row.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
-    pub fn fill3(self, a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> &'a [T] {
+    pub fn fill3(self, a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> &'a mut [T] {
         let length = self.place.len();
         let (a, b, c) = (&a[..length], &b[..length], &c[..length]);
         for (slot, (&a, (&b, &c))) in self.place.iter_mut().zip(a.iter().zip(b.iter().zip(c))) {
@@ -389,10 +389,10 @@ impl<'a, T: Float> Place<'a, T> {
     /// After all of it was written.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]
-    fn end(self) -> &'a [T] {
+    fn end(self) -> &'a mut [T] {
         self.written.set(self.written.get() + self.place.len());
         // SAFETY: the callers have written all of it
-        unsafe { &*(std::ptr::from_mut(self.place) as *const [T]) }
+        unsafe { &mut *(std::ptr::from_mut(self.place) as *mut [T]) }
     }
 
     /// Writes `values`, which are as many as the row has; zeros should they be too few.

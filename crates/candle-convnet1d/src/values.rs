@@ -319,6 +319,12 @@ impl<'a, T: Float> Input<'a, T> {
         })
     }
 
+    /// The row that a batch norm makes this one of, value by value.
+    pub fn made_of(&self, row: usize) -> Option<&'a [T]> {
+        let norm = self.norm.filter(|norm| norm.widening.is_none());
+        norm.map(|_| &self.values[row * self.length..][..self.length])
+    }
+
     /// What the row is made of, and by what, where it is a line.
     #[allow(clippy::inline_always, reason = "part of vector loops")]
     #[inline(always)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_convnet1d::{BatchNorm1d, BatchNormConfig, Conv1d, Conv1dConfig, Pass, SeGate, Signal, Statistics};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{VarBuilder, VarMap};
-use common::{Random, bits, cases, flat};
+use common::{Random, assert_close, bits, cases, flat, tolerance};
 
 /// Every reader of what a batch norm gives: convolutions (grouped, strided, wide), pools of both kinds, gates, sums on either
 /// side, parts of channels, another batch norm, the mean.
@@ -106,7 +106,7 @@ fn step(from: &Network, x: &Tensor, statistics: Statistics, rows: &[usize], writ
 }
 
 #[test]
-fn values_left_to_their_readers_are_the_numbers_of_written_ones_and_so_are_all_gradients() -> Result<()> {
+fn values_left_to_their_readers_are_those_of_written_ones_and_so_are_all_gradients() -> Result<()> {
     let random = &mut Random(31);
     for case in 0..cases(24) {
         let dtype = [DType::F32, DType::F64][case % 2];
@@ -124,12 +124,9 @@ fn values_left_to_their_readers_are_the_numbers_of_written_ones_and_so_are_all_g
         let x = random.tensor(&[n, c_in, length], dtype)?;
         let [pending, written] = [false, true].map(|written| step(&network, &x, statistics, &rows, written));
         for (number, (pending, written)) in pending?.iter().zip(&written?).enumerate() {
-            // as numbers: candle's own sum of gradients makes 0 of -0
-            assert_eq!(
-                flat(pending),
-                flat(written),
-                "{n} x {c_in} x {length}, {statistics:?}, {dtype:?}, tensor {number}"
-            );
+            // means of rows and sums for gates are taken where the rows are made, in another order
+            let what = format!("{n} x {c_in} x {length}, {statistics:?}, {dtype:?}, tensor {number}");
+            assert_close(pending, written, 10.0 * tolerance(dtype), &what);
         }
     }
     Ok(())

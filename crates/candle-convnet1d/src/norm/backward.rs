@@ -17,6 +17,7 @@ use crate::vectorised::vectorised;
 pub(super) enum Gradient<'a, T> {
     Scaled(Scaled<'a, T>),
     Pooled(Pooled<'a, T>),
+    Peaks(Peaks<'a, T>),
 }
 
 /// `values factor + shift`, with a factor and a shift for each row and channel, where a gate was.
@@ -36,6 +37,47 @@ pub(super) struct Pooled<'a, T> {
     pub x: Input<'a, T>,
     pub y: &'a [T],
     pub dy: &'a [T],
+}
+
+/// What a pool of few maxima hands back: by row, then maximum, where it lies, what the batch norm made it of, and its gradient.
+#[derive(Clone, Copy)]
+pub(super) struct Peaks<'a, T> {
+    pub positions: &'a [u32],
+    pub x: &'a [T],
+    pub dy: &'a [T],
+}
+
+impl<T: Float> Peaks<'_, T> {
+    /// Position, input and gradient of a row's maxima, windows that have the same one together.
+    fn of_row(&self, row: usize, rows: usize) -> impl Iterator<Item = (usize, T, T)> {
+        let count = self.dy.len() / rows.max(1);
+        let of_row = row * count..(row + 1) * count;
+        let (x, dy) = (&self.x[of_row.clone()], &self.dy[of_row.clone()]);
+        // windows move in one direction, and so do their maxima
+        let same = self.positions[of_row].chunk_by(|a, b| a == b);
+        same.scan(0, move |first, positions| {
+            let these = *first..*first + positions.len();
+            *first = these.end;
+            let dy = dy[these.clone()].iter().fold(T::zero(), |sum, &dy| sum + dy);
+            Some((positions[0] as usize, x[these.start], dy))
+        })
+    }
+
+    /// See [`add_gradients`].
+    fn sums(
+        &self,
+        plan: &Plan,
+        samples: &Range<usize>,
+        (channel, affine): (usize, Affine<T>),
+        floor: Floor<T>,
+    ) -> (f64, f64) {
+        let rows = samples.clone().map(|sample| sample * plan.channels + channel);
+        let peaks = rows.flat_map(|row| self.of_row(row, plan.rows * plan.channels));
+        peaks.fold((0.0, 0.0), |(sum, with_x), (_, x, dy)| {
+            let g = floor.gradient(affine.of(x), dy);
+            (sum + g.to_f64(), with_x + (g * (x - affine.mean)).to_f64())
+        })
+    }
 }
 
 impl<T: Float> Pooled<'_, T> {
@@ -116,14 +158,15 @@ impl<T: Float> Gradient<'_, T> {
     /// What is pooled, in full for some channels.
     fn unpooled(&self, plan: &Plan, channels: &Range<usize>) -> Option<Vec<T>> {
         match self {
-            Self::Scaled(_) => None,
+            Self::Scaled(_) | Self::Peaks(_) => None,
             Self::Pooled(pooled) => Some(pooled.of_channels(plan, channels)),
         }
     }
 
     /// The rows of these channels; `unpooled`: what [`unpooled`](Self::unpooled) made of them.
-    fn rows<'b>(&'b self, plan: &Plan, unpooled: Option<&'b [T]>, channels: &Range<usize>) -> Rows<'b, T> {
+    fn rows<'b>(&'b self, plan: &Plan, unpooled: Option<&'b [T]>, channels: &Range<usize>) -> Behind<'b, T> {
         let (scaled, channels) = match (self, unpooled) {
+            (&Self::Peaks(peaks), _) => return Behind::Peaks(peaks),
             (&Self::Scaled(scaled), _) => (scaled, &(0..plan.channels)),
             (Self::Pooled(_), values) => {
                 let values = values.unwrap_or(&[]);
@@ -138,13 +181,20 @@ impl<T: Float> Gradient<'_, T> {
                 )
             }
         };
-        Rows {
+        Behind::Rows(Rows {
             scaled,
             first: channels.start,
             channels: channels.len(),
             length: plan.length,
-        }
+        })
     }
+}
+
+/// The gradient of the channels of a task.
+#[derive(Clone, Copy)]
+enum Behind<'a, T> {
+    Rows(Rows<'a, T>),
+    Peaks(Peaks<'a, T>),
 }
 
 /// Gradients of input, weight and bias.
@@ -160,6 +210,14 @@ struct Line<T> {
     affine: Affine<T>,
     offset: T,
     slope: T,
+}
+
+impl<T: Float> Line<T> {
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn dx(self, x: T, g: T) -> T {
+        self.affine.scale * (g - self.offset - (x - self.affine.mean) * self.slope)
+    }
 }
 
 vectorised! {
@@ -200,6 +258,14 @@ struct Lines<T> {
     ranges: usize,
 }
 
+impl<T: Float> Lines<T> {
+    #[allow(clippy::inline_always, reason = "part of vector loops")]
+    #[inline(always)]
+    fn of(&self, channel: usize, range: usize) -> Line<T> {
+        self.all[(channel - self.first) * self.ranges + range]
+    }
+}
+
 vectorised! {
     fn input_gradient<T>(
         dy: Rows<'_, T>,
@@ -212,12 +278,32 @@ vectorised! {
     ) {
         for (row, channel, place) in places {
             let (dy, factor, shift) = dy.of(row, channel);
-            let line = lines.all[(channel - lines.first) * lines.ranges + range_of_row[row]];
-            let Line { affine, offset, slope } = line;
+            let line = lines.of(channel, range_of_row[row]);
             place.fill(dy, plan.row(x, row, channel), |dy, x| {
-                let g = floor.gradient(affine.of(x), dy * factor + shift);
-                affine.scale * (g - offset - (x - affine.mean) * slope)
+                line.dx(x, floor.gradient(line.affine.of(x), dy * factor + shift))
             });
+        }
+    }
+}
+
+vectorised! {
+    /// The same of peaks.
+    fn input_gradient_of_peaks<T>(
+        peaks: Peaks<'_, T>,
+        x: &[T],
+        plan: &Plan,
+        lines: &Lines<T>,
+        range_of_row: &[usize],
+        floor: Floor<T>,
+        places: Places<'_, T>,
+    ) {
+        for (row, channel, place) in places {
+            let line = lines.of(channel, range_of_row[row]);
+            let x = plan.row(x, row, channel);
+            let dx = place.fill(x, x, |x, _| line.dx(x, T::zero()));
+            for (position, x, dy) in peaks.of_row(row * plan.channels + channel, plan.rows * plan.channels) {
+                dx[position] = line.dx(x, floor.gradient(line.affine.of(x), dy));
+            }
         }
     }
 }
@@ -269,7 +355,12 @@ pub(super) fn backward<T: Float>(
                 all: (0..count).flat_map(|i| each(i).map(|(line, ..)| line)).collect(),
                 ranges,
             };
-            input_gradient(dy, x, plan, &lines, &range_of_row, floor, places);
+            match dy {
+                Behind::Rows(dy) => input_gradient(dy, x, plan, &lines, &range_of_row, floor, places),
+                Behind::Peaks(peaks) => {
+                    input_gradient_of_peaks(peaks, x, plan, &lines, &range_of_row, floor, places);
+                }
+            }
             let total =
                 |sum: fn((Line<T>, f64, f64)) -> f64| (0..count).map(|i| T::from_f64(each(i).map(sum).sum())).collect();
             Block {
@@ -294,7 +385,7 @@ pub(super) fn backward<T: Float>(
 fn of_range<T: Float>(
     x: &[T],
     (weight, bias): (&[T], &[T]),
-    dy: Rows<'_, T>,
+    dy: Behind<'_, T>,
     passed: Passed<'_>,
     range: usize,
     channels: &Range<usize>,
@@ -306,14 +397,21 @@ fn of_range<T: Float>(
     let affines: Vec<_> = affines
         .map(|(&moment, channel)| affine(moment, eps, weight[channel], bias[channel]))
         .collect();
-    let sums: Vec<_> = match dy.known_sums(passed, rows, channels.start, &affines) {
-        Some(sums) => affines.into_iter().zip(sums).collect(),
-        None => {
-            let mut sums: Vec<_> = affines.into_iter().map(|affine| (affine, RowSums::new())).collect();
-            let floor = Floor::new(passed.relu);
-            add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
-            sums.into_iter().map(|(affine, sums)| (affine, sums.totals())).collect()
+    let floor = Floor::new(passed.relu);
+    let sums = match dy {
+        Behind::Peaks(peaks) => {
+            let channels = channels.clone().zip(&affines);
+            channels
+                .map(|(channel, &affine)| peaks.sums(plan, rows, (channel, affine), floor))
+                .collect()
         }
+        Behind::Rows(dy) => dy
+            .known_sums(passed, rows, channels.start, &affines)
+            .unwrap_or_else(|| {
+                let mut sums: Vec<_> = affines.iter().map(|&affine| (affine, RowSums::new())).collect();
+                add_gradients(dy, x, plan, rows.clone(), channels.start, floor, &mut sums);
+                sums.into_iter().map(|(_, sums)| sums.totals()).collect()
+            }),
     };
     let values = (rows.len() * plan.length) as f64;
     let mean_over = |sum: f64| if passed.through_statistics { sum / values } else { 0.0 };
@@ -329,5 +427,5 @@ fn of_range<T: Float>(
         };
         (line, with_unit, sum)
     };
-    sums.into_iter().zip(moments).map(of_channel).collect()
+    affines.into_iter().zip(sums).zip(moments).map(of_channel).collect()
 }

@@ -10,7 +10,7 @@ use super::backward::{self, Passed};
 use super::kernels::{self, Plan};
 use crate::buffer::{Float, Reader, for_float, output, values};
 use crate::moments::{self, Moment, RowMoment};
-use crate::pool::MaxPool;
+use crate::pool::{MaxPool, Peaks};
 use crate::signal::{Gradient, Pooled, Scaled, Signal};
 use crate::values::{Opened, Values};
 
@@ -169,6 +169,11 @@ enum OpenedGradient<'a> {
         y: Reader<'a>,
         dy: Reader<'a>,
     },
+    Peaks {
+        positions: &'a [u32],
+        x: Reader<'a>,
+        dy: Reader<'a>,
+    },
 }
 
 impl<'a> OpenedGradient<'a> {
@@ -185,7 +190,16 @@ impl<'a> OpenedGradient<'a> {
                 shift: shift.as_ref().map(Reader::new),
                 sums: sums.as_ref().map(|sums| &sums[..]),
             },
-            Gradient::Pooled(Pooled { pool, x, y, dy }) => Self::Pooled {
+            Gradient::Pooled(Pooled {
+                peaks: Some(Peaks { positions, x }),
+                dy,
+                ..
+            }) => Self::Peaks {
+                positions,
+                x: Reader::new(x),
+                dy: Reader::new(dy),
+            },
+            Gradient::Pooled(Pooled { pool, x, y, dy, .. }) => Self::Pooled {
                 pool,
                 x: x.open(),
                 y: Reader::new(y),
@@ -214,6 +228,11 @@ impl<'a> OpenedGradient<'a> {
                 pool,
                 x: x.input()?,
                 y: y.values()?,
+                dy: dy.values()?,
+            }),
+            Self::Peaks { positions, x, dy } => backward::Gradient::Peaks(backward::Peaks {
+                positions,
+                x: x.values()?,
                 dy: dy.values()?,
             }),
         })

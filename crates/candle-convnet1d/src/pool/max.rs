@@ -2,6 +2,7 @@
 //! than any number, and of several NaN the last one takes the gradient, as in `PyTorch`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
@@ -18,6 +19,17 @@ pub(crate) struct MaxPool {
     pub windows: Windows,
 }
 
+/// Where the maxima of a pool lie in their rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Peaks {
+    /// By row, then output.
+    pub positions: Arc<Vec<u32>>,
+    /// What a batch norm makes the maxima of.
+    pub x: Tensor,
+}
+
+/// Values for each maximum, at least, that make these few.
+const FEW: usize = 8;
 /// Windows of at least this many positions are reduced in lanes.
 const WIDE: usize = 32;
 
@@ -163,13 +175,35 @@ impl MaxPool {
         y
     }
 
-    /// What it makes of values.
-    pub fn of_values(&self, x: &Values) -> Result<Tensor> {
+    /// What it makes of values; and where the maxima lie, if few of the values are any.
+    pub fn of_values(&self, x: &Values) -> Result<(Tensor, Option<Peaks>)> {
         let (n, c, length) = x.dims3()?;
         let opened = x.open();
+        let outputs = self.windows.len();
         for_float!(x.dtype(), T => {
-            let y = self.all::<T>(opened.input()?, (n * c, length));
-            Tensor::from_vec(y, (n, c, self.windows.len()), &Device::Cpu)
+            let x = opened.input::<T>()?;
+            let tensor = |values: Vec<T>| Tensor::from_vec(values, (n, c, outputs), &Device::Cpu);
+            let few = outputs * FEW <= length && u32::try_from(length).is_ok();
+            if !few || n * c == 0 || x.made_of(0).is_none() {
+                return Ok((tensor(self.all::<T>(x, (n * c, length)))?, None));
+            }
+            let (y, peaks) = write_rows_and(n * c, outputs, length, |row, y, peaks: &mut Vec<(u32, T)>| {
+                let mut scratch = Scratch::new();
+                let values = x.row(row, scratch.take(x.room()));
+                self.forward(values, y);
+                let made_of = x.made_of(row).unwrap_or(values);
+                let at = |(window, &y): (&Range<usize>, &T)| {
+                    let at = window.start + position(&values[window.clone()], y);
+                    (at as u32, made_of[at])
+                };
+                *peaks = self.windows.iter().zip(&*y).map(at).collect();
+            });
+            let (positions, before) = peaks.into_iter().flatten().unzip();
+            let peaks = Peaks {
+                positions: Arc::new(positions),
+                x: tensor(before)?,
+            };
+            Ok((tensor(y)?, Some(peaks)))
         })
     }
 

@@ -11,7 +11,7 @@ mod windows;
 
 use average::AvgPool;
 pub(crate) use average::row_means;
-pub(crate) use max::MaxPool;
+pub(crate) use max::{MaxPool, Peaks};
 
 pub(crate) use windows::Windows;
 

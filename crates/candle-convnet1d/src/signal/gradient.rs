@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Shape, Tensor};
 
 use crate::buffer::{Reader, for_float, write_elements, write_row_iters};
 use crate::conv::Conv1dOp;
-use crate::pool::MaxPool;
+use crate::pool::{MaxPool, Peaks};
 use crate::values::Values;
 
 /// The gradient of a signal, not always written in full.
@@ -34,6 +34,7 @@ pub(crate) struct Pooled {
     pub pool: Arc<MaxPool>,
     pub x: Values,
     pub y: Tensor,
+    pub peaks: Option<Peaks>,
     pub dy: Tensor,
 }
 
@@ -66,7 +67,7 @@ impl Gradient {
     pub fn materialised(self) -> Result<Tensor> {
         match self {
             Self::Scaled(scaled) => scaled.materialised(),
-            Self::Pooled(Pooled { pool, x, y, dy }) => pool.gradient(&x, &y, &dy),
+            Self::Pooled(Pooled { pool, x, y, dy, .. }) => pool.gradient(&x, &y, &dy),
             Self::Convolved(Convolved { op, weight, dy }) => op.input_gradient(&weight, &dy),
             Self::Sum([a, b]) => sum(&a, &b),
         }

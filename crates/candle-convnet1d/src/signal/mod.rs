@@ -209,13 +209,14 @@ impl Signal {
     /// A pool of maxima.
     fn pool(&self, pool: MaxPool) -> Result<Self> {
         let (x, pool) = (self.values.clone(), Arc::new(pool));
-        let y = pool.of_values(&x)?;
+        let (y, peaks) = pool.of_values(&x)?;
         let result = y.clone();
         self.then("max_pool1d", y.into(), &[], move |dy, _| {
             let pooled = Pooled {
                 pool: pool.clone(),
                 x: x.clone(),
                 y: result.clone(),
+                peaks: peaks.clone(),
                 dy: dy.materialised()?,
             };
             Ok((Some(Gradient::Pooled(pooled)), Vec::new()))
