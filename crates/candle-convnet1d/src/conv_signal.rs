@@ -3,7 +3,8 @@
 use candle_core::{Device, Result, Tensor};
 
 use crate::buffer::{Reader, for_float};
-use crate::conv::{Applied, LAYER};
+use crate::conv::LAYER;
+use crate::conv_op::Applied;
 use crate::kernels::{self, Finish, Weights};
 use crate::signal::{Convolved, Gradient, Signal};
 use crate::values::Values;

@@ -70,6 +70,7 @@ mod buffer;
 pub mod composed;
 mod conv;
 mod conv_composed;
+mod conv_op;
 mod conv_signal;
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -5,6 +5,7 @@
 //! bits do not depend on the number of threads. They do depend on the instruction set.
 
 mod ahead;
+mod cut;
 mod direct;
 mod narrow;
 mod pairs;

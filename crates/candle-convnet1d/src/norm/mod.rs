@@ -16,6 +16,7 @@ mod backward;
 mod behind;
 mod kernels;
 mod op;
+mod spread;
 mod widened;
 
 use behind::Kept;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::{Device, Result, Shape, Tensor};
 
 use crate::buffer::{Reader, for_float, write_elements, write_row_iters};
-use crate::conv::Conv1dOp;
+use crate::conv_op::Conv1dOp;
 use crate::pool::{MaxPool, Peaks};
 use crate::values::Values;
 
