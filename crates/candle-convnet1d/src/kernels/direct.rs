@@ -20,10 +20,10 @@ use crate::moments::{self, RowMoment};
 use crate::scratch::Scratch;
 use crate::shares;
 use crate::values::Input;
+use crate::vectorised::vectorised;
 
-/// The outputs at `first`, `first` + the plan's `step` and so on: one convolution.
+/// One convolution: phase number i has the outputs i, i + the plan's `step` and so on.
 struct Phase<'a, T: Real> {
-    first: usize,
     length: usize,
     offsets: Offsets,
     /// For each group and block of outputs, for each term, one weight for each output.
@@ -150,17 +150,15 @@ impl<T: Real> Plan<'_, T> {
                 }
             };
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
-            for phase in &self.phases {
-                let end = (from + positions).min(phase.length);
-                let stripes = self.stripes(end - from.min(end));
-                for at in (from..end).step_by(stripes) {
-                    for span in spans(self.outputs).filter(|span| (first..first + rows).contains(&span.first)) {
-                        let stripe = at..(at + stripes).min(end);
-                        // SAFETY: the group's place; no other piece has these rows at these positions
-                        unsafe {
-                            let out = start.at(number * group_out);
-                            self.block(isa, (g, span), phase, (panel, before), finish, stripe, out, strided);
-                        }
+            let end = (from + positions).min(self.longest());
+            let stripes = self.stripes(end - from.min(end));
+            for at in (from..end).step_by(stripes) {
+                for span in spans(self.outputs).filter(|span| (first..first + rows).contains(&span.first)) {
+                    let stripe = at..(at + stripes).min(end);
+                    // SAFETY: the group's place; no other piece has these rows at these positions
+                    unsafe {
+                        let out = start.at(number * group_out);
+                        self.block(isa, (g, span), (panel, before), finish, stripe, out, strided);
                     }
                 }
             }
@@ -193,16 +191,10 @@ impl<T: Real> Plan<'_, T> {
         let size = self.rows.size();
         let panels = panels.take(samples * size);
         let out = Start(out.as_mut_ptr());
-        let stripes = |phase: &Phase<T>| {
-            // weights that do not stay in the cache serve all samples before the next block of them
-            if samples > 1 {
-                phase.length.max(1)
-            } else {
-                self.stripes(phase.length)
-            }
-        };
-        let blocks = samples * spans(self.outputs).count();
-        let calls: usize = self.phases.iter().map(|p| p.length.div_ceil(stripes(p)) * blocks).sum();
+        let end = self.longest();
+        // weights that do not stay in the cache serve all samples before the next block of them
+        let stripes = if samples > 1 { end.max(1) } else { self.stripes(end) };
+        let calls = end.div_ceil(stripes) * samples * spans(self.outputs).count();
         let sample = self.groups * self.rows.channels * self.rows.length;
         let mut ahead = Ahead::new(sample, &(first..first + samples), self.groups * calls);
         for g in 0..self.groups {
@@ -212,18 +204,15 @@ impl<T: Real> Plan<'_, T> {
             }
             let finish = finish.rows(g * self.outputs..(g + 1) * self.outputs);
             let panels = &*panels;
-            for phase in &self.phases {
-                let stripes = stripes(phase);
-                for at in (0..phase.length).step_by(stripes) {
-                    for span in spans(self.outputs) {
-                        for (sample, panel) in panels.chunks_exact(size).enumerate() {
-                            let positions = at..(at + stripes).min(phase.length);
-                            ahead.ask(x);
-                            // SAFETY: the place of a group, which is this task's
-                            unsafe {
-                                let out = out.at((sample * self.groups + g) * group_out);
-                                self.block(isa, (g, span), phase, (panel, 0), finish, positions, out, strided);
-                            }
+            for at in (0..end).step_by(stripes) {
+                for span in spans(self.outputs) {
+                    for (sample, panel) in panels.chunks_exact(size).enumerate() {
+                        let positions = at..(at + stripes).min(end);
+                        ahead.ask(x);
+                        // SAFETY: the place of a group, which is this task's
+                        unsafe {
+                            let out = out.at((sample * self.groups + g) * group_out);
+                            self.block(isa, (g, span), (panel, 0), finish, positions, out, strided);
                         }
                     }
                 }
@@ -241,69 +230,105 @@ impl<T: Real> Plan<'_, T> {
         }
     }
 
-    /// Some positions of a block of output rows of one group of one sample, from a panel whose first output has the number
-    /// `before`.
+    /// Positions of the longest phase.
+    fn longest(&self) -> usize {
+        self.phases.iter().map(|phase| phase.length).max().unwrap_or(0)
+    }
+
+    /// Some positions of all phases of a block of output rows of one group of one sample, from a panel whose first output has the
+    /// number `before`.
     ///
     /// # Safety
     /// `out` is the start of that group's rows, `outputs` of them, and nobody else uses these positions of these rows
     /// meanwhile.
-    #[allow(clippy::too_many_arguments, reason = "the five loops around it")]
+    #[allow(clippy::too_many_arguments, reason = "the four loops around it")]
     unsafe fn block(
         &self,
         isa: InstructionSet,
         (g, span): (usize, Span),
-        phase: &Phase<T>,
         (panel, before): (&[T], usize),
         finish: Finish<'_, T>,
         positions: Range<usize>,
         out: *mut MaybeUninit<T>,
         strided: &mut Scratch<T>,
     ) {
-        assert!(phase.length <= self.length && phase.first + (phase.length.max(1) - 1) * self.step < self.length);
-        assert!(positions.end <= phase.length && span.first + span.rows <= self.outputs);
-        let count = phase.offsets.len();
-        // all blocks before the last one of a group are full
-        let weights = &phase.weights[(g * padded(self.outputs) + span.first) * count..][..span.height * count];
-        let terms = Terms {
-            weights,
-            offsets: &phase.offsets,
-            count,
-            panel: panel.get(positions.start - before..).unwrap_or(&[]),
-            finish: finish.rows(span.first..span.first + span.rows),
+        assert!(span.first + span.rows <= self.outputs && positions.end <= self.longest());
+        let start = positions.start;
+        let finish = finish.rows(span.first..span.first + span.rows);
+        let terms = |phase: &'_ Phase<'_, T>| {
+            let count = phase.offsets.len();
+            // all blocks before the last one of a group are full
+            let first = (g * padded(self.outputs) + span.first) * count;
+            (count, first..first + span.height * count)
         };
-        let width = positions.len();
-        if width == 0 {
-            return;
-        }
+        let sums = |phase: &Phase<'_, T>, place: Place<T>| {
+            if place.width == 0 {
+                return;
+            }
+            let (count, weights) = terms(phase);
+            let terms = Terms {
+                weights: &phase.weights[weights],
+                offsets: &phase.offsets,
+                count,
+                panel: panel.get(start - before..).unwrap_or(&[]),
+                finish,
+            };
+            // SAFETY: the callers' places hold all rows; the machine has `isa`
+            unsafe { block(isa, span, &terms, &place) };
+        };
         // SAFETY: the first of the rows, which lie inside the group
         let out = unsafe { out.add(span.first * self.length) };
-        if self.phases.len() == 1 {
+        if let [phase] = &self.phases[..] {
+            assert!(phase.length == self.length);
             let place = Place {
                 // SAFETY: inside the row
-                first: unsafe { out.add(positions.start) }.cast::<T>(),
+                first: unsafe { out.add(start) }.cast::<T>(),
                 stride: self.length,
-                width,
+                width: positions.len(),
                 put: Put::Write,
             };
-            // SAFETY: the caller's promise; the machine has `isa`
-            unsafe { block(isa, span, &terms, &place) };
+            sums(phase, place);
             return;
         }
-        let rows = strided.take(span.rows * width);
-        let place = Place {
-            first: rows.as_mut_ptr(),
-            stride: width,
-            width,
-            put: Put::Near,
-        };
-        // SAFETY: `rows` is borrowed exclusively and holds all rows; the machine has `isa`
-        unsafe { block(isa, span, &terms, &place) };
-        for (m, row) in rows.chunks_exact(width).enumerate() {
-            for (&value, position) in row.iter().zip(positions.clone()) {
-                let at = m * self.length + phase.first + position * self.step;
-                // SAFETY: the row has this position, as asserted above
-                unsafe { out.add(at).write(MaybeUninit::new(value)) };
+        let size = span.rows * positions.len();
+        let rows = strided.take(self.phases.len() * size);
+        for (phase, rows) in self.phases.iter().zip(rows.chunks_exact_mut(size.max(1))) {
+            let place = Place {
+                first: rows.as_mut_ptr(),
+                stride: positions.len(),
+                width: positions.end.min(phase.length) - start.min(phase.length),
+                put: Put::Near,
+            };
+            sums(phase, place);
+        }
+        for m in 0..span.rows {
+            let first = m * self.length + start * self.step;
+            let count = (positions.len() * self.step).min(self.length - start * self.step);
+            // SAFETY: the positions of a row, which has them
+            let to = unsafe { std::slice::from_raw_parts_mut(out.add(first), count) };
+            let row = |number: usize| &rows[number * size + m * positions.len()..][..positions.len()];
+            if let [_, _] = self.phases[..] {
+                alternate(row(0), row(1), to);
+                continue;
             }
+            for (at, to) in to.iter_mut().enumerate() {
+                to.write(row(at % self.step)[at / self.step]);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// A value of each in turn.
+    fn alternate<T>(even: &[T], odd: &[T], to: &mut [MaybeUninit<T>]) {
+        let (pairs, last) = to.as_chunks_mut::<2>();
+        let count = pairs.len();
+        for ([a, b], (&even, &odd)) in pairs.iter_mut().zip(even.iter().zip(odd)) {
+            a.write(even);
+            b.write(odd);
+        }
+        if let [last] = last {
+            last.write(even[count]);
         }
     }
 }
@@ -376,7 +401,6 @@ pub(crate) fn forward<T: Real>(
         length: s.l_out,
         step: 1,
         phases: vec![Phase {
-            first: 0,
             length: s.l_out,
             offsets,
             weights,
@@ -415,10 +439,10 @@ impl<T: Real> InputGradient<'_, T> {
                         shift: ahead / stride,
                     })
                 });
-                (first, (s.l_in - first).div_ceil(s.stride), taps.collect::<Vec<_>>())
+                ((s.l_in - first).div_ceil(s.stride), taps.collect::<Vec<_>>())
             })
             .collect();
-        let shifts = phases.iter().flat_map(|(_, _, taps)| taps.iter().map(|tap| tap.shift));
+        let shifts = phases.iter().flat_map(|(_, taps)| taps.iter().map(|tap| tap.shift));
         let strides = Strides {
             group: o * c * s.kernel,
             output: s.kernel,
@@ -427,8 +451,7 @@ impl<T: Real> InputGradient<'_, T> {
         let rows = Rows::new(o, s.l_out, 1, s.l_in.div_ceil(s.stride), shifts);
         let cut = Cut::new::<T>(s.n, s.groups, (c, s.l_in, o * s.kernel), o * s.l_out, false);
         let in_place = matches!(cut, Cut::Pieces { .. }) && s.in_place();
-        let phases = phases.into_iter().map(|(first, length, taps)| Phase {
-            first,
+        let phases = phases.into_iter().map(|(length, taps)| Phase {
             length,
             offsets: if in_place {
                 rows.as_they_lie()
