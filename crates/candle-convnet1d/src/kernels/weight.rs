@@ -242,6 +242,10 @@ fn add_rows<'a, T: Real>(s: &Sizes, sums: impl Iterator<Item = &'a [T]> + Clone,
             let outputs = sums.len() / (channels * taps);
             add(&sums[outputs * taps * channel + output * row..][..row], total);
         }
+        if taps == 1 {
+            dw[channel..][..width].copy_from_slice(total);
+            continue;
+        }
         let dw = dw[channel * s.kernel..].chunks_exact_mut(s.kernel).take(width);
         for (i, dw) in dw.enumerate() {
             if by_pairs(s) {

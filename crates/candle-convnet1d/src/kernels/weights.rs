@@ -118,6 +118,10 @@ pub(super) fn pack_weights_to<T: Real>(
         for (input, place) in place.chunks_exact_mut(taps.len() * span.height).enumerate() {
             let weights = &weights[input * strides.input..];
             for (tap, place) in taps.iter().zip(place.chunks_exact_mut(span.height)) {
+                if strides.output == 1 {
+                    place[..span.rows].copy_from_slice(&weights[tap.tap..][..span.rows]);
+                    continue;
+                }
                 let of_rows = weights[tap.tap..].iter().step_by(strides.output);
                 place[..span.rows]
                     .iter_mut()
