@@ -260,7 +260,8 @@ impl Signal {
     }
 
     /// A convolution layer and the batch norm behind it: [`conv`](Self::conv), then [`norm`](Self::norm). In inference the
-    /// two are one pass.
+    /// two are one pass. In training a convolution of one tap that makes four channels or more of each of at most 16 of a group is
+    /// made where it is read, and the gradient of its bias is 0, which the batch norm's mean takes along.
     pub fn conv_norm(&self, conv: &Conv1d, norm: &BatchNorm1d, pass: Pass) -> Result<Self> {
         self.conv_then_norm(conv, norm, pass, false)
     }

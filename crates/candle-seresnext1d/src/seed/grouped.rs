@@ -14,8 +14,8 @@ use crate::conv_norm::ConvNorm;
 /// With one branch all input channels are read, and there is no batch norm at the end.
 ///
 /// # Memory
-/// Between the two convolutions lie C `filters` channels, by far the most of the network: the backward pass needs them, and
-/// inference has those of as many rows as it runs at a time.
+/// Between the two convolutions lie C `filters` channels, by far the most of the network. Training writes them nowhere where g is at
+/// most 16 (see [`Signal::conv_norm_relu`]); inference has those of as many rows as it runs at a time.
 #[derive(Debug)]
 pub(super) struct Grouped {
     /// First input channel that is read, and how many.

@@ -23,8 +23,8 @@ use crate::input;
 /// of a stage the other N pass by the shortcut only. Which of them each branch sees is [`Grouping`](crate::Grouping)'s.
 ///
 /// # Memory
-/// The C N channels between the two convolutions of the branches are most of the network's activations. Training keeps them
-/// for the backward pass. In inference, [`infer`](Extractor::infer) has those of a few rows at a time.
+/// The C N channels between the two convolutions of the branches would be most of the network's activations. Training makes them
+/// where they are read, up to 16 channels a branch. In inference, [`infer`](Extractor::infer) has those of a few rows at a time.
 ///
 /// # Initial values
 /// Convolutions He normal by fan-in (the original cuts the normal distribution off at two deviations and widens it to the
