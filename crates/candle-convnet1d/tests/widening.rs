@@ -290,12 +290,12 @@ fn its_bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
     Ok(())
 }
 
-/// Two convolutions whose weights are no variables, of an input that is none, each with a batch norm that learns.
+/// Three convolutions whose weights are no variables, of an input that is none, each with a batch norm that learns.
 #[test]
 fn what_is_not_tracked_gets_no_gradient_whatever_its_shape() -> Result<()> {
     let random = &mut Random(43);
     let x = random.tensor(&[3, 2, 20], DType::F64)?;
-    for outputs in [[8, 16], [16, 8], [2, 3], [3, 2]] {
+    for outputs in [[8, 16, 24], [24, 16, 8], [2, 3, 5], [5, 3, 2]] {
         let map = VarMap::new();
         let vb = VarBuilder::from_varmap(&map, DType::F64, &Device::Cpu);
         let entered = Signal::enter(&x)?;
